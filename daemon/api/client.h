@@ -1,0 +1,51 @@
+/*
+ * api/client.h - the one door to a provider: budget -> request -> transport -> reply.
+ *
+ * One client per account. A job first takes slots (client_take), then sends one request per slot. The client frees a slot when the response
+ * is in, honours retry_after and Retry-After for the whole account, and hands over the decoded reply.
+ */
+#pragma once
+#include "api/transport.h"
+#include "rules/budget.h"
+#include "wire/reply.h"
+#include "wire/request.h"
+
+struct client;
+
+struct client_options {
+    const char *name; /* of the provider, for logs; copied */
+    const char *key;  /* copied, wiped in client_free */
+    struct endpoint_options endpoint;
+    struct budget_limits limits;
+};
+
+/* Borrowed during the callback; `reply` may be moved out by taking its struct and zeroing the source. */
+struct client_answer {
+    bool sent;           /* false: provably nothing left */
+    bool refused_at_gate;
+    struct reply *reply; /* NULL when no whole reply arrived */
+    long http_status;
+    struct problem problem; /* when reply is NULL */
+    int64_t took_us;
+};
+typedef void (*client_done)(void *userdata, const struct client_answer *answer);
+
+int client_new(struct transport *transport, const struct client_options *options, int64_t now_us,
+               struct client **ret_client, struct problem *reterr_problem);
+void client_free(struct client *client);
+
+/* The gate's rule; jobs look at it (used, paused until), the ledger restores it. Borrowed. */
+struct budget *client_budget(struct client *client);
+/* Free connections. */
+unsigned client_free_connections(const struct client *client);
+unsigned client_in_flight(const struct client *client);
+
+/* Slots for requests that may leave now: at most `wanted`, the budget's and the free connections' number (plus `ahead`, for connections
+ * that will be free when the slots are used). 0 = none. */
+unsigned client_take(struct client *client, enum budget_kind kind, unsigned wanted, unsigned ahead, int64_t now_us);
+/* Slots that were taken and not used. */
+void client_give_back(struct client *client, unsigned count, int64_t now_us);
+
+/* Sends on a slot taken before. `gate` and `userdata` as in transport.h. 0, or negative errno: nothing was sent, the slot is given back. */
+int client_send(struct client *client, const struct api_request *request, transfer_gate gate,
+                client_done done, void *userdata);

@@ -1,0 +1,13 @@
+/*
+ * host/clock.h - what time it is.
+ */
+#pragma once
+#include <stdint.h>
+
+#define US_PER_S INT64_C(1000000)
+#define US_PER_MS INT64_C(1000)
+
+int64_t clock_monotonic_us(void); /* CLOCK_MONOTONIC: for timers */
+int64_t clock_boottime_us(void);  /* CLOCK_BOOTTIME: counts suspended time; for send_before */
+int64_t clock_wall_s(void);       /* CLOCK_REALTIME: for people and HTTP dates only */
+uint32_t clock_random(void);      /* 32 random bits for jitter */

@@ -1,0 +1,84 @@
+/*
+ * host/config.h - the configuration file (libconfig), checked whole.
+ *
+ * Every setting stands once, in the table config_settings[]: name, type, range, default, one line for people. The example file and the manual are
+ * checked against it. A wrong file yields all its faults at once: file, line, what is wrong, nearest known name;
+ * a syntax error is told alone.
+ */
+#pragma once
+#include "base/problem.h"
+#include "host/log.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#define CONFIG_DEFAULT_PATH "/etc/chwsyncd/chwsyncd.conf"
+
+enum uncertain_policy { UNCERTAIN_HOLD, UNCERTAIN_PROVE };
+
+struct provider_config {
+    char *name;     /* [a-z0-9_-]{1,32} */
+    char *url;      /* https://, or http:// to a loopback address */
+    char *key_file; /* relative: in the credentials directory; absolute: readable by its owner alone */
+    char *ca_file;  /* or NULL: the system's */
+    unsigned requests_per_minute, requests_per_day, burst; /* limits: 0 = unlimited; burst >= 1 */
+    bool day_rolling;
+    int day_reset_minute;       /* minute of the UTC day at which a calendar day begins, 0 ... 1439 */
+    unsigned max_in_flight;     /* 1 ... 1000 */
+    unsigned timeout_s;
+    char *low_balance;          /* decimal text, or NULL = none */
+    char *max_charge_per_order; /* decimal text, or NULL = none */
+    char *max_spend_per_day;    /* decimal text, or NULL = none */
+    unsigned catalogue_interval_s;
+    enum uncertain_policy uncertain;
+};
+
+struct config {
+    char *path;
+    char *conninfo, *wake_conninfo; /* wake_conninfo NULL = the same database connection listens */
+    char *pending_orders;           /* SQL name */
+    char *write_back;               /* SQL name, or NULL = none */
+    char *wake_channel;             /* or NULL = none */
+    unsigned intake_interval_s, write_back_timeout_s, history_days;
+    char *default_provider;
+    enum log_level log_level;
+    enum log_target log_target;
+    char *state_directory;
+    struct provider_config *providers;
+    size_t provider_count;
+};
+
+/* The faults of a file, in its order; lines are counted from 1, 0 = the file as a whole. */
+struct config_fault {
+    unsigned line;
+    struct problem problem;
+};
+struct config_faults {
+    struct config_fault *faults;
+    size_t count;
+};
+void config_faults_done(struct config_faults *faults);
+/* "FILE:LINE: what is wrong" and an indented "HINT: ..." for each. */
+void config_faults_print(const struct config_faults *faults, const char *path, FILE *stream);
+
+/* 0: *ret_config is owned (config_free). 1: the file is wrong, *reterr_faults is filled. Negative errno: a fault of ours. */
+int config_load(const char *path, struct config **ret_config, struct config_faults *reterr_faults);
+void config_free(struct config *config);
+const struct provider_config *config_provider(const struct config *config, const char *name);
+
+enum setting_type { SETTING_TEXT, SETTING_INTEGER, SETTING_AMOUNT, SETTING_CHOICE, SETTING_SQL_NAME, SETTING_DAY, SETTING_URL };
+struct setting {
+    const char *group;    /* "database", "shop", "providers", "log", or "" for the top */
+    const char *name;
+    enum setting_type type;
+    long long min, max;   /* of SETTING_INTEGER; length in bytes of texts */
+    const char *choices;  /* "hold|prove" of SETTING_CHOICE */
+    const char *fallback; /* default as it would stand in the file ("\"hold\"", "60"), or NULL = required; "" = absent */
+    const char *help;     /* one sentence */
+};
+extern const struct setting config_settings[];
+extern const size_t config_setting_count;
+/* Writes the table as a documented example file (etc/chwsyncd.conf is compared with it) or as mdoc list items. */
+void config_print_example(FILE *stream);
+void config_print_manual(FILE *stream);
