@@ -1,0 +1,103 @@
+/*
+ * store/connection.h - one asynchronous connection to PostgreSQL: the one door for statements of the daemon.
+ *
+ * The daemon holds a few of them ("lanes"), so that the shop's own SQL cannot delay the ledger's. A lane connects, reconnects
+ * (back-off with jitter, for ever), listens, and runs one transaction at a time, in order; further ones wait in its queue. Nothing here blocks,
+ * but for libpq's own host name resolution (PQconnectStart): the manual recommends a unix socket or hostaddr.
+ *
+ * A transaction is sent in pipeline mode: an optional set_config of its time limits, the statement, one Sync. It is the implicit transaction
+ * between two Syncs, so it is committed exactly when the server says so for all of it; only then is STORE_DONE reported. No session state, no named
+ * prepared statement: it works through PgBouncer in transaction mode.
+ *
+ * Only modules of store/ run statements (one function per statement, its text directly above it); the engine creates and frees lanes.
+ */
+#pragma once
+#include "base/problem.h"
+#include "base/text.h"
+#include <libpq-fe.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <systemd/sd-event.h>
+
+struct connection;
+
+struct connection_options {
+    const char *name;     /* of the lane, for logs: "orders", "ledger", "shop"; copied */
+    const char *conninfo; /* copied. Added where it does not say otherwise: keepalives, tcp_user_timeout, target_session_attrs=read-write, application name */
+    const char *passfile; /* or NULL: used as "passfile" when conninfo has none */
+    const char *listen_channel; /* or NULL. LISTEN is repeated after every reconnect */
+    void (*on_up)(void *userdata);   /* connected (again); also the moment to scan for what was missed */
+    void (*on_down)(void *userdata, const struct problem *problem, int64_t retry_us); /* lost, or could not connect */
+    void (*on_notify)(void *userdata); /* something arrived on the channel */
+    void *userdata;
+};
+
+/* Starts connecting. Owned by the caller: connection_free(). 0 or negative errno. */
+int connection_new(sd_event *event, const struct connection_options *options, struct connection **ret_connection);
+/* Waiting and running transactions end without their callback. */
+void connection_free(struct connection *connection);
+bool connection_is_up(const struct connection *connection);
+/* Up, nothing running, nothing waiting. */
+bool connection_is_idle(const struct connection *connection);
+/* Gives up the present connection and connects anew at once (a changed conninfo is not taken up). */
+void connection_reset(struct connection *connection);
+
+/* A statement: text with $n (types written in the text), name for logs. Always static const. */
+struct statement {
+    const char *name;
+    const char *text;
+};
+
+/*
+ * The values of a statement, in order; text format. Starts as { 0 }; taken by connection_run(). Arrays are built element by element between begin and
+ * end. Running out of memory is remembered and reported by connection_run().
+ */
+#define VALUES_MAX 24
+struct values {
+    struct text bytes;
+    ptrdiff_t offsets[VALUES_MAX]; /* -1 = NULL */
+    int count;
+    bool in_array;
+};
+void values_done(struct values *values);
+void values_add_text(struct values *values, const char *string);            /* NULL = NULL; also an array's element */
+void values_add_integer(struct values *values, int64_t integer);            /* likewise */
+void values_add_boolean(struct values *values, bool boolean);               /* likewise */
+void values_begin_array(struct values *values);
+void values_end_array(struct values *values);
+
+enum store_verdict {
+    STORE_DONE,    /* committed */
+    STORE_REFUSED, /* the server raised an error: nothing of it happened; `sqlstate`, `problem` */
+    STORE_LOST,    /* the connection broke while it ran: it may have been committed */
+};
+
+/* Borrowed during the callback. */
+struct store_answer {
+    enum store_verdict verdict;
+    const PGresult *rows; /* of the statement, when STORE_DONE */
+    char sqlstate[6];
+    struct problem problem;
+    int64_t took_us; /* from being sent to the commit */
+};
+typedef void (*store_done)(void *userdata, const struct store_answer *answer);
+
+struct transaction {
+    const struct statement *statement; /* borrowed: static */
+    struct values *values;             /* taken, may be NULL */
+    unsigned lock_timeout_ms, statement_timeout_ms; /* set for this transaction only; 0 = not set */
+    bool constraints_immediate;        /* SET CONSTRAINTS ALL IMMEDIATE after the statement, so that a deferred fault is this statement's own */
+    int64_t give_up_us;                /* without an answer by then the connection is given up as lost; 0 = 90 s */
+};
+
+/*
+ * Runs it when its turn comes; `done` is called exactly once, later, from the event loop. While the lane is down it waits for the next
+ * connection. 0, -ENOMEM, or -ENOBUFS when more than 64 wait.
+ */
+int connection_run(struct connection *connection, struct transaction *transaction, store_done done, void *userdata);
+
+/* A column of a row: NULL for SQL NULL. Borrowed from `rows`. `column` counts from 0. */
+const char *row_text(const PGresult *rows, int row, int column);
+int64_t row_integer(const PGresult *rows, int row, int column, int64_t when_null);
+bool row_boolean(const PGresult *rows, int row, int column);
