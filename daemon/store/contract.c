@@ -2,45 +2,59 @@
 #include "base/own.h"
 #include "store/schema.h"
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 /*
- * Names are taken apart by parse_ident() and looked up in the catalogue, because to_regclass() raises where the schema may not be used. The ledger's
- * version is read through query_to_xml(), so that this statement can be planned where the ledger does not exist. `text` is a
- * name or type, `note` what belongs to it; `able` whether the asking role has the right, `fits` whether it is of the right kind.
+ * Names are taken apart by parse_ident() and looked up in the catalogue, because to_regclass()
+ * raises where the schema may not be used. The ledger's version is read through query_to_xml(), so
+ * that this statement can be planned where the ledger does not exist. `text` is a name or type,
+ * `note` what belongs to it; `able` whether the asking role has the right, `fits` whether it is of
+ * the right kind.
  */
 const struct statement contract_statement = {
     "contract",
     "WITH wanted AS (\n"
-    "    SELECT v[array_length(v, 1) - 1]::name AS view_schema, v[array_length(v, 1)]::name AS view_name,\n"
-    "           f[array_length(f, 1) - 1]::name AS function_schema, f[array_length(f, 1)]::name AS function_name\n"
+    "    SELECT v[array_length(v, 1) - 1]::name AS view_schema, v[array_length(v, 1)]::name AS "
+    "view_name,\n"
+    "           f[array_length(f, 1) - 1]::name AS function_schema, f[array_length(f, 1)]::name AS "
+    "function_name\n"
     "      FROM (SELECT parse_ident($1::text) AS v, parse_ident($2::text) AS f) AS names),\n"
     "ledger AS (\n"
     "    SELECT n.oid AS schema_oid,\n"
-    "           (SELECT a.attrelid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid\n"
-    "             WHERE c.relnamespace = n.oid AND c.relname = 'ledger' AND a.attname = 'schema_version') AS table_oid,\n"
+    "           (SELECT a.attrelid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_attribute a ON "
+    "a.attrelid = c.oid\n"
+    "             WHERE c.relnamespace = n.oid AND c.relname = 'ledger' AND a.attname = "
+    "'schema_version') AS table_oid,\n"
     "           (SELECT t.oid FROM pg_catalog.pg_type t\n"
     "             WHERE t.typnamespace = n.oid AND t.typname = 'result') AS result_oid\n"
-    "      FROM (SELECT (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = 'chwsync') AS oid) AS n),\n"
+    "      FROM (SELECT (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = 'chwsync') AS "
+    "oid) AS n),\n"
     "ledger_rights AS (\n"
     "    SELECT *, coalesce(has_schema_privilege(schema_oid, 'USAGE')\n"
-    "                       AND has_table_privilege(table_oid, 'SELECT'), false) AS readable FROM ledger),\n"
+    "                       AND has_table_privilege(table_oid, 'SELECT'), false) AS readable FROM "
+    "ledger),\n"
     "shop_view AS (\n"
-    "    SELECT c.oid, c.relkind, c.relowner, n.oid AS schema_oid, c.reloptions, n.nspname, c.relname\n"
+    "    SELECT c.oid, c.relkind, c.relowner, n.oid AS schema_oid, c.reloptions, n.nspname, "
+    "c.relname\n"
     "      FROM wanted JOIN pg_catalog.pg_class c ON c.relname = view_name\n"
     "      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace\n"
-    "     WHERE CASE WHEN view_schema IS NULL THEN pg_table_is_visible(c.oid) ELSE n.nspname = view_schema END),\n"
+    "     WHERE CASE WHEN view_schema IS NULL THEN pg_table_is_visible(c.oid) ELSE n.nspname = "
+    "view_schema END),\n"
     "candidate AS (\n"
-    "    SELECT p.oid, p.prokind, p.prorettype, p.proretset, p.proargtypes, p.pronargs, p.prosecdef, p.proconfig,\n"
+    "    SELECT p.oid, p.prokind, p.prorettype, p.proretset, p.proargtypes, p.pronargs, "
+    "p.prosecdef, p.proconfig,\n"
     "           p.provolatile, p.proname, n.nspname, n.oid AS schema_oid\n"
     "      FROM wanted JOIN pg_catalog.pg_proc p ON p.proname = function_name\n"
     "      JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace\n"
     "     WHERE CASE WHEN function_schema IS NULL THEN pg_function_is_visible(p.oid)\n"
     "                ELSE n.nspname = function_schema END)\n"
     "SELECT 'ledger' AS kind, schema_oid::text AS text,\n"
-    "       CASE WHEN readable THEN substring(query_to_xml('SELECT schema_version FROM chwsync.ledger',\n"
-    "                                                      false, true, '')::text FROM '>([0-9]+)<') END AS note,\n"
+    "       CASE WHEN readable THEN substring(query_to_xml('SELECT schema_version FROM "
+    "chwsync.ledger',\n"
+    "                                                      false, true, '')::text FROM "
+    "'>([0-9]+)<') END AS note,\n"
     "       readable AS able, table_oid IS NOT NULL AS fits, 0 AS place\n"
     "  FROM ledger_rights\n"
     "UNION ALL\n"
@@ -48,47 +62,68 @@ const struct statement contract_statement = {
     "                        CASE WHEN view_schema IS NULL THEN format('%I', view_name)\n"
     "                             ELSE format('%I.%I', view_schema, view_name) END),\n"
     "       (SELECT relkind::text FROM shop_view),\n"
-    "       coalesce((SELECT has_schema_privilege(schema_oid, 'USAGE') AND has_table_privilege(oid, 'SELECT')\n"
+    "       coalesce((SELECT has_schema_privilege(schema_oid, 'USAGE') AND "
+    "has_table_privilege(oid, 'SELECT')\n"
     "                   FROM shop_view), false),\n"
-    "       NOT coalesce((SELECT reloptions @> ARRAY['security_invoker=true'] OR reloptions @> ARRAY['security_invoker=on']\n"
+    "       NOT coalesce((SELECT reloptions @> ARRAY['security_invoker=true'] OR reloptions @> "
+    "ARRAY['security_invoker=on']\n"
     "                       FROM shop_view), false), 1\n"
     "  FROM wanted\n"
     "UNION ALL\n"
-    "SELECT 'column', a.attname::text, format_type(coalesce(nullif(t.typbasetype, 0), t.oid), NULL),\n"
+    "SELECT 'column', a.attname::text, format_type(coalesce(nullif(t.typbasetype, 0), t.oid), "
+    "NULL),\n"
     "       NULL, t.typcategory IN ('S', 'E'), 100 + a.attnum\n"
     "  FROM shop_view v JOIN pg_catalog.pg_attribute a ON a.attrelid = v.oid\n"
     "  JOIN pg_catalog.pg_type t ON t.oid = a.atttypid\n"
     " WHERE a.attnum > 0 AND NOT a.attisdropped\n"
     "UNION ALL\n"
-    "SELECT 'row security', format('%I.%I', n.nspname, t.relname), pg_get_userbyid(v.relowner)::text, NULL, NULL, 10000\n"
-    "  FROM shop_view v JOIN pg_catalog.pg_class t ON t.relrowsecurity AND t.relkind IN ('r', 'p')\n"
+    "SELECT 'row security', format('%I.%I', n.nspname, t.relname), "
+    "pg_get_userbyid(v.relowner)::text, NULL, NULL, 10000\n"
+    "  FROM shop_view v JOIN pg_catalog.pg_class t ON t.relrowsecurity AND t.relkind IN ('r', "
+    "'p')\n"
     "  JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace\n"
     "  JOIN pg_catalog.pg_roles r ON r.oid = v.relowner\n"
-    " WHERE EXISTS (SELECT FROM pg_catalog.pg_rewrite w JOIN pg_catalog.pg_depend d ON d.objid = w.oid\n"
+    " WHERE EXISTS (SELECT FROM pg_catalog.pg_rewrite w JOIN pg_catalog.pg_depend d ON d.objid = "
+    "w.oid\n"
     "                WHERE w.ev_class = v.oid AND d.classid = 'pg_rewrite'::regclass\n"
     "                  AND d.refclassid = 'pg_class'::regclass AND d.refobjid = t.oid)\n"
     "   AND NOT (r.rolsuper OR r.rolbypassrls)\n"
     "   AND (t.relforcerowsecurity OR NOT pg_has_role(v.relowner, t.relowner, 'USAGE'))\n"
     "UNION ALL\n"
-    "SELECT 'function', CASE WHEN function_schema IS NULL THEN coalesce((SELECT format('%I.%I', nspname, proname)\n"
-    "                                                                      FROM candidate LIMIT 1), format('%I', function_name))\n"
+    "SELECT 'function', CASE WHEN function_schema IS NULL THEN coalesce((SELECT format('%I.%I', "
+    "nspname, proname)\n"
+    "                                                                      FROM candidate LIMIT "
+    "1), format('%I', function_name))\n"
     "                        ELSE format('%I.%I', function_schema, function_name) END,\n"
-    "       (SELECT string_agg(format('%I.%I(%s) returns %s', nspname, proname, pg_get_function_identity_arguments(oid),\n"
-    "                                 coalesce(pg_get_function_result(oid), 'nothing')), '; ') FROM candidate),\n"
+    "       (SELECT string_agg(format('%I.%I(%s) returns %s', nspname, proname, "
+    "pg_get_function_identity_arguments(oid),\n"
+    "                                 coalesce(pg_get_function_result(oid), 'nothing')), '; ') "
+    "FROM candidate),\n"
     "       NULL, NULL, 20000\n"
     "  FROM wanted WHERE function_name IS NOT NULL\n"
     "UNION ALL\n"
     "SELECT 'exact function', p.provolatile::text, NULL,\n"
-    "       has_schema_privilege(schema_oid, 'USAGE') AND has_function_privilege(p.oid, 'EXECUTE'),\n"
-    "       NOT p.prosecdef OR EXISTS (SELECT FROM unnest(p.proconfig) AS c WHERE c LIKE 'search\\_path=%'), 20001\n"
+    "       has_schema_privilege(p.schema_oid, 'USAGE') AND has_function_privilege(p.oid, "
+    "'EXECUTE'),\n"
+    "       NOT p.prosecdef OR EXISTS (SELECT FROM unnest(p.proconfig) AS c WHERE c LIKE "
+    "'search\\_path=%'), 20001\n"
     "  FROM candidate p, ledger\n"
-    " WHERE p.prokind = 'f' AND p.pronargs = 1 AND p.proargtypes[0] = result_oid AND NOT p.proretset\n"
+    " WHERE p.prokind = 'f' AND p.pronargs = 1 AND p.proargtypes[0] = result_oid AND NOT "
+    "p.proretset\n"
     "   AND p.prorettype = 'pg_catalog.bool'::regtype\n"
     " ORDER BY place"};
 
-enum answer_column { ANSWER_KIND, ANSWER_TEXT, ANSWER_NOTE, ANSWER_ABLE, ANSWER_FITS, ANSWER_PLACE };
+enum answer_column {
+    ANSWER_KIND,
+    ANSWER_TEXT,
+    ANSWER_NOTE,
+    ANSWER_ABLE,
+    ANSWER_FITS,
+    ANSWER_PLACE
+};
 
-/* What the view may show for a type of the contract, so that the cast neither raises nor changes a value. */
+/* What the view may show for a type of the contract, so that the cast neither raises nor changes a
+ * value. */
 struct value_kind {
     const char *type;
     bool any_word; /* also everything of PostgreSQL's string and enum categories */
@@ -159,8 +194,8 @@ static bool cell_is_true(const PGresult *rows, int row, enum answer_column colum
 static struct problem *add_fault(struct contract *contract, enum contract_severity severity,
                                  enum contract_part part, const char *object)
 {
-    struct contract_fault *grown = reallocarray(contract->faults, contract->fault_count + 1,
-                                                sizeof *contract->faults);
+    struct contract_fault *grown =
+        reallocarray(contract->faults, contract->fault_count + 1, sizeof *contract->faults);
     if (!grown)
         return NULL;
     contract->faults = grown;
@@ -230,7 +265,8 @@ static int read_view(const PGresult *rows, int row, struct contract *contract)
     if (contract->view_found && !cell_is_true(rows, row, ANSWER_FITS))
         FAULT(contract, CONTRACT_WARNING, CONTRACT_VIEW, contract->view_sql,
               "ALTER VIEW ... RESET (security_invoker)",
-              "%s is read with the daemon's rights (security_invoker), which has none on the shop's tables",
+              "%s is read with the daemon's rights (security_invoker), which has none on the "
+              "shop's tables",
               contract->view_sql);
     return 0;
 }
@@ -317,7 +353,8 @@ static int read_row_security(const PGresult *rows, int row, struct contract *con
 {
     FAULT(contract, CONTRACT_WARNING, CONTRACT_VIEW, contract->view_sql,
           "give the view's owner a policy that shows the rows, or BYPASSRLS",
-          "table %s has row-level security and the view's owner %s is subject to it: orders may be invisible",
+          "table %s has row-level security and the view's owner %s is subject to it: orders may be "
+          "invisible",
           cell(rows, row, ANSWER_TEXT), cell(rows, row, ANSWER_NOTE));
     return 0;
 }
@@ -332,8 +369,8 @@ static int read_function(const PGresult *rows, int row, struct contract *contrac
     contract->function_sql = strdup(cell(rows, row, ANSWER_TEXT));
     if (!contract->function_sql)
         return -ENOMEM;
-    contract->function_found =
-        row + 1 < PQntuples(rows) && strcmp(cell(rows, row + 1, ANSWER_KIND), "exact function") == 0;
+    contract->function_found = row + 1 < PQntuples(rows) &&
+                               strcmp(cell(rows, row + 1, ANSWER_KIND), "exact function") == 0;
     if (contract->function_found)
         return 0;
     if (candidates)
@@ -356,7 +393,8 @@ static int read_exact_function(const PGresult *rows, int row, struct contract *c
     if (!cell_is_true(rows, row, ANSWER_FITS))
         FAULT(contract, CONTRACT_WARNING, CONTRACT_FUNCTION, contract->function_sql,
               "ALTER FUNCTION ... SET search_path = pg_catalog, pg_temp",
-              "%s(chwsync.result) is SECURITY DEFINER without a search_path of its own: a way in for an attacker",
+              "%s(chwsync.result) is SECURITY DEFINER without a search_path of its own: a way in "
+              "for an attacker",
               contract->function_sql);
     if (strcmp(cell(rows, row, ANSWER_TEXT), "v") != 0)
         FAULT(contract, CONTRACT_WARNING, CONTRACT_FUNCTION, contract->function_sql,
@@ -369,12 +407,9 @@ static const struct {
     const char *kind;
     int (*read)(const PGresult *rows, int row, struct contract *contract);
 } readers[] = {
-    {"ledger", read_ledger},
-    {"view", read_view},
-    {"column", read_column},
-    {"row security", read_row_security},
-    {"function", read_function},
-    {"exact function", read_exact_function},
+    {"ledger", read_ledger},     {"view", read_view},
+    {"column", read_column},     {"row security", read_row_security},
+    {"function", read_function}, {"exact function", read_exact_function},
 };
 
 static int read_answer(const PGresult *rows, struct contract *contract)
@@ -389,10 +424,12 @@ static int read_answer(const PGresult *rows, struct contract *contract)
     return judge_columns(contract);
 }
 
-int contract_read(const PGresult *rows, struct contract *ret_contract, struct problem *reterr_problem)
+int contract_read(const PGresult *rows, struct contract *ret_contract,
+                  struct problem *reterr_problem)
 {
     if (PQnfields(rows) != ANSWER_PLACE + 1 || PQntuples(rows) < 2) {
-        problem_set(reterr_problem, "the catalogue's answer about the contract has another shape than expected");
+        problem_set(reterr_problem,
+                    "the catalogue's answer about the contract has another shape than expected");
         return 1;
     }
     OWN(contract_done) struct contract contract = {0};

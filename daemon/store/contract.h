@@ -1,10 +1,11 @@
 /*
  * store/contract.h - what is known of the shop's two objects, the view and the function.
  *
- * One catalogue query tells all of it: the schema's version, the view with its columns and types, the function with its
- * signature, and what the asking role may do with them. It touches no row of the shop and raises for nothing but a
- * name that is no SQL name. contract_read() turns its rows into a struct contract with every fault at once, each
- * with its remedy. What only shows when the view is read or the function is called, `chwsyncd check` finds by doing that.
+ * One catalogue query tells all of it: the schema's version, the view with its columns and types,
+ * the function with its signature, and what the asking role may do with them. It touches no row of
+ * the shop and raises for nothing but a name that is no SQL name. contract_read() turns its rows
+ * into a struct contract with every fault at once, each with its remedy. What only shows when the
+ * view is read or the function is called, `chwsyncd check` finds by doing that.
  */
 #pragma once
 #include "base/problem.h"
@@ -53,7 +54,7 @@ struct contract {
     bool has_schema;    /* schema chwsync exists and holds a ledger */
     int schema_version; /* 0 = not installed, or not readable */
     bool view_found;
-    char *view_sql;        /* as the server quotes it; owned; never NULL after contract_read() */
+    char *view_sql; /* as the server quotes it; owned; never NULL after contract_read() */
     bool has_column[CONTRACT_COLUMN_COUNT];
     bool function_wanted;  /* a name was asked for */
     bool function_found;   /* with exactly (chwsync.result) RETURNS boolean */
@@ -63,21 +64,25 @@ struct contract {
     size_t fault_count;
 };
 
-/* $1 the view's name, $2 the function's name or NULL, both as SQL names ("shop.view", "\"My Shop\".\"View\""). */
+/* $1 the view's name, $2 the function's name or NULL, both as SQL names ("shop.view", "\"My
+ * Shop\".\"View\""). */
 extern const struct statement contract_statement;
 
 /*
- * 0: *ret_contract is owned (contract_done), also when it is full of faults. 1: the rows are not those of contract_statement. -ENOMEM.
+ * 0: *ret_contract is owned (contract_done), also when it is full of faults. 1: the rows are not
+ * those of contract_statement. -ENOMEM.
  */
-int contract_read(const PGresult *rows, struct contract *ret_contract, struct problem *reterr_problem);
+int contract_read(const PGresult *rows, struct contract *ret_contract,
+                  struct problem *reterr_problem);
 void contract_done(struct contract *contract);
 
 /* True when no fault of severity CONTRACT_ERROR lies in `part`. */
 bool contract_is_sound(const struct contract *contract, enum contract_part part);
 
 /*
- * Appends the select list that makes one row of the view, called `v`, a row of the contract: `v.order_ref::text AS order_ref, ...,
- * NULL::numeric AS max_charge, ...`; always all CONTRACT_COLUMN_COUNT columns in the order of enum contract_column.
+ * Appends the select list that makes one row of the view, called `v`, a row of the contract:
+ * `v.order_ref::text AS order_ref, ..., NULL::numeric AS max_charge, ...`; always all
+ * CONTRACT_COLUMN_COUNT columns in the order of enum contract_column.
  */
 void contract_column_list(const struct contract *contract, struct text *text);
 /* "order_ref", "service", ...; and "text", "bigint", ... */
