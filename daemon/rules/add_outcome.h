@@ -5,11 +5,12 @@
  */
 #pragma once
 #include "wire/reply.h"
+#include <stdbool.h>
 
 enum add_outcome {
     ADD_ACCEPTED,     /* the reply carries an order id */
     ADD_REFUSED,      /* for good: the order is rejected, with the provider's words */
-    ADD_PUT_OFF,      /* refused for a reason that can pass (funds, key, service disabled ...): queued again */
+    ADD_PUT_OFF,      /* refused for a reason that can pass (funds, key, duplicate of another order): queued again */
     ADD_NOT_EXECUTED, /* certainly not executed (never sent, or rate limit, or no such route): queued again */
     ADD_UNKNOWN,      /* it may exist there: uncertain, never sent again by inference */
 };
