@@ -1,0 +1,121 @@
+# chwsyncd. `make help` lists what can be made.
+BUILD    ?= build
+PREFIX   ?= /usr/local
+DESTDIR  ?=
+VERSION  := 0.1.0
+CC       ?= gcc
+CFLAGS   ?= -O2 -g
+PKGS     := libcurl libpq json-c libconfig libsystemd
+OUR_CFLAGS := -std=gnu11 -D_GNU_SOURCE -DCHWSYNCD_VERSION='"$(VERSION)"' -Idaemon -MMD -MP \
+    -Wall -Wextra -Wconversion -Wswitch-enum -Wshadow -Wstrict-prototypes -Werror \
+    -fmacro-prefix-map=$(CURDIR)/= $(SANITIZE)
+OUR_LIBS := -lcrypt -lm
+
+# Asked of pkg-config when a compiler runs, so that `make help` and `make deps` work without the packages.
+PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS))
+PKG_LIBS   = $(shell pkg-config --libs $(PKGS))
+
+SOURCES := $(wildcard daemon/*.c daemon/*/*.c)
+OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/gen/sql_files.o
+LIBRARY := $(filter-out $(BUILD)/daemon/main.o,$(OBJECTS))
+FLOOR_0 := $(filter $(BUILD)/daemon/base/% $(BUILD)/daemon/wire/% $(BUILD)/daemon/rules/%,$(OBJECTS))
+PURE    := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/pure/test_*.c))
+UNIT    := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
+SQLTEST := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/sql/test_*.c))
+HELPERS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out $(wildcard tests/unit/test_*.c),$(wildcard tests/unit/*.c)))
+PANEL   := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/panel/scripted.c,$(wildcard tests/panel/*.c)))
+
+.DELETE_ON_ERROR:
+.PHONY: all help deps demo check check-long check-layers check-pure check-format check-unit check-sql check-panel \
+    check-scenario asan tests bench coverage fuzz format install uninstall clean
+
+all: $(BUILD)/chwsyncd ## build/chwsyncd
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
+	@echo 'Variables: BUILD=$(BUILD) PREFIX=$(PREFIX) DESTDIR=$(DESTDIR) CFLAGS="$(CFLAGS)"'
+
+deps: ## install the Debian packages that are missing (as root or with sudo)
+	@tests/lib/install-dependencies
+
+$(BUILD)/chwsyncd: $(OBJECTS)
+	$(CC) $(CFLAGS) $(SANITIZE) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) $(OUR_LIBS)
+
+$(BUILD)/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(OUR_CFLAGS) $(PKG_CFLAGS) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+
+$(BUILD)/gen/sql_files.o: $(BUILD)/gen/sql_files.c Makefile
+	$(CC) $(OUR_CFLAGS) $(PKG_CFLAGS) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+
+$(BUILD)/gen/sql_files.c: sql/embed.sh $(wildcard sql/*.sql sql/*/*.sql)
+	@mkdir -p $(@D)
+	sql/embed.sh > $@
+
+# The pure floor links alone, with json-c over memory and nothing else of ours.
+$(PURE): $(BUILD)/tests/unit/pure/%: $(BUILD)/tests/unit/pure/%.o $(FLOOR_0)
+	$(CC) $(CFLAGS) $(SANITIZE) $(LDFLAGS) -o $@ $^ -ljson-c -lcmocka
+
+$(UNIT): $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(HELPERS) $(LIBRARY)
+	$(CC) $(CFLAGS) $(SANITIZE) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) $(OUR_LIBS) -lcmocka
+
+$(SQLTEST): $(BUILD)/tests/sql/%: $(BUILD)/tests/sql/%.o $(LIBRARY)
+	$(CC) $(CFLAGS) $(SANITIZE) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) $(OUR_LIBS) -lcmocka
+
+$(BUILD)/panel: $(PANEL)
+	$(CC) $(CFLAGS) $(SANITIZE) $(LDFLAGS) -o $@ $^ -lmicrohttpd
+
+$(BUILD)/scripted: $(BUILD)/tests/panel/scripted.o
+	$(CC) $(CFLAGS) $(SANITIZE) $(LDFLAGS) -o $@ $^
+
+tests: all $(BUILD)/panel $(BUILD)/scripted $(PURE) $(UNIT) $(SQLTEST)
+
+# The sanitizer build lives beside the plain one and is made by the same rules.
+ASAN_MAKE := +$(MAKE) --no-print-directory BUILD=$(BUILD)/asan CFLAGS='-O1 -g -fno-omit-frame-pointer' \
+    SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=all'
+asan: ## the same, built with AddressSanitizer and UndefinedBehaviorSanitizer, in build/asan
+	$(ASAN_MAKE) tests
+
+demo: deps ## the main job on a throwaway PostgreSQL, the sample store and the simulated provider
+	@$(MAKE) --no-print-directory -j2 all $(BUILD)/panel
+	@BUILD=$(BUILD) tests/demo/run
+
+check: deps ## all tests; ends with "N passed, N failed"
+	@BUILD=$(BUILD) tests/lib/check
+
+check-long: deps ## what takes longer: longer stalls and the larger runs
+	@BUILD=$(BUILD) tests/lib/check long
+
+bench: deps ## the table of rates and costs, on a throwaway cluster
+	@$(MAKE) --no-print-directory -j2 all $(BUILD)/panel
+	@BUILD=$(BUILD) tests/bench/run
+
+check-layers: ## includes never climb floors
+	@tests/lib/check-layers
+
+check-pure: $(FLOOR_0) ## floor 0 asks for no clock, file, socket or process
+	@tests/lib/check-pure $(FLOOR_0)
+
+check-format: ## clang-format would change nothing
+	@git ls-files '*.c' '*.h' | xargs clang-format --dry-run -Werror
+
+format: ## apply clang-format
+	git ls-files '*.c' '*.h' | xargs clang-format -i
+
+coverage: ## line coverage of the pure floor by its own tests
+	@BUILD=$(BUILD) tests/lib/coverage
+
+install: all ## PREFIX, DESTDIR
+	install -D -m 755 $(BUILD)/chwsyncd $(DESTDIR)$(PREFIX)/sbin/chwsyncd
+	install -D -m 644 systemd/chwsyncd.service $(DESTDIR)$(PREFIX)/lib/systemd/system/chwsyncd.service
+	sed -i 's|@SBINDIR@|$(PREFIX)/sbin|g' $(DESTDIR)$(PREFIX)/lib/systemd/system/chwsyncd.service
+	install -D -m 644 etc/chwsyncd.conf $(DESTDIR)$(PREFIX)/share/doc/chwsyncd/chwsyncd.conf
+
+uninstall: ## what install put there
+	rm -f $(DESTDIR)$(PREFIX)/sbin/chwsyncd $(DESTDIR)$(PREFIX)/lib/systemd/system/chwsyncd.service
+	rm -rf $(DESTDIR)$(PREFIX)/share/doc/chwsyncd
+
+clean: ## remove BUILD
+	rm -rf $(BUILD)
+
+-include $(shell find $(BUILD) -name '*.d' -not -path '$(BUILD)/asan/*' 2>/dev/null)

@@ -1,0 +1,262 @@
+-- 001-ledger.sql - the ledger: orders, attempts, work lists, history; the contract's type and helpers.
+--
+-- Run inside one transaction by `chwsyncd schema install|upgrade`, as the owner of schema chwsync.
+--
+-- How the tables share the work. `orders` holds the truth, one row an order for ever. Nothing that changes in an
+-- order's life is indexed there, so that every change of state is a heap-only update (fillfactor leaves the room).
+-- What is to be done next stands in three narrow work lists, `queue` (to submit), `polls` (to follow) and
+-- `write_backs` (to tell the shop); a row there exists exactly as long as the work does. There are no foreign
+-- keys between them: each is written by the same statement that writes `orders`, and a check per row would cost more
+-- than the row.
+
+CREATE TYPE chwsync.order_state AS ENUM (
+    'queued', 'submitting', 'active', 'completed', 'partial', 'canceled', 'refunded', 'failed', 'rejected',
+    'withdrawn', 'uncertain', 'abandoned');
+
+-- What the shop's function is called with. A column is only ever added at the end.
+CREATE TYPE chwsync.result AS (
+    order_ref text, status text, provider_order_id text, charge numeric, currency text, start_count bigint,
+    remains bigint, error text, seq bigint);
+
+CREATE TABLE chwsync.ledger (
+    only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    schema_version int NOT NULL,
+    installed_at timestamptz NOT NULL DEFAULT now(),
+    upgraded_at timestamptz,
+    -- Keys the digests of provider keys, so that a reader of the ledger cannot try keys against them.
+    digest_salt text NOT NULL DEFAULT substr(replace(gen_random_uuid()::text, '-', ''), 1, 16)
+);
+
+CREATE TABLE chwsync.accounts (
+    id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    provider text NOT NULL, -- the name it was last configured under
+    endpoint text NOT NULL,
+    key_digest text NOT NULL,
+    first_used_at timestamptz NOT NULL DEFAULT now(),
+    last_used_at timestamptz NOT NULL DEFAULT now(),
+    submits_paused_until timestamptz, -- 'infinity': until somebody does something
+    all_paused_until timestamptz,     -- the provider asked for it (retry_after)
+    pause_reason text,
+    last_error text,
+    last_error_at timestamptz,
+    UNIQUE (endpoint, key_digest)
+);
+
+-- Requests that were allowed, by minute: what a restart knows of the budget. Kept for two days.
+CREATE TABLE chwsync.budget_minutes (
+    account_id int NOT NULL,
+    minute timestamptz NOT NULL,
+    adds int NOT NULL DEFAULT 0,
+    polls int NOT NULL DEFAULT 0,
+    reads int NOT NULL DEFAULT 0,
+    PRIMARY KEY (account_id, minute)
+) WITH (fillfactor = 50);
+
+CREATE TABLE chwsync.orders (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    order_ref text NOT NULL UNIQUE CHECK (octet_length(order_ref) BETWEEN 1 AND 200),
+    -- What the shop wants. Follows the view while queued, stands still from the claim on.
+    provider text NOT NULL,
+    service text,
+    link text,
+    quantity bigint,
+    runs bigint,
+    "interval" bigint,
+    min bigint,
+    max bigint,
+    comments text,
+    usernames text,
+    hashtags text,
+    username text,
+    params jsonb,
+    max_charge numeric,
+    display_ref text,
+    shop_created_at timestamptz,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    -- Where it stands.
+    state chwsync.order_state NOT NULL DEFAULT 'queued',
+    in_progress boolean NOT NULL DEFAULT false, -- while active: the provider has begun
+    attempts int NOT NULL DEFAULT 0,
+    account_id int,
+    provider_order_id text,
+    provider_status text, -- the provider's own word
+    charge numeric,
+    currency text,
+    start_count bigint,
+    remains bigint,
+    error text,
+    seq bigint NOT NULL DEFAULT 0,
+    accepted_at timestamptz,
+    changed_at timestamptz, -- status or remains moved
+    polled_at timestamptz,  -- when the poll that was last applied was sent
+    updated_at timestamptz NOT NULL DEFAULT now()
+) WITH (fillfactor = 50);
+
+-- Every `add`, from the committed intent to its end. What was sent stays here.
+CREATE TABLE chwsync.attempts (
+    order_id bigint NOT NULL,
+    number int NOT NULL,
+    account_id int NOT NULL,
+    instance uuid NOT NULL,
+    claimed_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    send_before timestamptz NOT NULL,
+    service text,
+    link text,
+    quantity bigint,
+    further jsonb, -- the other parameters, when there were any
+    -- Open until the outcome is certain: an unknown one stays open.
+    open boolean NOT NULL DEFAULT true,
+    outcome text, -- accepted, refused, put off, not executed, unknown
+    ended_at timestamptz,
+    http_status int,
+    answer text, -- the provider's words, or what happened instead of an answer
+    provider_order_id text,
+    PRIMARY KEY (order_id, number)
+) WITH (fillfactor = 70);
+CREATE INDEX attempts_open ON chwsync.attempts (account_id, order_id) WHERE open;
+
+CREATE TABLE chwsync.queue (
+    order_id bigint PRIMARY KEY,
+    provider text NOT NULL,
+    next_at timestamptz NOT NULL
+);
+CREATE INDEX queue_next ON chwsync.queue (provider, next_at, order_id);
+
+CREATE TABLE chwsync.polls (
+    order_id bigint PRIMARY KEY,
+    account_id int NOT NULL,
+    next_at timestamptz NOT NULL,
+    interval_s int NOT NULL, -- until the look after the next
+    errors int NOT NULL DEFAULT 0 -- answers with an error for this id, in a row
+) WITH (fillfactor = 70);
+CREATE INDEX polls_next ON chwsync.polls (account_id, next_at);
+
+-- One row a change that the shop has not been told; the present state is told, so later ones make earlier ones done.
+CREATE TABLE chwsync.write_backs (
+    order_id bigint NOT NULL,
+    seq bigint NOT NULL,
+    due_at timestamptz NOT NULL DEFAULT now(),
+    since timestamptz NOT NULL DEFAULT now(),
+    failures int NOT NULL DEFAULT 0,
+    sqlstate text,
+    error text,
+    PRIMARY KEY (order_id, seq)
+) WITH (fillfactor = 70);
+CREATE INDEX write_backs_due ON chwsync.write_backs (due_at);
+
+-- Lines of the view that cannot be taken: shown twice, without a key, or raising when read.
+CREATE TABLE chwsync.parked_lines (
+    order_ref text PRIMARY KEY,
+    sqlstate text,
+    reason text NOT NULL,
+    since timestamptz NOT NULL DEFAULT now(),
+    retry_at timestamptz NOT NULL DEFAULT now()
+);
+
+-- What happened to an order besides its attempts.
+CREATE TABLE chwsync.history (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    order_id bigint NOT NULL,
+    at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    event text NOT NULL,
+    state chwsync.order_state,
+    detail text
+);
+CREATE INDEX history_order ON chwsync.history (order_id);
+CREATE INDEX history_at ON chwsync.history USING brin (at);
+
+-- Helpers for adapters. NULL instead of an error, so that one bad row stays one bad row.
+-- try_jsonb has an EXCEPTION block, which starts a subtransaction: in a parallel plan that fails, hence PARALLEL UNSAFE.
+CREATE FUNCTION chwsync.try_jsonb(value text) RETURNS jsonb
+    LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN value::jsonb;
+EXCEPTION
+    WHEN data_exception OR statement_too_complex THEN
+        RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION chwsync.try_jsonb(text) IS 'The text as jsonb, or NULL where it is none.';
+
+CREATE FUNCTION chwsync.try_bigint(value text) RETURNS bigint
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT CASE WHEN value ~ '^\s*[+-]?[0-9]{1,18}\s*$' THEN value::bigint END
+$$;
+COMMENT ON FUNCTION chwsync.try_bigint(text) IS 'The text as a whole number of at most 18 digits, or NULL where it is none.';
+
+-- The word of the contract for where an order stands.
+CREATE FUNCTION chwsync.contract_status(state chwsync.order_state, in_progress boolean) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $$
+    SELECT CASE WHEN state <> 'active' THEN state::text WHEN in_progress THEN 'in_progress' ELSE 'pending' END
+$$;
+
+CREATE VIEW chwsync.order_status AS
+    SELECT o.order_ref, chwsync.contract_status(o.state, o.in_progress) AS status, o.provider_order_id, o.charge,
+           o.currency, o.start_count, o.remains, o.error, o.seq, o.provider, o.display_ref, o.state,
+           q.next_at AS next_attempt_at, o.updated_at
+      FROM chwsync.orders o LEFT JOIN chwsync.queue q ON q.order_id = o.id;
+COMMENT ON VIEW chwsync.order_status IS 'Where every order line stands now; one row an order_ref.';
+COMMENT ON COLUMN chwsync.order_status.order_ref IS 'The key of the order line, as the shop''s view shows it.';
+COMMENT ON COLUMN chwsync.order_status.status IS 'The word the write-back function gets: queued, submitting, pending, in_progress, completed, partial, canceled, refunded, failed, rejected, uncertain, abandoned; and withdrawn.';
+COMMENT ON COLUMN chwsync.order_status.provider_order_id IS 'The order''s id at the provider, once it was accepted.';
+COMMENT ON COLUMN chwsync.order_status.charge IS 'What the provider charged, exactly as it said, in currency; NULL until it was reported.';
+COMMENT ON COLUMN chwsync.order_status.currency IS 'The currency the provider named.';
+COMMENT ON COLUMN chwsync.order_status.start_count IS 'The count at the start of delivery, as the provider says.';
+COMMENT ON COLUMN chwsync.order_status.remains IS 'What is left to deliver; negative when over-delivered; never a sign of completion.';
+COMMENT ON COLUMN chwsync.order_status.error IS 'Why it is where it is, when something is in the way.';
+COMMENT ON COLUMN chwsync.order_status.seq IS 'Grows with every change of this order.';
+COMMENT ON COLUMN chwsync.order_status.provider IS 'The configured provider.';
+COMMENT ON COLUMN chwsync.order_status.display_ref IS 'The order number a person knows.';
+COMMENT ON COLUMN chwsync.order_status.state IS 'The ledger''s own word: pending and in_progress are both active.';
+COMMENT ON COLUMN chwsync.order_status.next_attempt_at IS 'When a queued order is tried next.';
+COMMENT ON COLUMN chwsync.order_status.updated_at IS 'The last change.';
+
+CREATE VIEW chwsync.order_history AS
+    SELECT o.order_ref, o.created_at AS at, 'taken' AS event, 'taken from the shop''s view' AS detail,
+           NULL::int AS attempt, NULL::text AS provider_order_id
+      FROM chwsync.orders o
+    UNION ALL
+    SELECT o.order_ref, a.claimed_at, 'submitting',
+           concat_ws(', ', 'service ' || a.service, 'quantity ' || a.quantity), a.number, NULL
+      FROM chwsync.attempts a JOIN chwsync.orders o ON o.id = a.order_id
+    UNION ALL
+    SELECT o.order_ref, a.ended_at, a.outcome, a.answer, a.number, a.provider_order_id
+      FROM chwsync.attempts a JOIN chwsync.orders o ON o.id = a.order_id
+     WHERE a.ended_at IS NOT NULL
+    UNION ALL
+    SELECT o.order_ref, h.at, h.event, h.detail, NULL, NULL
+      FROM chwsync.history h JOIN chwsync.orders o ON o.id = h.order_id;
+COMMENT ON VIEW chwsync.order_history IS 'What happened to every order line, and when; many rows an order_ref.';
+COMMENT ON COLUMN chwsync.order_history.order_ref IS 'The key of the order line.';
+COMMENT ON COLUMN chwsync.order_history.at IS 'When it happened, by the database''s clock.';
+COMMENT ON COLUMN chwsync.order_history.event IS 'taken, submitting, an attempt''s outcome, or a change of status.';
+COMMENT ON COLUMN chwsync.order_history.detail IS 'The provider''s words, or ours.';
+COMMENT ON COLUMN chwsync.order_history.attempt IS 'Number of the attempt, from 1.';
+COMMENT ON COLUMN chwsync.order_history.provider_order_id IS 'The id this attempt got.';
+
+CREATE VIEW chwsync.provider_status AS
+    SELECT a.provider, a.endpoint, a.submits_paused_until, a.all_paused_until, a.pause_reason, a.last_error,
+           a.last_error_at, a.last_used_at,
+           (SELECT count(*) FROM chwsync.queue q WHERE q.provider = a.provider) AS queued,
+           (SELECT count(*) FROM chwsync.attempts t WHERE t.account_id = a.id AND t.open AND t.outcome IS NULL) AS submitting,
+           (SELECT count(*) FROM chwsync.polls p WHERE p.account_id = a.id) AS following,
+           (SELECT count(*) FROM chwsync.attempts t WHERE t.account_id = a.id AND t.open AND t.outcome IS NOT NULL) AS uncertain,
+           coalesce((SELECT sum(m.adds + m.polls + m.reads) FROM chwsync.budget_minutes m
+                      WHERE m.account_id = a.id AND m.minute > now() - interval '1 minute'), 0)::bigint AS requests_last_minute,
+           coalesce((SELECT sum(m.adds + m.polls + m.reads) FROM chwsync.budget_minutes m
+                      WHERE m.account_id = a.id AND m.minute > now() - interval '1 day'), 0)::bigint AS requests_last_day
+      FROM chwsync.accounts a;
+COMMENT ON VIEW chwsync.provider_status IS 'One row for every account that was ever used: pauses, work under way, requests.';
+COMMENT ON COLUMN chwsync.provider_status.provider IS 'The name it is configured under.';
+COMMENT ON COLUMN chwsync.provider_status.submits_paused_until IS 'No order is sent before then; infinity: until somebody does something.';
+COMMENT ON COLUMN chwsync.provider_status.all_paused_until IS 'No request at all before then: the provider asked for it.';
+COMMENT ON COLUMN chwsync.provider_status.pause_reason IS 'Why it is paused.';
+COMMENT ON COLUMN chwsync.provider_status.queued IS 'Order lines waiting to be sent.';
+COMMENT ON COLUMN chwsync.provider_status.submitting IS 'Order lines whose intent is committed and whose answer is not in.';
+COMMENT ON COLUMN chwsync.provider_status.following IS 'Bought orders that have not ended.';
+COMMENT ON COLUMN chwsync.provider_status.uncertain IS 'Sent, and the answer was lost: look at them.';
