@@ -1,4 +1,5 @@
 #include "store/session.h"
+#include "store/conninfo.h"
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -93,8 +94,10 @@ static PGconn *connect_with(const struct session_options *options, struct proble
     char *message = NULL, time_limit[16];
     PQconninfoOption *parsed = PQconninfoParse(options->conninfo, &message);
     if (!parsed) {
-        set_problem(reterr_problem, "wrong conninfo: ", message ? message : "out of memory");
-        PQfreemem(message);
+        PQfreemem(message); /* it quotes the text, which may hold a password */
+        problem_set(reterr_problem, "the connection string cannot be read");
+        problem_hint(reterr_problem,
+                     "it looks like: host=/run/postgresql dbname=shop user=chwsync");
         return NULL;
     }
     struct settings settings = {0};
@@ -121,10 +124,11 @@ int session_open(const struct session_options *options, struct session **ret_ses
         return -ENOMEM;
     }
     if (PQstatus(session->connection) != CONNECTION_OK) {
-        set_problem(reterr_problem,
-                    "unable to reach the database: ", PQerrorMessage(session->connection));
-        problem_hint(reterr_problem, "is PostgreSQL running, and may user %s connect?",
-                     PQuser(session->connection) ? PQuser(session->connection) : "?");
+        struct problem why;
+        conninfo_explain(PQerrorMessage(session->connection), &why);
+        problem_set(reterr_problem, "unable to reach the database: %s", why.text);
+        problem_hint(reterr_problem, "%s",
+                     why.hint[0] ? why.hint : "is PostgreSQL running, and is the conninfo right?");
         return 1;
     }
     PQsetNoticeReceiver(session->connection, receive_notice, session);
