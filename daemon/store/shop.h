@@ -33,6 +33,8 @@ struct intake_result {
     unsigned followed;  /* queued lines whose facts changed in the shop */
     unsigned parked;    /* newly parked: shown twice, or without a key */
     unsigned parked_in_all;
+    int64_t queue_due_s;      /* until the next queued order of a configured provider is due, 0 = now, -1 = none is queued */
+    int64_t write_back_due_s; /* until the next write-back is due, likewise */
 };
 /* One transaction: the whole view against the ledger. Answer's rows: intake_decode(). */
 int shop_intake(struct shop *shop, struct connection *lane, const struct intake_options *options,
