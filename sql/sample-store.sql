@@ -103,7 +103,7 @@ CREATE TABLE store.order_events (
     data jsonb NOT NULL DEFAULT '{}',
     handled_at timestamptz
 );
-CREATE INDEX order_events_unhandled ON store.order_events (id) WHERE handled_at IS NULL;
+CREATE INDEX order_events_unhandled ON store.order_events (handled_at, id);
 
 CREATE TRIGGER touch BEFORE UPDATE ON store.customers FOR EACH ROW EXECUTE FUNCTION store.touch();
 CREATE TRIGGER touch BEFORE UPDATE ON store.products FOR EACH ROW EXECUTE FUNCTION store.touch();
