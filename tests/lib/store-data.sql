@@ -46,6 +46,7 @@ INSERT INTO store_test.kinds (kind, sku, packs, link, options, extras, status) V
     ('traffic', 'WEB-TRAFFIC', 1, 'https://shop.example/page/', '{}',
      '{"country": "IN", "device": 2, "type_of_traffic": 3}', 'paid'),
     ('subscription', 'IG-AUTO-LIKES', 1, NULL, '{"username": "account"}', '{"min": 10, "max": 20, "posts": 5}', 'paid'),
+<<<<<<< HEAD
     ('unknown service', 'IG-NO-SUCH-THING', 1, 'https://instagram.com/account.', '{}', NULL, 'paid'),
     ('bad quantity', 'YT-VIEWS-WW', 2000, 'https://youtube.com/watch?v=', '{}', NULL, 'paid'),
     ('no link', 'IG-LIKES-FAST', 1, NULL, '{"link": "  "}', NULL, 'paid'),
@@ -53,6 +54,28 @@ INSERT INTO store_test.kinds (kind, sku, packs, link, options, extras, status) V
     ('unpaid', 'IG-LIKES-FAST', 1, 'https://instagram.com/p/', '{}', NULL, 'placed'),
     ('closed', 'IG-FOLLOWERS-REAL', 5, 'https://instagram.com/account.', '{}', NULL, 'closed');
 
+=======
+    -- Wrong in one way each.
+    ('no link', 'IG-LIKES-FAST', 1, NULL, '{}', NULL, 'paid'),
+    ('blank link', 'IG-LIKES-FAST', 1, NULL, '{"link": "  "}', NULL, 'paid'),
+    ('below minimum', 'IG-FOLLOWERS-REAL', 10, 'https://instagram.com/account.', '{}', '{"runs": 20, "interval": 5}', 'paid'),
+    ('above maximum', 'X-RETWEETS-TINY', 4, 'https://x.com/account/status/', '{}', NULL, 'paid'),
+    ('unknown service', 'IG-NO-SUCH-THING', 1, 'https://instagram.com/account.', '{}', NULL, 'paid'),
+    ('disabled service', 'IG-OLD-FOLLOWERS', 1, 'https://instagram.com/account.', '{}', NULL, 'paid'),
+    ('too dear', 'SP-PREMIUM', 1, 'https://spotify.com/track/', '{}', NULL, 'paid'),
+    ('no comments', 'IG-COMMENTS-CUSTOM', 1, 'https://instagram.com/p/', '{}', NULL, 'paid'),
+    ('few comments', 'IG-COMMENTS-CUSTOM', 1, 'https://instagram.com/p/', '{"comments": "Only one"}', NULL, 'paid'),
+    ('no answer', 'TG-POLL-VOTES', 5, 'https://t.me/channel/', '{}', NULL, 'paid'),
+    ('bad extras', 'IG-FOLLOWERS-REAL', 10, 'https://instagram.com/account.', '{}', '{"runs": 5, "interval', 'paid'),
+    ('uneven runs', 'IG-FOLLOWERS-REAL', 10, 'https://instagram.com/account.', '{}', '{"runs": 3, "interval": 60}', 'paid'),
+    -- Not for the daemon.
+    ('unpaid', 'IG-LIKES-FAST', 1, 'https://instagram.com/p/', '{}', NULL, 'placed'),
+    ('closed', 'IG-FOLLOWERS-REAL', 5, 'https://instagram.com/account.', '{}', NULL, 'closed');
+
+INSERT INTO store.products (sku, name, kind, pack_size, price)
+VALUES ('IG-NO-SUCH-THING', 'What no provider knows', 'followers', 100, 0.39) ON CONFLICT (sku) DO NOTHING;
+
+>>>>>>> shop
 CREATE FUNCTION store_test.add_customers(wanted int) RETURNS void
     LANGUAGE sql
 AS $$
@@ -61,7 +84,11 @@ AS $$
       FROM generate_series((SELECT count(*) + 1 FROM store.customers), wanted) i
 $$;
 
+<<<<<<< HEAD
 -- Places `n` orders of one line each, as `kind` says; answers how many. "kind" with a sku the shop does not sell yet adds it.
+=======
+-- Places `n` orders of one line each, as `kind` says; answers how many.
+>>>>>>> shop
 CREATE FUNCTION store_test.place_orders(n int, kind text) RETURNS bigint
     LANGUAGE plpgsql
 AS $$
@@ -74,8 +101,11 @@ BEGIN
     SELECT * INTO STRICT wanted FROM store_test.kinds k WHERE k.kind = place_orders.kind;
     PERFORM store_test.add_customers(500);
     customers := ARRAY(SELECT id FROM store.customers ORDER BY id LIMIT 500);
+<<<<<<< HEAD
     INSERT INTO store.products (sku, name, kind, pack_size, price)
     VALUES (wanted.sku, wanted.sku, 'followers', 100, 0.39) ON CONFLICT (sku) DO NOTHING;
+=======
+>>>>>>> shop
     SELECT * INTO STRICT product FROM store.products p WHERE p.sku = wanted.sku;
 
     WITH numbers AS MATERIALIZED (
