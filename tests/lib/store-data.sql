@@ -46,15 +46,6 @@ INSERT INTO store_test.kinds (kind, sku, packs, link, options, extras, status) V
     ('traffic', 'WEB-TRAFFIC', 1, 'https://shop.example/page/', '{}',
      '{"country": "IN", "device": 2, "type_of_traffic": 3}', 'paid'),
     ('subscription', 'IG-AUTO-LIKES', 1, NULL, '{"username": "account"}', '{"min": 10, "max": 20, "posts": 5}', 'paid'),
-<<<<<<< HEAD
-    ('unknown service', 'IG-NO-SUCH-THING', 1, 'https://instagram.com/account.', '{}', NULL, 'paid'),
-    ('bad quantity', 'YT-VIEWS-WW', 2000, 'https://youtube.com/watch?v=', '{}', NULL, 'paid'),
-    ('no link', 'IG-LIKES-FAST', 1, NULL, '{"link": "  "}', NULL, 'paid'),
-    ('bad extras', 'IG-FOLLOWERS-REAL', 10, 'https://instagram.com/account.', '{}', '{"runs": 5, "interval', 'paid'),
-    ('unpaid', 'IG-LIKES-FAST', 1, 'https://instagram.com/p/', '{}', NULL, 'placed'),
-    ('closed', 'IG-FOLLOWERS-REAL', 5, 'https://instagram.com/account.', '{}', NULL, 'closed');
-
-=======
     -- Wrong in one way each.
     ('no link', 'IG-LIKES-FAST', 1, NULL, '{}', NULL, 'paid'),
     ('blank link', 'IG-LIKES-FAST', 1, NULL, '{"link": "  "}', NULL, 'paid'),
@@ -75,7 +66,6 @@ INSERT INTO store_test.kinds (kind, sku, packs, link, options, extras, status) V
 INSERT INTO store.products (sku, name, kind, pack_size, price)
 VALUES ('IG-NO-SUCH-THING', 'What no provider knows', 'followers', 100, 0.39) ON CONFLICT (sku) DO NOTHING;
 
->>>>>>> shop
 CREATE FUNCTION store_test.add_customers(wanted int) RETURNS void
     LANGUAGE sql
 AS $$
@@ -84,11 +74,7 @@ AS $$
       FROM generate_series((SELECT count(*) + 1 FROM store.customers), wanted) i
 $$;
 
-<<<<<<< HEAD
--- Places `n` orders of one line each, as `kind` says; answers how many. "kind" with a sku the shop does not sell yet adds it.
-=======
 -- Places `n` orders of one line each, as `kind` says; answers how many.
->>>>>>> shop
 CREATE FUNCTION store_test.place_orders(n int, kind text) RETURNS bigint
     LANGUAGE plpgsql
 AS $$
@@ -101,11 +87,6 @@ BEGIN
     SELECT * INTO STRICT wanted FROM store_test.kinds k WHERE k.kind = place_orders.kind;
     PERFORM store_test.add_customers(500);
     customers := ARRAY(SELECT id FROM store.customers ORDER BY id LIMIT 500);
-<<<<<<< HEAD
-    INSERT INTO store.products (sku, name, kind, pack_size, price)
-    VALUES (wanted.sku, wanted.sku, 'followers', 100, 0.39) ON CONFLICT (sku) DO NOTHING;
-=======
->>>>>>> shop
     SELECT * INTO STRICT product FROM store.products p WHERE p.sku = wanted.sku;
 
     WITH numbers AS MATERIALIZED (
