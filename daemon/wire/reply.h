@@ -12,6 +12,8 @@
 #include "wire/request.h"
 #include <json-c/json.h>
 
+#define RETRY_AFTER_MAX_S (7 * 86400) /* a longer wait is a mistake, and would be told again */
+
 enum reply_outcome {
     REPLY_ACCEPTED,     /* add: `id` */
     REPLY_STATUS,       /* status: orders[0], its id is the one asked for */
@@ -61,9 +63,9 @@ struct reply_service {
 
 struct reply {
     enum reply_outcome outcome;
-    enum error_class class; /* of REPLY_REFUSED and REPLY_NOT_EXECUTED */
+    enum error_class class; /* of REPLY_REFUSED and REPLY_NOT_EXECUTED; ERROR_SERVER with such words in REPLY_UNKNOWN */
     const char *error;      /* the provider's words, or what was wrong with the reply; never NULL after a failure */
-    int64_t retry_after_s;  /* -1 = not said. From the body, else from Retry-After */
+    int64_t retry_after_s;  /* -1 = not said, at most RETRY_AFTER_MAX_S. From the body, else from Retry-After */
     int64_t limit;          /* N of "max N requests per minute|hour|day", else 0 */
     int64_t limit_period_s; /* 60, 3600, 86400, or 0 */
     const char *id;
