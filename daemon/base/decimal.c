@@ -5,15 +5,9 @@
 
 #define DIGITS_MAX 30
 
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
+static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
-static bool is_space(char c)
-{
-    return c == ' ' || (c >= '\t' && c <= '\r');
-}
+static bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
 /* What is between the outer spaces. */
 static size_t trim(const char **string)
@@ -27,8 +21,8 @@ static size_t trim(const char **string)
 }
 
 /*
- * True when the commas of a whole part stand where they group thousands: one to three digits, of which
- * the first is no zero ("0,123" is a decimal comma), then groups of three.
+ * True when the commas of a whole part stand where they group thousands: one to three digits, of
+ * which the first is no zero ("0,123" is a decimal comma), then groups of three.
  */
 static bool commas_are_right(const char *whole, size_t length)
 {
@@ -47,7 +41,8 @@ static bool commas_are_right(const char *whole, size_t length)
     return true;
 }
 
-/* Copies the digits of a part, without its commas; false when anything else is in it, or nothing. */
+/* Copies the digits of a part, without its commas; false when anything else is in it, or nothing.
+ */
 static bool copy_digits(const char *part, size_t length, char *target, size_t *used, size_t *digits)
 {
     if (length == 0)

@@ -10,7 +10,7 @@
 void text_done(struct text *text)
 {
     free(text->bytes);
-    *text = (struct text){ 0 };
+    *text = (struct text){0};
 }
 
 void text_clear(struct text *text)
@@ -55,10 +55,7 @@ void text_add_bytes(struct text *text, const void *bytes, size_t count)
     text->bytes[text->length] = '\0';
 }
 
-void text_add_char(struct text *text, char c)
-{
-    text_add_bytes(text, &c, 1);
-}
+void text_add_char(struct text *text, char c) { text_add_bytes(text, &c, 1); }
 
 void text_format(struct text *text, const char *format, ...)
 {
@@ -79,10 +76,7 @@ void text_format(struct text *text, const char *format, ...)
     text->length += (size_t)length;
 }
 
-const char *text_string(const struct text *text)
-{
-    return text->bytes ? text->bytes : "";
-}
+const char *text_string(const struct text *text) { return text->bytes ? text->bytes : ""; }
 
 /* RFC 3986's unreserved bytes; not isalnum(), which asks the locale. */
 static bool is_unreserved(unsigned char c)
@@ -138,7 +132,8 @@ size_t text_utf8_length(const char *bytes, size_t count)
     return length;
 }
 
-/* Bytes at the start, in whole eights, that are ASCII without NUL: nearly every reply is, to its end. */
+/* Bytes at the start, in whole eights, that are ASCII without NUL: nearly every reply is, to its
+ * end. */
 static size_t ascii_eights(const char *bytes, size_t count)
 {
     size_t i = 0;
@@ -164,10 +159,7 @@ bool text_is_utf8(const char *bytes, size_t count)
     return true;
 }
 
-static unsigned smaller(unsigned a, unsigned b)
-{
-    return a < b ? a : b;
-}
+static unsigned smaller(unsigned a, unsigned b) { return a < b ? a : b; }
 
 /* The restricted form: a swapped pair is not edited again. For misspelt names it is the same. */
 unsigned text_distance(const char *a, const char *b)
