@@ -29,7 +29,7 @@ void text_reserve(struct text *text, size_t count)
     size_t size = text->size * 2 > 64 ? text->size * 2 : 64;
     if (needed > size)
         size = needed;
-    char *bytes = needed > text->length ? realloc(text->bytes, size) : NULL;
+    char *bytes = count < SIZE_MAX / 2 ? realloc(text->bytes, size) : NULL;
     if (!bytes) {
         text->failed = true;
         return;
@@ -55,7 +55,10 @@ void text_add_bytes(struct text *text, const void *bytes, size_t count)
     text->bytes[text->length] = '\0';
 }
 
-void text_add_char(struct text *text, char c) { text_add_bytes(text, &c, 1); }
+void text_add_char(struct text *text, char c)
+{
+    text_add_bytes(text, &c, 1);
+}
 
 void text_format(struct text *text, const char *format, ...)
 {
@@ -63,9 +66,9 @@ void text_format(struct text *text, const char *format, ...)
     va_start(arguments, format);
     int length = vsnprintf(NULL, 0, format, arguments);
     va_end(arguments);
-    if (length < 0) { /* uncovered: only a format with an invalid wide character gets here */
-        text->failed = true;
-        return;
+    if (length < 0) {
+        text->failed = true; /* uncovered: a format with an invalid wide character */
+        return;              /* uncovered: the same */
     }
     text_reserve(text, (size_t)length);
     if (text->failed)
@@ -76,7 +79,10 @@ void text_format(struct text *text, const char *format, ...)
     text->length += (size_t)length;
 }
 
-const char *text_string(const struct text *text) { return text->bytes ? text->bytes : ""; }
+const char *text_string(const struct text *text)
+{
+    return text->bytes ? text->bytes : "";
+}
 
 /* RFC 3986's unreserved bytes; not isalnum(), which asks the locale. */
 static bool is_unreserved(unsigned char c)
@@ -159,7 +165,10 @@ bool text_is_utf8(const char *bytes, size_t count)
     return true;
 }
 
-static unsigned smaller(unsigned a, unsigned b) { return a < b ? a : b; }
+static unsigned smaller(unsigned a, unsigned b)
+{
+    return a < b ? a : b;
+}
 
 /* The restricted form: a swapped pair is not edited again. For misspelt names it is the same. */
 unsigned text_distance(const char *a, const char *b)

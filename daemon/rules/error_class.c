@@ -37,9 +37,16 @@ static const struct rule {
     {ERROR_SERVER, {" timed out"}},
     {ERROR_SERVER, {" time out"}},
     {ERROR_SERVER, {" sqlstate"}},
+    {ERROR_SERVER, {" curl error"}},
+    {ERROR_SERVER, {" no route to host "}},
+    {ERROR_SERVER, {" connection refused "}},
+    {ERROR_SERVER, {" failed to connect "}},
+    {ERROR_SERVER, {" could not connect "}},
     {ERROR_SERVER, {" exception "}},
 
-    {ERROR_ENDPOINT, {" no route "}},
+    {ERROR_ENDPOINT, {" no route was found "}},
+    {ERROR_ENDPOINT, {" no route match"}},
+    {ERROR_ENDPOINT, {" rest no route "}},
     {ERROR_ENDPOINT, {" route not found "}},
 
     {ERROR_KEY, {" api key"}},

@@ -12,7 +12,10 @@
 DEFINE_OWN(struct json_tokener, json_tokener_free, tokener_freep)
 DEFINE_OWN(struct json_object, (void)json_object_put, object_putp)
 
-static bool is_space(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
+static bool is_space(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
 
 /* Past the string's closing quote; `at` is after the opening one. Tells an escaped NUL. */
 static const char *skip_string(const char *at, const char *end, bool *ret_has_nul)

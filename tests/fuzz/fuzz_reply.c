@@ -23,7 +23,10 @@ static void require_id(const char *id)
         require(*id > ' ' && *id <= '~' && *id != ',');
 }
 
-static void require_utf8(const char *text) { require(!text || text_is_utf8(text, strlen(text))); }
+static void require_utf8(const char *text)
+{
+    require(!text || text_is_utf8(text, strlen(text)));
+}
 
 static void require_amount(const char amount[DECIMAL_SIZE])
 {

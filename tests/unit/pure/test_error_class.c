@@ -68,6 +68,8 @@ static void test_texts(void **state)
         {"Service temporarily unavailable", ERROR_SERVER},
         {"503 Service Unavailable", ERROR_SERVER},
         {"Connection timed out", ERROR_SERVER},
+        {"cURL error 7: Failed to connect", ERROR_SERVER},
+        {"No route to host", ERROR_SERVER},
         {"Please try again later", ERROR_SERVER},
         {"Incorrect request", ERROR_OTHER},
         {"Daily order limit exceeded", ERROR_OTHER},
