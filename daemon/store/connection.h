@@ -67,6 +67,15 @@ void values_add_boolean(struct values *values, bool boolean);               /* l
 void values_begin_array(struct values *values);
 void values_end_array(struct values *values);
 
+/* Adds one array with the same member of every row. */
+#define VALUES_ADD_ARRAY(values, rows, count, add, member)                                        \
+    do {                                                                                           \
+        values_begin_array(values);                                                                \
+        for (size_t i_ = 0; i_ < (count); i_++)                                                    \
+            add(values, (rows)[i_].member);                                                     \
+        values_end_array(values);                                                                  \
+    } while (0)
+
 enum store_verdict {
     STORE_DONE,    /* committed */
     STORE_REFUSED, /* the server raised an error: nothing of it happened; `sqlstate`, `problem` */

@@ -1,0 +1,378 @@
+#include "rules/budget.h"
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SECOND_US INT64_C(1000000)
+#define MINUTE_US (60 * SECOND_US)
+#define DAY_US (24 * 60 * MINUTE_US)
+#define DAY_CELLS 1441 /* a minute's cell is free when the last moment in it is 24 h ago */
+#define PER_MINUTE_MOST 100000
+#define TURN_AFTER 19 /* sends, so that one slot in 20 is a poll's */
+
+static unsigned smaller(unsigned a, unsigned b)
+{
+    return a < b ? a : b;
+}
+
+static int64_t later(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+static unsigned minus(unsigned limit, size_t used)
+{
+    return used < limit ? limit - (unsigned)used : 0;
+}
+
+/* Rounded down also before the clock's zero, where an earlier process may have answered. */
+static int64_t minute_of(int64_t time_us)
+{
+    return time_us / MINUTE_US - (time_us % MINUTE_US < 0);
+}
+
+static unsigned *day_cell(struct budget *budget, int64_t minute)
+{
+    return &budget->day_used[((minute % DAY_CELLS) + DAY_CELLS) % DAY_CELLS];
+}
+
+static int64_t *slot(const struct budget *budget, size_t i)
+{
+    return &budget->freed_us[(budget->ring_first + i) % budget->ring_size];
+}
+
+/* Least time between two sends, 60 / (0.98 per_minute) s; 0 = no pace. */
+static int64_t spacing_us(const struct budget_limits *limits)
+{
+    int64_t divisor = 98 * (int64_t)limits->per_minute;
+    return divisor > 0 ? (100 * MINUTE_US + divisor - 1) / divisor : 0;
+}
+
+/* How far ahead of an even pace a send may be. */
+static int64_t burst_us(const struct budget_limits *limits)
+{
+    return (limits->burst > 0 ? limits->burst - 1 : 0) * spacing_us(limits);
+}
+
+/* How many slots of the minute requests of that kind may fill. */
+static unsigned minute_share(const struct budget *budget, enum budget_kind kind)
+{
+    unsigned limit = budget->limits.per_minute;
+    if (kind == BUDGET_ADD || budget->adds_waiting || limit == 1)
+        return limit;
+    unsigned reserve = limit * 15 / 100;
+    if (reserve == 0)
+        reserve = 1;
+    return limit - (kind == BUDGET_READ ? reserve / 2 : reserve);
+}
+
+/* From when a turn between waiting adds is due. */
+static int64_t turn_us(const struct budget *budget, enum budget_kind kind)
+{
+    unsigned sends = kind == BUDGET_READ ? budget->sends_since_read : budget->sends_since_poll;
+    if (kind == BUDGET_ADD || !budget->adds_waiting || sends >= TURN_AFTER)
+        return INT64_MIN;
+    return budget->next_send_us + TURN_AFTER * spacing_us(&budget->limits);
+}
+
+/* How many may leave at once without running ahead of the pace. */
+static unsigned pace_room(const struct budget *budget, unsigned wanted)
+{
+    int64_t spacing = spacing_us(&budget->limits);
+    int64_t ahead_us = later(budget->next_send_us - budget->now_us, 0);
+    int64_t room_us = burst_us(&budget->limits) - ahead_us;
+    if (room_us < 0)
+        return 0;
+    return room_us / spacing + 1 < wanted ? (unsigned)(room_us / spacing + 1) : wanted;
+}
+
+/*
+ * Notes `count` requests whose slots are free at `freed_us`. A full ring drops its oldest entries:
+ * as many newer ones as the limit allows keep the gate shut for as long as all of them together
+ * would.
+ */
+static void log_insert(struct budget *budget, size_t count, int64_t freed_us)
+{
+    size_t older = budget->ring_count;
+    while (older > 0 && *slot(budget, older - 1) > freed_us)
+        older--;
+    size_t excess = 0;
+    if (budget->ring_count + count > budget->ring_size)
+        excess = budget->ring_count + count - budget->ring_size;
+    size_t dropped = excess < older ? excess : older;
+    if (dropped > 0)
+        budget->ring_first = (budget->ring_first + dropped) % budget->ring_size;
+    budget->ring_count -= dropped;
+    older -= dropped;
+    count -= excess - dropped;
+    for (size_t i = budget->ring_count; i > older; i--)
+        *slot(budget, i - 1 + count) = *slot(budget, i - 1);
+    for (size_t i = 0; i < count; i++)
+        *slot(budget, older + i) = freed_us;
+    budget->ring_count += count;
+}
+
+static void roll_rolling_day(struct budget *budget)
+{
+    int64_t minute = minute_of(budget->now_us);
+    if (minute - budget->day_minute >= DAY_CELLS) {
+        memset(budget->day_used, 0, sizeof budget->day_used);
+        budget->day_total = 0;
+        budget->day_minute = minute;
+    }
+    while (budget->day_minute < minute) {
+        unsigned *cell = day_cell(budget, ++budget->day_minute);
+        budget->day_total -= *cell;
+        *cell = 0;
+    }
+}
+
+/* True when a calendar day ended; its end is then the next one. */
+static bool roll_day_end(struct budget *budget)
+{
+    int64_t over_us = budget->now_us - budget->limits.day_ends_us;
+    if (over_us < 0)
+        return false;
+    budget->limits.day_ends_us += (over_us / DAY_US + 1) * DAY_US;
+    return true;
+}
+
+/* Frees what is free by now. Every public function starts here. */
+static void advance(struct budget *budget, int64_t now_us)
+{
+    assert(now_us >= budget->now_us);
+    budget->now_us = now_us;
+    while (budget->ring_count > 0 && *slot(budget, 0) <= now_us) {
+        budget->ring_first = (budget->ring_first + 1) % budget->ring_size;
+        budget->ring_count--;
+    }
+    if (budget->limits.day_rolling)
+        roll_rolling_day(budget);
+    else if (roll_day_end(budget))
+        budget->day_total = 0;
+}
+
+static void count_in_day(struct budget *budget, unsigned count, int64_t at_us)
+{
+    if (budget->limits.day_rolling) {
+        int64_t minute = minute_of(at_us);
+        if (budget->day_minute - minute >= DAY_CELLS)
+            return;
+        *day_cell(budget, minute) += count;
+    } else if (at_us < budget->limits.day_ends_us - DAY_US) {
+        return;
+    }
+    budget->day_total += count;
+}
+
+/* When the day has room for one more, or INT64_MAX. */
+static int64_t day_next_us(struct budget *budget)
+{
+    unsigned limit = budget->limits.per_day;
+    if (limit == 0 || budget->day_total + budget->in_flight < limit)
+        return budget->now_us;
+    if (budget->in_flight >= limit)
+        return INT64_MAX;
+    if (!budget->limits.day_rolling)
+        return budget->limits.day_ends_us;
+    unsigned surplus = budget->day_total + budget->in_flight - limit + 1;
+    int64_t minute = budget->day_minute - DAY_CELLS;
+    for (unsigned freed = 0; freed < surplus;)
+        freed += *day_cell(budget, ++minute);
+    return (minute + DAY_CELLS) * MINUTE_US;
+}
+
+/* When the minute has room for one more of that kind, or INT64_MAX. */
+static int64_t minute_next_us(const struct budget *budget, enum budget_kind kind)
+{
+    unsigned share = minute_share(budget, kind);
+    if (budget->in_flight >= share)
+        return INT64_MAX;
+    size_t kept = share - budget->in_flight - 1;
+    return budget->ring_count > kept ? *slot(budget, budget->ring_count - kept - 1)
+                                     : budget->now_us;
+}
+
+/* Room in the ring for a minute's limit. It never shrinks, so that nothing is forgotten. */
+static int fit_ring(struct budget *budget, size_t size)
+{
+    if (size <= budget->ring_size)
+        return 0;
+    int64_t *freed_us = calloc(size, sizeof *freed_us);
+    if (!freed_us)
+        return -ENOMEM; /* uncovered: memory does not run out on demand */
+    for (size_t i = 0; i < budget->ring_count; i++)
+        freed_us[i] = *slot(budget, i);
+    free(budget->freed_us);
+    budget->freed_us = freed_us;
+    budget->ring_size = size;
+    budget->ring_first = 0;
+    return 0;
+}
+
+/* The pace goes on from the last send; without one known, from now. */
+static void adopt_minute(struct budget *budget, const struct budget_limits *limits)
+{
+    int64_t old_spacing_us = spacing_us(&budget->limits);
+    budget->next_send_us += spacing_us(limits) - old_spacing_us;
+    budget->taken_at_once = false;
+    if (limits->per_minute == 0) {
+        free(budget->freed_us);
+        budget->freed_us = NULL;
+        budget->ring_size = budget->ring_first = budget->ring_count = 0;
+    } else if (old_spacing_us == 0) {
+        budget->next_send_us = budget->now_us;
+        if (budget->day_total + budget->in_flight > 0)
+            budget->next_send_us += spacing_us(limits);
+        log_insert(budget, smaller(budget->day_total, limits->per_minute),
+                   budget->now_us + MINUTE_US);
+    }
+}
+
+/* A change between rolling and calendar counts all of the old day as of now. */
+static void adopt_day(struct budget *budget, const struct budget_limits *limits)
+{
+    if (budget->limits.day_rolling == limits->day_rolling)
+        return;
+    memset(budget->day_used, 0, sizeof budget->day_used);
+    budget->day_minute = minute_of(budget->now_us);
+    if (limits->day_rolling)
+        *day_cell(budget, budget->day_minute) = budget->day_total;
+}
+
+int budget_init(struct budget *budget, const struct budget_limits *limits, int64_t now_us)
+{
+    *budget = (struct budget){
+        .now_us = now_us,
+        .next_send_us = now_us,
+        .paused_until_us = now_us,
+        .day_minute = minute_of(now_us),
+        .sends_since_read = TURN_AFTER,
+    };
+    return budget_set_limits(budget, limits, now_us);
+}
+
+void budget_done(struct budget *budget)
+{
+    free(budget->freed_us);
+    *budget = (struct budget){0};
+}
+
+int budget_set_limits(struct budget *budget, const struct budget_limits *limits, int64_t now_us)
+{
+    if (limits->per_minute > PER_MINUTE_MOST)
+        return -EINVAL;
+    advance(budget, now_us);
+    int error = fit_ring(budget, limits->per_minute);
+    if (error < 0)
+        return error; /* uncovered: memory does not run out on demand */
+    adopt_minute(budget, limits);
+    adopt_day(budget, limits);
+    budget->limits = *limits;
+    roll_day_end(budget);
+    return 0;
+}
+
+unsigned budget_available(struct budget *budget, enum budget_kind kind, unsigned wanted,
+                          int64_t now_us)
+{
+    const struct budget_limits *limits = &budget->limits;
+    advance(budget, now_us);
+    if (now_us < budget->paused_until_us)
+        return 0;
+    if (limits->per_day > 0)
+        wanted = smaller(wanted, minus(limits->per_day, budget->day_total + budget->in_flight));
+    if (limits->per_minute == 0)
+        return wanted;
+    size_t used = budget->ring_count + budget->in_flight;
+    wanted = smaller(wanted, minus(minute_share(budget, kind), used));
+    if (kind != BUDGET_ADD && budget->adds_waiting)
+        wanted = smaller(wanted, now_us >= turn_us(budget, kind));
+    return pace_room(budget, wanted);
+}
+
+int64_t budget_next_us(struct budget *budget, enum budget_kind kind, int64_t now_us)
+{
+    advance(budget, now_us);
+    int64_t next_us = later(now_us, budget->paused_until_us);
+    next_us = later(next_us, day_next_us(budget));
+    if (budget->limits.per_minute == 0)
+        return next_us;
+    next_us = later(next_us, minute_next_us(budget, kind));
+    next_us = later(next_us, turn_us(budget, kind));
+    return later(next_us, budget->next_send_us - burst_us(&budget->limits));
+}
+
+void budget_take(struct budget *budget, enum budget_kind kind, unsigned count, int64_t now_us)
+{
+    unsigned available = budget_available(budget, kind, count, now_us);
+    assert(count <= available);
+    (void)available;
+    if (count == 0)
+        return;
+    budget->taken_at_once = budget->in_flight == 0;
+    budget->in_flight += count;
+    budget->next_send_us =
+        later(budget->next_send_us, now_us) + count * spacing_us(&budget->limits);
+    unsigned sends = smaller(count, TURN_AFTER);
+    budget->sends_since_poll += sends;
+    budget->sends_since_read += sends;
+    if (kind == BUDGET_POLL)
+        budget->sends_since_poll = 0;
+    if (kind == BUDGET_READ)
+        budget->sends_since_read = 0;
+    budget->sends_since_poll = smaller(budget->sends_since_poll, TURN_AFTER);
+    budget->sends_since_read = smaller(budget->sends_since_read, TURN_AFTER);
+}
+
+void budget_give_back(struct budget *budget, unsigned count, int64_t now_us)
+{
+    assert(count <= budget->in_flight);
+    advance(budget, now_us);
+    /* With others in flight the slot might be an older one, and a later send is paced by it. */
+    if (budget->taken_at_once)
+        budget->next_send_us -= count * spacing_us(&budget->limits);
+    budget->in_flight -= count;
+}
+
+void budget_answered(struct budget *budget, int64_t now_us)
+{
+    assert(budget->in_flight > 0);
+    advance(budget, now_us);
+    budget->in_flight--;
+    count_in_day(budget, 1, now_us);
+    if (budget->ring_size > 0)
+        log_insert(budget, 1, now_us + MINUTE_US);
+}
+
+void budget_pause(struct budget *budget, int64_t until_us)
+{
+    budget->paused_until_us = later(budget->paused_until_us, until_us);
+}
+
+void budget_restore(struct budget *budget, unsigned count, int64_t at_us, int64_t now_us)
+{
+    assert(at_us <= now_us);
+    advance(budget, now_us);
+    if (count == 0)
+        return;
+    count_in_day(budget, count, at_us);
+    if (budget->ring_size == 0)
+        return;
+    /* Its last send was no later than the response. */
+    budget->next_send_us = later(budget->next_send_us, at_us + spacing_us(&budget->limits));
+    log_insert(budget, count, at_us + MINUTE_US);
+}
+
+unsigned budget_minute_used(struct budget *budget, int64_t now_us)
+{
+    advance(budget, now_us);
+    return (unsigned)budget->ring_count + budget->in_flight;
+}
+
+unsigned budget_day_used(struct budget *budget, int64_t now_us)
+{
+    advance(budget, now_us);
+    return budget->day_total + budget->in_flight;
+}
