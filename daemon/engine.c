@@ -22,6 +22,8 @@
 #include <systemd/sd-event.h>
 #include <systemd/sd-id128.h>
 
+DEFINE_OWN(char, free, string_freep)
+
 #define LOOK_AGAIN_S 30         /* after a fault of the contract or the schema */
 #define HISTORY_INTERVAL_S 3600 /* retention */
 #define HISTORY_BATCH 1000
@@ -66,6 +68,7 @@ struct engine {
     bool stop_asked, reload_asked, schema_newer, draining;
     int64_t drain_until_us;
     int64_t status_us, watchdog_us, watchdog_interval_us;
+    char *contract_said; /* all faults of the contract, as they were last said */
     struct log_repeat contract_log, schema_log, down_log;
 };
 
@@ -110,7 +113,7 @@ static void account_was_opened(void *userdata, const struct store_answer *answer
 static void open_account(struct provider *provider, int64_t now_us)
 {
     struct world *world = provider->engine->world;
-    OWN(text_freep) char *digest = NULL;
+    OWN(string_freep) char *digest = NULL;
     const struct provider_config *config = provider->account.config;
 
     provider->open_us = now_us + 5 * US_PER_S;
@@ -152,13 +155,13 @@ static void ledger_read(void *userdata, const struct store_answer *answer)
         return;
     if (answer->verdict == STORE_DONE && PQntuples(answer->rows) == 1)
         version = (int)row_integer(answer->rows, 0, 0, 0);
-    if (version > schema_version_newest()) {
+    if (version > schema_version_wanted()) {
         log_error("the database's schema is version %d, this chwsyncd knows %d: install the newer chwsyncd", version,
-                  schema_version_newest());
+                  schema_version_wanted());
         engine->schema_newer = true;
         return;
     }
-    if (version < schema_version_newest()) {
+    if (version < schema_version_wanted()) {
         log_repeated(&engine->schema_log, LOG_LEVEL_ERROR,
                      &(struct log_entry){.sqlstate = answer->sqlstate,
                                          .message_id = "8e9f0a1b2c3d4e4f8a6b7c8d9e0f1a24",
@@ -196,23 +199,25 @@ static void compare_faults(struct engine *engine, const struct contract *contrac
     OWN(text_done) struct text all = {0};
     bool sound = contract_is_sound(contract, CONTRACT_VIEW) && contract_is_sound(contract, CONTRACT_FUNCTION) &&
                  contract_is_sound(contract, CONTRACT_LEDGER);
-    uint64_t before = engine->contract_log.last_hash;
 
     for (size_t i = 0; i < contract->fault_count; i++)
         text_format(&all, "%s|", contract->faults[i].problem.text);
     if (contract->fault_count == 0) {
+        free(GIVE(engine->contract_said));
         if (log_recovered(&engine->contract_log)) {
             log_notice("the shop's view and function are as they should be");
             workshop_of(engine)->last_error[0] = '\0';
         }
         return;
     }
-    log_repeated(&engine->contract_log, LOG_LEVEL_WARNING, NULL,
-                 sound ? "the contract with the shop has %zu warnings [%zx]"
-                       : "the contract with the shop is broken: intake pauses, %zu faults [%zx]; looked at again every 30 s",
-                 contract->fault_count, text_hash(text_string(&all)));
-    if (engine->contract_log.last_hash != before)
-        report_faults(engine, contract);
+    if (engine->contract_said && strcmp(engine->contract_said, text_string(&all)) == 0)
+        return;
+    log_repeated(&engine->contract_log, LOG_LEVEL_WARNING, NULL, "%s", sound
+                     ? "the contract with the shop holds, with warnings"
+                     : "the contract with the shop is broken: intake pauses, everything else goes on; looked at again every 30 s");
+    report_faults(engine, contract);
+    free(engine->contract_said);
+    engine->contract_said = strdup(text_string(&all));
 }
 
 static void contract_looked(void *userdata, const struct store_answer *answer)
@@ -319,7 +324,7 @@ static void woken(void *userdata)
 static int open_lane(struct engine *engine, const char *name, const char *conninfo, const char *channel,
                      struct connection **ret_lane)
 {
-    OWN(text_freep) char *passfile = credentials_path(engine->credentials_directory, "pgpass");
+    OWN(string_freep) char *passfile = credentials_path(engine->credentials_directory, "pgpass");
     struct connection_options options = {.name = name,
                                          .conninfo = conninfo,
                                          .passfile = passfile,
@@ -410,7 +415,7 @@ static void world_free(struct world *world)
     config_free(world->config);
     free(world);
 }
-DEFINE_OWN(struct world *, world_free, world_freep)
+DEFINE_OWN(struct world, world_free, world_freep)
 
 static struct budget_limits limits_of(const struct provider_config *config, int64_t now_us)
 {
@@ -713,6 +718,9 @@ static int64_t tend(struct engine *engine, int64_t now_us)
     return earlier(engine->status_us, engine->watchdog_us);
 }
 
+/* Events a turn handles at the most, so that a flood of them cannot keep the jobs from working. */
+#define EVENTS_A_TURN 16
+
 static int turn(struct engine *engine, int64_t wait_us)
 {
     int r = sd_event_prepare(engine->event);
@@ -724,15 +732,11 @@ static int turn(struct engine *engine, int64_t wait_us)
             return fault;
         r = sd_event_wait(engine->event, 0);
     }
-    while (r > 0) {
+    if (r > 0)
         r = sd_event_dispatch(engine->event);
-        if (r <= 0)
-            return r < 0 ? r : 0;
-        r = sd_event_run(engine->event, 0) > 0 ? sd_event_prepare(engine->event) : 0;
-    }
-    if (r < 0)
-        return r;
-    return transport_work(engine->transport);
+    for (int i = 0; i < EVENTS_A_TURN && r > 0; i++)
+        r = sd_event_run(engine->event, 0);
+    return r < 0 ? r : transport_work(engine->transport);
 }
 
 static bool is_finished(struct engine *engine, int64_t now_us, int *ret_end)
@@ -837,6 +841,7 @@ void engine_free(struct engine *engine)
     for (size_t i = 0; i < COUNT_OF(engine->signals); i++)
         sd_event_source_unref(engine->signals[i]);
     sd_event_unref(engine->event);
+    free(engine->contract_said);
     free(engine->config_path);
     free(engine);
 }
