@@ -51,7 +51,7 @@ static const struct statement next_statement = {
     .name = "when the next order is due",
     .text = "SELECT (SELECT ceil(extract(epoch FROM p.next_at - now()))::bigint FROM chwsync.polls p\n"
             "         WHERE p.account_id = $1::int ORDER BY p.next_at LIMIT 1),\n"
-            "       (SELECT count(*) FROM (SELECT FROM chwsync.polls p WHERE p.account_id = $1::int LIMIT 100001) some)",
+            "       (SELECT count(*) FROM (SELECT FROM chwsync.polls p WHERE p.account_id = $1::int LIMIT 100001) AS listed)",
 };
 
 int polls_next(struct connection *lane, int account_id, store_done done, void *userdata)
