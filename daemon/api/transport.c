@@ -44,11 +44,12 @@
 #endif
 
 #define CONNECT_LIMIT_S 10u
-#define IDLE_LIMIT_S 60L               /* an idle connection older than this is not used again */
-#define HEAD_LIMIT_BYTES (256 * 1024)  /* all heads of one reply, interim ones included */
-#define KEPT_REPLY_BYTES (64 * 1024)   /* a larger reply's memory is given back at once */
-#define COMPRESS_FROM_BYTES (2u << 20) /* replies that may be this long are asked for compressed   \
-                                        */
+#define IDLE_LIMIT_S 60L              /* an idle connection older than this is not used again */
+#define HEAD_LIMIT_BYTES (256 * 1024) /* all heads of one reply, interim ones included */
+#define KEPT_REPLY_BYTES (64 * 1024)  /* a larger reply's memory is given back at once */
+#define COMPRESS_FROM_BYTES                                                                        \
+    (2u << 20) /* replies that may be this long are asked for compressed                           \
+                */
 
 /* One request's state; all of it is forgotten with the transfer's end. */
 struct exchange {
@@ -480,7 +481,9 @@ static void tell_unsent(const struct transfer *transfer, struct problem *reterr_
         problem_hint(reterr_problem, "check ca_file, or install the package ca-certificates");
     } else if (code == CURLE_SSL_CONNECT_ERROR) {
         problem_set(reterr_problem, "no TLS connection to %s: %s", host, words);
-        problem_hint(reterr_problem, "the server must speak TLS 1.2 or later on that port");
+        problem_hint(reterr_problem,
+                     "the server must speak TLS 1.2 or later on that port, and a "
+                     "ca_file must hold the authority that signed its certificate now");
     } else {
         problem_set(reterr_problem, "unable to send to %s: %s", host, words);
     }
@@ -503,15 +506,14 @@ static void tell_problem(const struct transfer *transfer, struct problem *reterr
         tell_time_out(transfer, reterr_problem);
     else if (!exchange->sent)
         tell_unsent(transfer, reterr_problem);
+    else if (exchange->code == CURLE_UNSUPPORTED_PROTOCOL ||
+             exchange->code == CURLE_WEIRD_SERVER_REPLY ||
+             exchange->code == CURLE_BAD_CONTENT_ENCODING)
+        problem_set(reterr_problem, "the reply is no valid HTTP: %s", transfer->curl_words);
     else if (received == 0)
         problem_set(reterr_problem, "the connection was closed before a reply came");
-    else if (exchange->code == CURLE_OK || exchange->code == CURLE_PARTIAL_FILE ||
-             exchange->code == CURLE_RECV_ERROR)
-        problem_set(reterr_problem, "the reply was cut off after %zu bytes", received);
     else
-        problem_set(reterr_problem, "the reply is no valid HTTP: %s",
-                    transfer->curl_words[0] ? transfer->curl_words
-                                            : curl_easy_strerror(exchange->code));
+        problem_set(reterr_problem, "the reply was cut off after %zu bytes", received);
 }
 
 static void describe_end(struct transfer *transfer, struct transfer_end *ret_end)

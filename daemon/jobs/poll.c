@@ -131,7 +131,7 @@ static void ask_alone(struct poll_batch *batch, int row)
     if (poll->alone || PQntuples(batch->rows) == 1)
         return;
     alone = PQcopyResult(batch->rows, PG_COPYRES_ATTRS);
-    for (int column = 0; alone && column <= POLL_ASKED_AT; column++) {
+    for (int column = 0; alone && column <= POLL_OTHERS_DAY; column++) {
         const char *value = row_text(batch->rows, row, column);
 
         if (!PQsetvalue(alone, 0, column, (char *)(uintptr_t)value, value ? (int)strlen(value) : -1)) {
@@ -350,6 +350,7 @@ static void picked(void *userdata, const struct store_answer *answer)
     if (answer->verdict == STORE_DONE && PQntuples(answer->rows) > 0)
         rows = PQcopyResult(answer->rows, PG_COPYRES_ATTRS | PG_COPYRES_TUPLES);
     if (rows) {
+        poll->others_day = (unsigned)row_integer(rows, 0, POLL_OTHERS_DAY, 0);
         ask(poll, rows);
         poll_wake(poll, 0, now_us);
         return;
@@ -380,10 +381,11 @@ static int64_t pace_of(const struct poll *poll, int64_t now_us)
     struct budget *budget = client_budget(poll->account->client);
     struct poll_pace pace = {.per_minute = budget->limits.per_minute,
                              .per_day = budget->limits.per_day,
-                             .day_used = budget_day_used(budget, now_us),
+                             .day_used = poll->others_day,
                              .day_left_us = 86400 * US_PER_S};
 
     if (!budget->limits.day_rolling) {
+        pace.day_used = budget_day_used(budget, now_us);
         int64_t left_us = (budget->limits.day_ends_us - now_us) % (86400 * US_PER_S);
 
         pace.day_left_us = left_us > 0 ? left_us : left_us + 86400 * US_PER_S;

@@ -29,6 +29,7 @@ struct poll {
     unsigned batch_limit; /* ids a request; less after the provider said it is too many */
     int64_t next_us;      /* the next batch; INT64_MAX = no order is open */
     int64_t paced_us;     /* no batch before, whatever is due: the even pace */
+    unsigned others_day;  /* requests of the last day that were no polls */
     uint64_t open;        /* open orders, as last counted */
     PGresult *alone;      /* one row of poll_column: an id to be asked alone */
     struct log_repeat words_log, apply_log;

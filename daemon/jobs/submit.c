@@ -589,7 +589,7 @@ static void released(void *userdata, const struct store_answer *answer)
     }
 }
 
-DEFINE_OWN(int64_t *, free, ids_freep)
+DEFINE_OWN(int64_t, free, ids_freep)
 
 static void release(struct submit *submit, int64_t now_us)
 {

@@ -74,14 +74,14 @@ struct connection {
     struct task *running, *first, **last;
     unsigned waiting;
 
-    unsigned
-        holds; /* handlers on the stack: connection_free() leaves the memory to the last of them */
+    unsigned holds; /* handlers on the stack; the last one frees what connection_free() left */
     bool freed;
 };
 
 /*
- * Their limits hold until the end of the implicit transaction: the server arms the statement's
- * timer anew for each command, and so with the limit that the first one has set.
+ * By which limits are given: 1 of locks, 2 of the statement. They hold until the end of the
+ * implicit transaction: the server arms the statement's timer anew for each command, and so with
+ * the limit that the first one has set.
  */
 static const char *const limit_texts[] = {
     NULL,
@@ -89,6 +89,15 @@ static const char *const limit_texts[] = {
     "SELECT set_config('statement_timeout', $1, true)",
     "SELECT set_config('lock_timeout', $1, true), set_config('statement_timeout', $2, true)",
 };
+
+/*
+ * Inside DO, because at the top level of an implicit transaction it works as well, but PostgreSQL
+ * puts a warning that it does not into its log, each time.
+ */
+static const char constraints_text[] =
+    "DO 'BEGIN SET CONSTRAINTS ALL IMMEDIATE; END' LANGUAGE plpgsql";
+
+DEFINE_OWN(PGresult, PQclear, result_freep)
 
 static void task_free(struct task *task)
 {
@@ -130,8 +139,7 @@ static void forget_socket(struct connection *connection)
     connection->socket = sd_event_source_disable_unref(connection->socket);
 }
 
-/* The source goes first: libpq closes the socket, and its number may belong to somebody else a
- * moment later. */
+/* The source goes first: a moment after libpq closes the socket its number is somebody else's. */
 static void hang_up(struct connection *connection)
 {
     forget_socket(connection);
@@ -227,35 +235,57 @@ static void on_notice(void *userdata, const PGresult *notice)
     log_debug("database lane %s: %s", connection->name, line);
 }
 
-/* The server's own words; where it was raised serves as the hint when it gave none, since it may be
- * the shop's function. */
+/*
+ * The function that an error comes from, which may be the shop's: the innermost line of the context
+ * that is neither a quoted statement nor our own DO block.
+ */
+static void find_origin(const char *context, char *ret_line, size_t size)
+{
+    static const char statement[] = "SQL statement ";
+
+    ret_line[0] = '\0';
+    while (context && *context) {
+        size_t length = strcspn(context, "\n");
+        OWN(text_done) struct text line = {0};
+
+        text_add_bytes(&line, context, length);
+        if (strncmp(text_string(&line), statement, sizeof statement - 1) != 0 &&
+            !strstr(text_string(&line), "inline_code_block")) {
+            text_one_line(ret_line, size, text_string(&line));
+            return;
+        }
+        context += length + (context[length] == '\n');
+    }
+}
+
 static void describe_error(const PGresult *result, struct problem *ret_problem)
 {
     const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
     const char *detail = PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL);
     const char *hint = PQresultErrorField(result, PG_DIAG_MESSAGE_HINT);
-    const char *context = PQresultErrorField(result, PG_DIAG_CONTEXT);
     char line[sizeof ret_problem->text], more[sizeof ret_problem->text];
 
     text_one_line(line, sizeof line, message ? message : PQresultErrorMessage(result));
     text_one_line(more, sizeof more, detail ? detail : "");
     problem_set(ret_problem, "%s%s%s%s", line, detail ? " (" : "", more, detail ? ")" : "");
-    if (!hint && !context)
-        return;
-    text_one_line(more, sizeof more, hint ? hint : context);
-    problem_hint(ret_problem, "%s%s", hint ? "" : "raised in ", more);
+    if (hint)
+        text_one_line(more, sizeof more, hint);
+    else
+        find_origin(PQresultErrorField(result, PG_DIAG_CONTEXT), more, sizeof more);
+    if (more[0])
+        problem_hint(ret_problem, "%s%s", hint ? "" : "raised in ", more);
 }
 
 static void note_error(struct connection *connection, const PGresult *result)
 {
     struct round *round = &connection->round;
-    const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
 
     note_farewell(connection, result);
     if (round->refused)
         return;
     round->refused = true;
-    (void)snprintf(round->sqlstate, sizeof round->sqlstate, "%s", sqlstate ? sqlstate : "");
+    (void)snprintf(round->sqlstate, sizeof round->sqlstate, "%s",
+                   PQresultErrorField(result, PG_DIAG_SQLSTATE));
     describe_error(result, &round->problem);
 }
 
@@ -311,7 +341,7 @@ static bool send_task(struct connection *connection, const struct task *task)
     return send_limits(connection, transaction) &&
            send_command(connection, transaction->statement->text, &task->values) &&
            (!transaction->constraints_immediate ||
-            send_command(connection, "SET CONSTRAINTS ALL IMMEDIATE", NULL)) &&
+            send_command(connection, constraints_text, NULL)) &&
            PQpipelineSync(connection->server) == 1 && flush(connection);
 }
 
@@ -352,8 +382,7 @@ static void run_next(struct connection *connection)
         go_down_broken(connection);
 }
 
-/* The Sync was answered: whatever the server said of the transaction before is now true for all of
- * it. */
+/* The Sync was answered: what the server said before is now true for the whole transaction. */
 static void end_transaction(struct connection *connection)
 {
     struct task *task = GIVE(connection->running);
@@ -406,36 +435,61 @@ enum intake {
 };
 
 /*
- * One result. Each command's results end with a NULL, the Sync's does not. An error of the commit
- * itself comes before the Sync's answer like that of a command.
+ * Only what has an SQLSTATE was said by the server. Errors of libpq's own, such as no memory for
+ * the rows, do not: the server may well go on to commit.
+ */
+static enum intake take_error(struct connection *connection, const PGresult *result)
+{
+    if (!PQresultErrorField(result, PG_DIAG_SQLSTATE))
+        return INTAKE_BROKEN;
+    note_error(connection, result);
+    return INTAKE_MORE;
+}
+
+/* The Sync's answer. Unless each command has had its own, we and libpq disagree on where we are. */
+static enum intake take_sync(const struct round *round)
+{
+    return (round->refused || round->rows) && round->step >= round->commands ? INTAKE_COMPLETE
+                                                                             : INTAKE_BROKEN;
+}
+
+/*
+ * One result. Those of a command end with a NULL, the Sync's does not. An error of the commit
+ * itself comes before the Sync's answer, like that of a command.
  */
 static enum intake take_result(struct connection *connection)
 {
     struct round *round = &connection->round;
-    PGresult *result = PQgetResult(connection->server);
-    ExecStatusType status = PQresultStatus(result);
+    OWN(result_freep) PGresult *result = PQgetResult(connection->server);
 
     if (PQstatus(connection->server) != CONNECTION_OK) {
         note_farewell(connection, result);
-        PQclear(result);
         return INTAKE_BROKEN;
     }
-    if (!result) /* more of them than commands: we and libpq do not agree on where we are */
+    if (!result)
         return ++round->step <= round->commands + 1 ? INTAKE_MORE : INTAKE_BROKEN;
-    if (status == PGRES_PIPELINE_SYNC) {
-        PQclear(result);
-        return INTAKE_COMPLETE;
+    switch (PQresultStatus(result)) {
+    case PGRES_TUPLES_OK:
+    case PGRES_COMMAND_OK:
+        if (round->step == round->statement && !round->rows)
+            round->rows = GIVE(result);
+        return INTAKE_MORE;
+    case PGRES_FATAL_ERROR:
+        return take_error(connection, result);
+    case PGRES_PIPELINE_ABORTED:
+    case PGRES_NONFATAL_ERROR:
+        return INTAKE_MORE;
+    case PGRES_PIPELINE_SYNC:
+        return take_sync(round);
+    case PGRES_EMPTY_QUERY:
+    case PGRES_COPY_IN:
+    case PGRES_COPY_OUT:
+    case PGRES_COPY_BOTH:
+    case PGRES_SINGLE_TUPLE:
+    case PGRES_BAD_RESPONSE:
+        return INTAKE_BROKEN;
     }
-    if (status == PGRES_FATAL_ERROR)
-        note_error(connection, result);
-    if ((status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) &&
-        round->step == round->statement && !round->rows)
-        round->rows = result;
-    else
-        PQclear(result);
-    return status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH
-               ? INTAKE_BROKEN
-               : INTAKE_MORE;
+    return INTAKE_BROKEN;
 }
 
 static void take_results(struct connection *connection)
@@ -539,8 +593,7 @@ static bool watch_handshake(struct connection *connection, uint32_t events)
     return set_timer(connection, clock_monotonic_us() + HOST_PATIENCE_US) >= 0;
 }
 
-/* Between two steps libpq may close the socket and open another of the same number, so none is
- * watched meanwhile. */
+/* Within a step libpq may close the socket and open another of the same number: none is watched. */
 static void shake_hands(struct connection *connection)
 {
     struct problem problem = {0};
@@ -749,6 +802,11 @@ bool connection_is_up(const struct connection *connection)
 bool connection_is_idle(const struct connection *connection)
 {
     return connection->state == LANE_UP && !connection->running && !connection->first;
+}
+
+bool connection_is_quiet(const struct connection *connection)
+{
+    return !connection->running && !connection->first;
 }
 
 void connection_reset(struct connection *connection)

@@ -20,7 +20,9 @@ static const struct statement pick_statement = {
         ")\n"
         "SELECT o.id, o.provider_order_id, o.order_ref, o.quantity * coalesce(o.runs, 1), o.remains,\n"
         "       extract(epoch FROM now() - o.accepted_at)::bigint, extract(epoch FROM now() - o.changed_at)::bigint,\n"
-        "       s.interval_s, s.errors, now()\n"
+        "       s.interval_s, s.errors, now(),\n"
+        "       (SELECT coalesce(sum(b.adds + b.reads), 0) FROM chwsync.budget_minutes b\n"
+        "         WHERE b.account_id = $1::int AND b.minute > now() - interval '1 day')\n"
         "  FROM stamped s JOIN chwsync.orders o ON o.id = s.order_id",
 };
 
@@ -49,7 +51,7 @@ static const struct statement next_statement = {
     .name = "when the next order is due",
     .text = "SELECT (SELECT ceil(extract(epoch FROM p.next_at - now()))::bigint FROM chwsync.polls p\n"
             "         WHERE p.account_id = $1::int ORDER BY p.next_at LIMIT 1),\n"
-            "       (SELECT count(*) FROM (SELECT FROM chwsync.polls p WHERE p.account_id = $1::int LIMIT 100001) some)",
+            "       (SELECT count(*) FROM (SELECT FROM chwsync.polls p WHERE p.account_id = $1::int LIMIT 100001) AS listed)",
 };
 
 int polls_next(struct connection *lane, int account_id, store_done done, void *userdata)

@@ -216,9 +216,39 @@ static void test_journal_too_long(void **state)
     assert_int_equal(log_dropped(), 0);
 }
 
+/* Cut between characters, and fields are bounded. */
+static void test_journal_cuts(void **state)
+{
+    const struct place *place = *state;
+    char buffer[16384], message[9001], order_ref[2001];
+    const struct log_entry entry = {.order_ref = order_ref};
+
+    for (unsigned shift = 0; shift < 3; shift++) {
+        size_t length;
+
+        memset(message, 'x', shift);
+        for (size_t i = shift; i + 3 <= sizeof message; i += 3)
+            memcpy(message + i, "\xe2\x82\xac", 3);
+        message[8997] = '\0';
+        memset(order_ref, 'y', sizeof order_ref - 1);
+        order_ref[2000] = '\0';
+        log_open_journal(LOG_LEVEL_INFO, place->path);
+        log_write(LOG_LEVEL_INFO, &entry, "%s", message);
+        length = take(place->journal, buffer, sizeof buffer);
+        assert_non_null(strstr(buffer, "\xe2\x82\xac...\nPRIORITY=6\n"));
+        assert_null(strchr(buffer, '?'));
+        assert_true(length < 8192 + 1200);
+    }
+}
+
 static void test_journal_not_there(void **state)
 {
+    char path[200];
+
     (void)state;
+    memset(path, '/', sizeof path - 1);
+    path[sizeof path - 1] = '\0';
+    assert_int_equal(log_open_journal(LOG_LEVEL_INFO, path), -ENAMETOOLONG);
     assert_int_equal(log_open_journal(LOG_LEVEL_INFO, "/nowhere/socket"), -ENOENT);
 }
 
@@ -319,7 +349,7 @@ static void test_reader_gone(void **state)
 static void test_stream_socket(void **state)
 {
     char *content = malloc(1 << 22), message[3000];
-    int ends[2];
+    int ends[2], smallest = 1;
     size_t length = 0, taken;
     char *line;
 
@@ -327,6 +357,7 @@ static void test_stream_socket(void **state)
     assert_non_null(content);
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
     assert_int_equal(fcntl(ends[0], F_SETFL, O_NONBLOCK), 0);
+    assert_int_equal(setsockopt(ends[1], SOL_SOCKET, SO_SNDBUF, &smallest, sizeof smallest), 0);
     log_open_stream(LOG_LEVEL_INFO, ends[1], LOG_FORM_PLAIN);
     memset(message, 'x', sizeof message - 1);
     message[sizeof message - 1] = '\0';
@@ -406,6 +437,29 @@ static void test_open(void **state)
     close(saved);
 }
 
+/* On a terminal, each line begins with the time. */
+static void test_open_on_terminal(void **state)
+{
+    int master = posix_openpt(O_RDWR | O_NOCTTY), saved = dup(STDERR_FILENO), slave;
+    char buffer[128];
+
+    (void)state;
+    assert_true(master >= 0);
+    assert_int_equal(grantpt(master) | unlockpt(master), 0);
+    slave = open(ptsname(master), O_RDWR | O_NOCTTY);
+    assert_true(slave >= 0);
+    dup2(slave, STDERR_FILENO);
+    log_open(LOG_LEVEL_INFO, LOG_TARGET_AUTO);
+    log_info("hello");
+    dup2(saved, STDERR_FILENO);
+    take(master, buffer, sizeof buffer);
+    assert_int_equal(strlen(buffer), 16);
+    assert_string_equal(buffer + 8, " hello\r\n");
+    close(master);
+    close(slave);
+    close(saved);
+}
+
 /* The journal is tried when $JOURNAL_STREAM names stderr; where there is none, that is said. */
 static void test_open_without_journal(void **state)
 {
@@ -442,6 +496,7 @@ int main(void)
         TEST(test_journal_stalls),
         TEST(test_journal_goes_away),
         TEST(test_journal_too_long),
+        TEST(test_journal_cuts),
         TEST(test_journal_not_there),
         TEST(test_plain),
         TEST(test_prefixed),
@@ -452,6 +507,7 @@ int main(void)
         TEST(test_stream_socket),
         TEST(test_repeated),
         TEST(test_open),
+        TEST(test_open_on_terminal),
         TEST(test_open_without_journal),
     };
 
