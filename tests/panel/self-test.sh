@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The simulated provider proved by itself: self-test.sh [PANEL [SCRIPTED]]; TAP on stdout.
 set -u
-panel=${1:-build/tests/panel} scripted=${2:-build/tests/scripted}
+panel=${1:-build/panel} scripted=${2:-build/scripted}
 work=$(mktemp -d) number=0 failed=0 pid=
 trap '[ -n "$pid" ] && kill "$pid" 2>/dev/null; rm -rf "$work"' EXIT
 
