@@ -34,6 +34,8 @@ int client_new(struct transport *transport, const struct client_options *options
                struct client **ret_client, struct problem *reterr_problem);
 void client_free(struct client *client);
 
+/* As in the options, for logs. Borrowed. */
+const char *client_name(const struct client *client);
 /* The gate's rule; jobs look at it (used, paused until), the ledger restores it. Borrowed. */
 struct budget *client_budget(struct client *client);
 /* Free connections. */

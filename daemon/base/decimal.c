@@ -27,8 +27,8 @@ static size_t trim(const char **string)
 }
 
 /*
- * True when the commas of a whole part stand where they group thousands: one to three digits, of which
- * the first is no zero ("0,123" is a decimal comma), then groups of three.
+ * True when the commas of a whole part stand where they group thousands: one to three digits, of
+ * which the first is no zero ("0,123" is a decimal comma), then groups of three.
  */
 static bool commas_are_right(const char *whole, size_t length)
 {
@@ -47,7 +47,8 @@ static bool commas_are_right(const char *whole, size_t length)
     return true;
 }
 
-/* Copies the digits of a part, without its commas; false when anything else is in it, or nothing. */
+/* Copies the digits of a part, without its commas; false when anything else is in it, or nothing.
+ */
 static bool copy_digits(const char *part, size_t length, char *target, size_t *used, size_t *digits)
 {
     if (length == 0)

@@ -8,9 +8,9 @@
 static void write_cut(char *target, size_t size, const char *format, va_list arguments)
 {
     int length = vsnprintf(target, size, format, arguments);
-    if (length < 0) { /* uncovered: only a format with an invalid wide character gets here */
-        target[0] = '\0';
-        return;
+    if (length < 0) {
+        target[0] = '\0'; /* uncovered: a format with an invalid wide character */
+        return;           /* uncovered: the same */
     }
     if ((size_t)length < size)
         return;

@@ -10,7 +10,7 @@
 void text_done(struct text *text)
 {
     free(text->bytes);
-    *text = (struct text){ 0 };
+    *text = (struct text){0};
 }
 
 void text_clear(struct text *text)
@@ -29,7 +29,7 @@ void text_reserve(struct text *text, size_t count)
     size_t size = text->size * 2 > 64 ? text->size * 2 : 64;
     if (needed > size)
         size = needed;
-    char *bytes = needed > text->length ? realloc(text->bytes, size) : NULL;
+    char *bytes = count < SIZE_MAX / 2 ? realloc(text->bytes, size) : NULL;
     if (!bytes) {
         text->failed = true;
         return;
@@ -66,9 +66,9 @@ void text_format(struct text *text, const char *format, ...)
     va_start(arguments, format);
     int length = vsnprintf(NULL, 0, format, arguments);
     va_end(arguments);
-    if (length < 0) { /* uncovered: only a format with an invalid wide character gets here */
-        text->failed = true;
-        return;
+    if (length < 0) {
+        text->failed = true; /* uncovered: a format with an invalid wide character */
+        return;              /* uncovered: the same */
     }
     text_reserve(text, (size_t)length);
     if (text->failed)
@@ -138,7 +138,8 @@ size_t text_utf8_length(const char *bytes, size_t count)
     return length;
 }
 
-/* Bytes at the start, in whole eights, that are ASCII without NUL: nearly every reply is, to its end. */
+/* Bytes at the start, in whole eights, that are ASCII without NUL: nearly every reply is, to its
+ * end. */
 static size_t ascii_eights(const char *bytes, size_t count)
 {
     size_t i = 0;

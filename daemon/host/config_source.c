@@ -50,6 +50,7 @@ struct level {
 struct reader {
     const char *at;
     unsigned line;
+    unsigned long_text_line; /* where the last text began that runs over a line's end, 0 = none */
     struct token token, before;
     struct level levels[DEPTH_MAX + 1];
     unsigned depth;
@@ -176,6 +177,8 @@ static bool take_text(struct reader *reader)
         problem_set(problem_at(reader, began), "the text in quotes that begins here never ends");
         return false;
     }
+    if (reader->line > began)
+        reader->long_text_line = began;
     reader->token.kind = TOKEN_TEXT;
     reader->token.length = (size_t)(at + 1 - reader->at);
     return true;
@@ -310,13 +313,6 @@ static int unexpected(struct reader *reader, const char *wanted)
     else
         problem_set(problem_at(reader, token->line), "expected %s, but found \"%.*s\"", wanted,
                     shown, token->start);
-
-    if (reader->before.kind == TOKEN_TEXT &&
-        memchr(reader->before.start, '\n', reader->before.length))
-        problem_hint(&reader->fault->problem,
-                     "the text that begins on line %u runs over the end of its line: a closing "
-                     "quote may be missing",
-                     reader->before.line);
     return 1;
 }
 
@@ -433,6 +429,25 @@ static int take_step(struct reader *reader)
     return -EINVAL;
 }
 
+/* Up to the end of the text. 0, 1 (told), negative errno. */
+static int read_all(struct reader *reader)
+{
+    for (;;) {
+        bool complete =
+            !reader->depth && (reader->expect == EXPECT_NAME || reader->expect == EXPECT_NEXT);
+        int r;
+
+        take_token(reader);
+        if (reader->token.kind == TOKEN_WRONG)
+            return 1;
+        if (reader->token.kind == TOKEN_END && complete)
+            return 0;
+        r = take_step(reader);
+        if (r != 0)
+            return r;
+    }
+}
+
 int config_source_read(const char *text, struct config_source *ret_source,
                        struct config_fault *reterr_fault)
 {
@@ -444,21 +459,16 @@ int config_source_read(const char *text, struct config_source *ret_source,
         .source = &source,
         .fault = reterr_fault,
     };
+    int r = read_all(&reader);
 
-    for (;;) {
-        bool complete =
-            !reader.depth && (reader.expect == EXPECT_NAME || reader.expect == EXPECT_NEXT);
-        int r;
-
-        take_token(&reader);
-        if (reader.token.kind == TOKEN_WRONG)
-            return 1;
-        if (reader.token.kind == TOKEN_END && complete)
-            break;
-        r = take_step(&reader);
-        if (r != 0)
-            return r;
-    }
+    /* A quote that is missing shows only where the next one stands. */
+    if (r > 0 && reader.long_text_line && !*reterr_fault->problem.hint)
+        problem_hint(&reterr_fault->problem,
+                     "the text that begins on line %u runs over the end of its line: a closing "
+                     "quote may be missing",
+                     reader.long_text_line);
+    if (r)
+        return r;
     *ret_source = source;
     source = (struct config_source){0};
     return 0;

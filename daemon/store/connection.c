@@ -804,6 +804,11 @@ bool connection_is_idle(const struct connection *connection)
     return connection->state == LANE_UP && !connection->running && !connection->first;
 }
 
+bool connection_is_quiet(const struct connection *connection)
+{
+    return !connection->running && !connection->first;
+}
+
 void connection_reset(struct connection *connection)
 {
     connection->reset_wanted = true;

@@ -55,6 +55,8 @@ void connection_free(struct connection *connection);
 bool connection_is_up(const struct connection *connection);
 /* Up, nothing running, nothing waiting. */
 bool connection_is_idle(const struct connection *connection);
+/* Nothing running, nothing waiting, whether up or not: no statement text is in use. */
+bool connection_is_quiet(const struct connection *connection);
 /* Gives up the present connection and connects anew at once (a changed conninfo is not taken up);
  * on_down and STORE_LOST of what runs come later, from the event loop. */
 void connection_reset(struct connection *connection);

@@ -77,6 +77,7 @@ static const struct statement release_statement = {
         "       SET open = false, outcome = 'not executed', ended_at = clock_timestamp(),\n"
         "           answer = 'claimed, but never sent: the commit of the claim was not confirmed'\n"
         "     WHERE a.open AND a.outcome IS NULL AND a.instance = $1::uuid AND a.order_id <> ALL ($2::bigint[])\n"
+        "       AND a.account_id = $4::int\n"
         "       AND a.claimed_at <= now() - make_interval(secs => $3::int)\n"
         "    RETURNING a.order_id, a.number\n"
         "), moved AS (\n"
@@ -90,7 +91,7 @@ static const struct statement release_statement = {
         "SELECT m.order_ref FROM moved m",
 };
 
-int orders_release(struct connection *lane, const char *instance, const int64_t *known, size_t known_count,
+int orders_release(struct connection *lane, const char *instance, int account_id, const int64_t *known, size_t known_count,
                    unsigned older_s, store_done done, void *userdata)
 {
     struct values values = {0};
@@ -102,6 +103,7 @@ int orders_release(struct connection *lane, const char *instance, const int64_t 
         values_add_integer(&values, known[i]);
     values_end_array(&values);
     values_add_integer(&values, older_s);
+    values_add_integer(&values, account_id);
     return connection_run(lane, &transaction, done, userdata);
 }
 
@@ -133,6 +135,24 @@ int orders_recover(struct connection *lane, const char *instance, bool tell_shop
 
     values_add_text(&values, instance);
     values_add_boolean(&values, tell_shop);
+    return connection_run(lane, &transaction, done, userdata);
+}
+
+static const struct statement other_live_statement = {
+    .name = "other live orders with the link",
+    .text = "SELECT EXISTS (SELECT FROM chwsync.polls p JOIN chwsync.orders o ON o.id = p.order_id\n"
+            "                WHERE o.id <> t.id AND o.link = t.link AND o.account_id = t.account_id)\n"
+            "    OR EXISTS (SELECT FROM chwsync.attempts a\n"
+            "                WHERE a.open AND a.order_id <> t.id AND a.link = t.link AND a.account_id = t.account_id)\n"
+            "  FROM chwsync.orders t WHERE t.id = $1::bigint",
+};
+
+int orders_other_live(struct connection *lane, int64_t order_id, store_done done, void *userdata)
+{
+    struct values values = {0};
+    struct transaction transaction = {.statement = &other_live_statement, .values = &values};
+
+    values_add_integer(&values, order_id);
     return connection_run(lane, &transaction, done, userdata);
 }
 

@@ -28,16 +28,19 @@ int orders_record(struct connection *lane, const struct attempt_end *ends, size_
                   unsigned first_poll_s, store_done done, void *userdata);
 
 /*
- * Claims of this process whose COMMIT was ambiguous: attempts of `instance` that are open and not among `known` (order ids this process holds). They
+ * Claims of this process whose COMMIT was ambiguous: attempts of `instance` for that account that are open and not among `known` (order ids this process holds). They
  * were never sent, as only what was claimed and answered is sent. Older than `older_s` only. Rows: 0 order_ref.
  */
-int orders_release(struct connection *lane, const char *instance, const int64_t *known, size_t known_count,
+int orders_release(struct connection *lane, const char *instance, int account_id, const int64_t *known, size_t known_count,
                    unsigned older_s, store_done done, void *userdata);
 
 /*
  * At start: attempts of other instances that nobody ended become uncertain, and stay so. Rows: 0 order_ref, 1 display_ref, 2 claimed_at.
  */
 int orders_recover(struct connection *lane, const char *instance, bool tell_shop, store_done done, void *userdata);
+
+/* Whether another live order of that account has this order's link. Rows: 0 boolean. */
+int orders_other_live(struct connection *lane, int64_t order_id, store_done done, void *userdata);
 
 /* This order's veto could not be asked: it stays queued and is tried again after `wait_s`. */
 int orders_put_off(struct connection *lane, int64_t order_id, unsigned wait_s, const char *reason, store_done done,

@@ -20,7 +20,9 @@ static const struct statement pick_statement = {
         ")\n"
         "SELECT o.id, o.provider_order_id, o.order_ref, o.quantity * coalesce(o.runs, 1), o.remains,\n"
         "       extract(epoch FROM now() - o.accepted_at)::bigint, extract(epoch FROM now() - o.changed_at)::bigint,\n"
-        "       s.interval_s, s.errors, now()\n"
+        "       s.interval_s, s.errors, now(),\n"
+        "       (SELECT coalesce(sum(b.adds + b.reads), 0) FROM chwsync.budget_minutes b\n"
+        "         WHERE b.account_id = $1::int AND b.minute > now() - interval '1 day')\n"
         "  FROM stamped s JOIN chwsync.orders o ON o.id = s.order_id",
 };
 

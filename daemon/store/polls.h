@@ -10,6 +10,7 @@
 enum poll_column {
     POLL_ORDER_ID, POLL_PROVIDER_ORDER_ID, POLL_ORDER_REF, POLL_QUANTITY, POLL_REMAINS, POLL_ACCEPTED_AGO_S,
     POLL_CHANGED_AGO_S, POLL_INTERVAL_S, POLL_ERRORS, POLL_ASKED_AT,
+    POLL_OTHERS_DAY, /* requests of the last day that were no polls: what the pace of polls is made from */
 };
 /*
  * One transaction: when at least one order is due, the `limit` earliest, due or not, without those in `busy` (their ids are on the wire now); each

@@ -91,7 +91,12 @@ static const char intake_counts[] =
     ")\n"
     "SELECT (SELECT count(*) FROM inserted), (SELECT count(*) FROM returned), (SELECT count(*) FROM followed),\n"
     "       (SELECT count(*) FROM parked),\n"
-    "       (SELECT count(*) FROM parked) + (SELECT count(*) FROM chwsync.parked_lines)";
+    "       (SELECT count(*) FROM parked) + (SELECT count(*) FROM chwsync.parked_lines),\n"
+    "       (SELECT greatest(ceil(extract(epoch FROM min(n.next_at) - now())), 0)::bigint FROM unnest($2::text[]) p(name),\n"
+    "               LATERAL (SELECT q.next_at FROM chwsync.queue q WHERE q.provider = p.name\n"
+    "                         ORDER BY q.next_at LIMIT 1) n),\n"
+    "       (SELECT greatest(ceil(extract(epoch FROM w.due_at - now())), 0)::bigint FROM chwsync.write_backs w\n"
+    "         ORDER BY w.due_at LIMIT 1)";
 
 /*
  * Claim, around `asked` (the lines with the shop's answer `go`). $1 provider, $2 account, $3 instance, $4 limit, $5 seconds until
@@ -337,6 +342,8 @@ void shop_intake_decode(const PGresult *rows, struct intake_result *ret_result)
         .followed = (unsigned)row_integer(rows, 0, 2, 0),
         .parked = (unsigned)row_integer(rows, 0, 3, 0),
         .parked_in_all = (unsigned)row_integer(rows, 0, 4, 0),
+        .queue_due_s = row_integer(rows, 0, 5, -1),
+        .write_back_due_s = row_integer(rows, 0, 6, -1),
     };
 }
 

@@ -6,6 +6,7 @@
  */
 #pragma once
 #include "store/connection.h"
+#include "base/own.h"
 #include "store/contract.h"
 
 struct shop;
@@ -13,7 +14,7 @@ struct shop;
 /* 0 or -ENOMEM. The contract is only read. Owned: shop_free(), when no transaction of it runs or waits. */
 int shop_new(const struct contract *contract, unsigned timeout_s, struct shop **ret_shop);
 void shop_free(struct shop *shop);
-DEFINE_OWN(struct shop *, shop_free, shop_freep)
+DEFINE_OWN(struct shop, shop_free, shop_freep)
 /* True when both would run the same statements. */
 bool shop_equals(const struct shop *a, const struct shop *b);
 bool shop_has_view(const struct shop *shop);
@@ -33,6 +34,8 @@ struct intake_result {
     unsigned followed;  /* queued lines whose facts changed in the shop */
     unsigned parked;    /* newly parked: shown twice, or without a key */
     unsigned parked_in_all;
+    int64_t queue_due_s;      /* until the next queued order of a configured provider is due, 0 = now, -1 = none is queued */
+    int64_t write_back_due_s; /* until the next write-back is due, likewise */
 };
 /* One transaction: the whole view against the ledger. Answer's rows: intake_decode(). */
 int shop_intake(struct shop *shop, struct connection *lane, const struct intake_options *options,

@@ -16,7 +16,8 @@ struct decoding {
     struct reply *reply;
 };
 
-/* Words of servers in one spelling: lower case without space, '_' and '-'. Longer ones match nothing we know. */
+/* Words of servers in one spelling: lower case without space, '_' and '-'. Longer ones match
+ * nothing we know. */
 #define WORD_SIZE 48
 
 static void fold_word(const char *word, char folded[WORD_SIZE])
@@ -56,14 +57,16 @@ __attribute__((format(printf, 2, 3))) static int describe(struct reply *reply, c
     return 0;
 }
 
-/* --- waiting ------------------------------------------------------------------------------------ */
+/* --- waiting ------------------------------------------------------------------------------------
+ */
 
 static int64_t clamp_wait(int64_t wait_s)
 {
     return wait_s < 0 ? 0 : wait_s > RETRY_AFTER_MAX_S ? RETRY_AFTER_MAX_S : wait_s;
 }
 
-/* Days from 1970-01-01 to a day of the Gregorian calendar; years begin in March so that leap days end them. */
+/* Days from 1970-01-01 to a day of the Gregorian calendar; years begin in March so that leap days
+ * end them. */
 static int64_t days_from_civil(int year, int month, int day)
 {
     int64_t from_march = (month + 9) % 12;
@@ -78,8 +81,8 @@ static bool parse_http_date(const char *text, int64_t *ret_at_s)
     static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
     char name[4] = "";
     int year, day, hour, minute, second, length = 0;
-    int fields = sscanf(text, "%*3[A-Za-z], %2d %3[A-Za-z] %4d %2d:%2d:%2d GMT%n", &day, name, &year,
-                        &hour, &minute, &second, &length);
+    int fields = sscanf(text, "%*3[A-Za-z], %2d %3[A-Za-z] %4d %2d:%2d:%2d GMT%n", &day, name,
+                        &year, &hour, &minute, &second, &length);
     const char *month = fields == 6 && strlen(name) == 3 ? strstr(months, name) : NULL;
     if (!month || (month - months) % 3 != 0 || length == 0 || text[length] != '\0')
         return false;
@@ -125,7 +128,7 @@ static void read_limit(const char *words, struct reply *reply)
     static const struct {
         const char *name;
         int64_t period_s;
-    } units[] = { { "minute", 60 }, { "hour", 3600 }, { "day", 86400 } };
+    } units[] = {{"minute", 60}, {"hour", 3600}, {"day", 86400}};
     const char *requests = strcasestr(words, " requests per ");
     if (!requests)
         return;
@@ -147,16 +150,18 @@ static void read_limit(const char *words, struct reply *reply)
     }
 }
 
-/* --- errors ------------------------------------------------------------------------------------- */
+/* --- errors -------------------------------------------------------------------------------------
+ */
 
-/* The words of an error value: a string, the first of a list, or of an object's messages. NULL = none. */
+/* The words of an error value: a string, the first of a list, or of an object's messages. NULL =
+ * none. */
 static const char *words_of(struct json_object *value)
 {
     if (json_object_is_type(value, json_type_array))
         return words_of(json_object_array_get_idx(value, 0));
     if (!json_object_is_type(value, json_type_object))
         return value_text(value);
-    static const char *const keys[] = { "error", "message", "msg" };
+    static const char *const keys[] = {"error", "message", "msg"};
     for (size_t i = 0; i < COUNT_OF(keys); i++) {
         const char *words = words_of(value_member(value, keys[i]));
         if (words)
@@ -185,12 +190,12 @@ static bool has_order_amounts(struct json_object *root)
 }
 
 /*
- * {"status":"error","message":...}. In replies about a status the word may be the order's own: there it takes
- * the message, and nothing of an order, to make an error of the call.
+ * {"status":"error","message":...}. In replies about a status the word may be the order's own:
+ * there it takes the message, and nothing of an order, to make an error of the call.
  */
 static bool status_says_error(const struct decoding *decoding)
 {
-    static const char *const words[] = { "error", "fail", "failed", NULL };
+    static const char *const words[] = {"error", "fail", "failed", NULL};
     struct json_object *status = value_member(decoding->root, "status");
     struct json_object *success = value_member(decoding->root, "success");
     if ((json_object_is_type(status, json_type_boolean) && !json_object_get_boolean(status)) ||
@@ -215,7 +220,7 @@ static struct failure find_failure(const struct decoding *decoding)
     struct json_object *error = value_member(root, "error");
     if (!value_is_empty(error)) {
         const char *words = words_of(error);
-        return (struct failure){ true, words ? words : message_of(root) };
+        return (struct failure){true, words ? words : message_of(root)};
     }
     struct json_object *inner = NULL;
     if (decoding->request->action == ACTION_REFILL)
@@ -224,10 +229,10 @@ static struct failure find_failure(const struct decoding *decoding)
         inner = value_member(root, "status");
     error = value_member(inner, "error");
     if (!value_is_empty(error))
-        return (struct failure){ true, words_of(error) };
+        return (struct failure){true, words_of(error)};
     if (status_says_error(decoding))
-        return (struct failure){ true, message_of(root) };
-    return (struct failure){ false, NULL };
+        return (struct failure){true, message_of(root)};
+    return (struct failure){false, NULL};
 }
 
 /* The key whose presence says that something was done, for actions that do something. */
@@ -263,10 +268,11 @@ static void decode_failure(const struct decoding *decoding, const struct failure
 }
 
 /*
- * WordPress's own errors, {"code","message","data":{"status"}}. Two kinds are certain: no route matched, and
- * 401 or 403, which its REST server answers from the authentication filters and the route's permission callback,
- * both before the route's own code runs (WP_REST_Server::serve_request, respond_to_request). Every other code may
- * come from the middle of the work. False when it is no such error.
+ * WordPress's own errors, {"code","message","data":{"status"}}. Two kinds are certain: no route
+ * matched, and 401 or 403, which its REST server answers from the authentication filters and the
+ * route's permission callback, both before the route's own code runs
+ * (WP_REST_Server::serve_request, respond_to_request). Every other code may come from the middle of
+ * the work. False when it is no such error.
  */
 static bool decode_wordpress(const struct decoding *decoding)
 {
@@ -289,12 +295,13 @@ static bool decode_wordpress(const struct decoding *decoding)
     return true;
 }
 
-/* --- orders ------------------------------------------------------------------------------------- */
+/* --- orders -------------------------------------------------------------------------------------
+ */
 
 /* False when the value tells nothing about an order. */
 static bool decode_order(struct json_object *value, const char *id, struct reply_order *ret_order)
 {
-    struct reply_order order = { .id = id };
+    struct reply_order order = {.id = id};
     struct json_object *error = value_member(value, "error");
     order.status_word = value_text(value_member(value, "status"));
     order.error = value_text(value);
@@ -335,12 +342,12 @@ static const char *asked_id(const struct api_request *request)
 }
 
 /*
- * One order's fields without an id. A bare "success" or "error" is how servers wrap replies, not an order's
- * status: it needs an amount beside it to be believed.
+ * One order's fields without an id. A bare "success" or "error" is how servers wrap replies, not an
+ * order's status: it needs an amount beside it to be believed.
  */
 static bool is_flat_order(const struct decoding *decoding)
 {
-    static const char *const envelopes[] = { "success", "error", "fail", "failed", NULL };
+    static const char *const envelopes[] = {"success", "error", "fail", "failed", NULL};
     const char *word = value_text(value_member(decoding->root, "status"));
     return word && (!word_is_any(word, envelopes) || has_order_amounts(decoding->root)) &&
            names_no_other(decoding->root, asked_id(decoding->request));
@@ -359,20 +366,20 @@ static int decode_flat_order(const struct decoding *decoding)
     return 0;
 }
 
-/* The object or list that holds the orders: the root, or its "orders". NULL when the root is one order itself. */
+/* The object or list that holds the orders: the root, or its "orders". NULL when the root is one
+ * order itself. */
 static struct json_object *find_orders(const struct decoding *decoding)
 {
     struct json_object *nested = value_member(decoding->root, "orders");
-    struct json_object *first = json_object_is_type(nested, json_type_array)
-                                    ? json_object_array_get_idx(nested, 0)
-                                    : NULL;
+    struct json_object *first =
+        json_object_is_type(nested, json_type_array) ? json_object_array_get_idx(nested, 0) : NULL;
     bool is_object = json_object_is_type(nested, json_type_object);
     if ((is_object && !value_is_empty(nested)) || json_object_is_type(first, json_type_object))
         return nested;
     if (decoding->request->id_count == 1 && is_flat_order(decoding))
         return NULL;
     return is_object || (nested && json_object_is_type(nested, json_type_array)) ? nested
-                                                                                : decoding->root;
+                                                                                 : decoding->root;
 }
 
 static void decode_order_list(struct json_object *list, struct reply *reply)
@@ -421,8 +428,8 @@ static int decode_multi_status(const struct decoding *decoding)
     if (!orders)
         return decode_flat_order(decoding);
     bool is_list = json_object_is_type(orders, json_type_array);
-    size_t count = is_list ? json_object_array_length(orders)
-                           : (size_t)json_object_object_length(orders);
+    size_t count =
+        is_list ? json_object_array_length(orders) : (size_t)json_object_object_length(orders);
     reply->orders = calloc(count + 1, sizeof *reply->orders);
     if (!reply->orders)
         return -ENOMEM; /* uncovered: memory */
@@ -440,7 +447,8 @@ static int decode_multi_status(const struct decoding *decoding)
     return 0;
 }
 
-/* --- the other actions -------------------------------------------------------------------------- */
+/* --- the other actions --------------------------------------------------------------------------
+ */
 
 static const char *text_or_empty(struct json_object *value)
 {
@@ -452,14 +460,22 @@ static const char *text_or_empty(struct json_object *value)
 static const char *service_type(const char *word)
 {
     static const char *const types[] = {
-        "Default",         "Package",
-        "Custom Comments", "Custom Comments Package",
-        "Mentions",        "Mentions with Hashtags",
-        "Mentions Hashtag", "Mentions Custom List",
-        "Mentions User Followers", "Mentions Media Likers",
-        "Comment Likes",   "Comment Replies",
-        "Poll",            "SEO",
-        "Invites from Groups", "Subscriptions",
+        "Default",
+        "Package",
+        "Custom Comments",
+        "Custom Comments Package",
+        "Mentions",
+        "Mentions with Hashtags",
+        "Mentions Hashtag",
+        "Mentions Custom List",
+        "Mentions User Followers",
+        "Mentions Media Likers",
+        "Comment Likes",
+        "Comment Replies",
+        "Poll",
+        "SEO",
+        "Invites from Groups",
+        "Subscriptions",
         "Web Traffic",
     };
     char folded[WORD_SIZE], known[WORD_SIZE];
@@ -547,12 +563,13 @@ static int decode_refill(const struct decoding *decoding)
     return 0;
 }
 
-/* "Completed" and "tasks.status.completed". Refills have no other words; what is none of them is unknown. */
+/* "Completed" and "tasks.status.completed". Refills have no other words; what is none of them is
+ * unknown. */
 static enum order_status refill_status_parse(const char *word)
 {
     const char *point = strrchr(word, '.');
     word = point ? point + 1 : word;
-    if (word_is_any(word, (const char *const[]){ "rejected", NULL }))
+    if (word_is_any(word, (const char *const[]){"rejected", NULL}))
         return ORDER_STATUS_FAILED;
     enum order_status status = order_status_parse(word);
     return status == ORDER_STATUS_PARTIAL || status == ORDER_STATUS_REFUNDED ? ORDER_STATUS_UNKNOWN
@@ -561,7 +578,7 @@ static enum order_status refill_status_parse(const char *word)
 
 static int decode_refill_status(const struct decoding *decoding)
 {
-    static const char *const envelopes[] = { "success", "error", NULL };
+    static const char *const envelopes[] = {"success", "error", NULL};
     struct reply *reply = decoding->reply;
     const char *word = value_text(value_member(decoding->root, "status"));
     const char *named = value_id(value_member(decoding->root, "refill"));
@@ -582,14 +599,17 @@ static int decode_ping(const struct decoding *decoding)
     return 0;
 }
 
-/* --- the whole ---------------------------------------------------------------------------------- */
+/* --- the whole ----------------------------------------------------------------------------------
+ */
 
-/* Nothing of the API was recognised: the HTTP code is all there is. `what` is what came in its place. */
+/* Nothing of the API was recognised: the HTTP code is all there is. `what` is what came in its
+ * place. */
 static int decode_unrecognised(const struct decoding *decoding, const char *what)
 {
     struct reply *reply = decoding->reply;
     const char *message = message_of(decoding->root);
-    /* 429 says that the request was not let through (RFC 6585, 4), whoever in front of the API says it. */
+    /* 429 says that the request was not let through (RFC 6585, 4), whoever in front of the API says
+     * it. */
     if (decoding->http_status == 429 && !has_success_key(decoding)) {
         reply->outcome = REPLY_NOT_EXECUTED;
         reply->class = ERROR_RATE;
@@ -620,14 +640,10 @@ static int decode_without_json(const struct decoding *decoding, const struct rep
 static int decode_json(const struct decoding *decoding)
 {
     static int (*const decoders[ACTION_COUNT])(const struct decoding *decoding) = {
-        [ACTION_PING] = decode_ping,
-        [ACTION_SERVICES] = decode_services,
-        [ACTION_BALANCE] = decode_balance,
-        [ACTION_ADD] = decode_add,
-        [ACTION_STATUS] = decode_flat_order,
-        [ACTION_MULTI_STATUS] = decode_multi_status,
-        [ACTION_REFILL] = decode_refill,
-        [ACTION_REFILL_STATUS] = decode_refill_status,
+        [ACTION_PING] = decode_ping,         [ACTION_SERVICES] = decode_services,
+        [ACTION_BALANCE] = decode_balance,   [ACTION_ADD] = decode_add,
+        [ACTION_STATUS] = decode_flat_order, [ACTION_MULTI_STATUS] = decode_multi_status,
+        [ACTION_REFILL] = decode_refill,     [ACTION_REFILL_STATUS] = decode_refill_status,
     };
     struct failure failure = find_failure(decoding);
     if (failure.present) {
@@ -655,14 +671,14 @@ int reply_decode(const struct api_request *request, const struct reply_bytes *by
                  struct reply *ret_reply)
 {
     OWN(reply_done)
-    struct reply reply = { .outcome = REPLY_UNKNOWN, .retry_after_s = header_wait_s(bytes) };
+    struct reply reply = {.outcome = REPLY_UNKNOWN, .retry_after_s = header_wait_s(bytes)};
     int r = value_read_body(bytes->body, bytes->body_bytes, &reply.owned_json);
     if (r < 0)
         return r; /* uncovered: memory */
-    struct decoding decoding = { .request = request,
-                                 .http_status = bytes->http_status,
-                                 .root = unwrap(request->action, reply.owned_json),
-                                 .reply = &reply };
+    struct decoding decoding = {.request = request,
+                                .http_status = bytes->http_status,
+                                .root = unwrap(request->action, reply.owned_json),
+                                .reply = &reply};
     if (decoding.root) {
         int64_t wait_s = body_wait_s(decoding.root);
         if (wait_s >= 0)
@@ -674,7 +690,7 @@ int reply_decode(const struct api_request *request, const struct reply_bytes *by
     if (r < 0)
         return r; /* uncovered: memory */
     *ret_reply = reply;
-    reply = (struct reply){ 0 };
+    reply = (struct reply){0};
     return 0;
 }
 
@@ -684,7 +700,7 @@ void reply_done(struct reply *reply)
     free(reply->owned_text);
     free(reply->orders);
     free(reply->services);
-    *reply = (struct reply){ 0 };
+    *reply = (struct reply){0};
 }
 
 const char *order_status_name(enum order_status status)
@@ -704,15 +720,15 @@ enum order_status order_status_parse(const char *word)
         const char *word;
         enum order_status status;
     } known[] = {
-        { "pending", ORDER_STATUS_PENDING },         { "inprogress", ORDER_STATUS_IN_PROGRESS },
-        { "completed", ORDER_STATUS_COMPLETED },     { "processing", ORDER_STATUS_IN_PROGRESS },
-        { "partial", ORDER_STATUS_PARTIAL },         { "canceled", ORDER_STATUS_CANCELED },
-        { "cancelled", ORDER_STATUS_CANCELED },      { "refunded", ORDER_STATUS_REFUNDED },
-        { "active", ORDER_STATUS_IN_PROGRESS },      { "awaiting", ORDER_STATUS_PENDING },
-        { "paused", ORDER_STATUS_PENDING },          { "success", ORDER_STATUS_COMPLETED },
-        { "fail", ORDER_STATUS_FAILED },             { "failed", ORDER_STATUS_FAILED },
-        { "error", ORDER_STATUS_FAILED },            { "expired", ORDER_STATUS_FAILED },
-        { "refill", ORDER_STATUS_IN_PROGRESS },
+        {"pending", ORDER_STATUS_PENDING},     {"inprogress", ORDER_STATUS_IN_PROGRESS},
+        {"completed", ORDER_STATUS_COMPLETED}, {"processing", ORDER_STATUS_IN_PROGRESS},
+        {"partial", ORDER_STATUS_PARTIAL},     {"canceled", ORDER_STATUS_CANCELED},
+        {"cancelled", ORDER_STATUS_CANCELED},  {"refunded", ORDER_STATUS_REFUNDED},
+        {"active", ORDER_STATUS_IN_PROGRESS},  {"awaiting", ORDER_STATUS_PENDING},
+        {"paused", ORDER_STATUS_PENDING},      {"success", ORDER_STATUS_COMPLETED},
+        {"fail", ORDER_STATUS_FAILED},         {"failed", ORDER_STATUS_FAILED},
+        {"error", ORDER_STATUS_FAILED},        {"expired", ORDER_STATUS_FAILED},
+        {"refill", ORDER_STATUS_IN_PROGRESS},
     };
     char folded[WORD_SIZE];
     fold_word(word, folded);

@@ -5,10 +5,10 @@
 const char *api_action_name(enum api_action action)
 {
     static const char *const names[ACTION_COUNT] = {
-        [ACTION_PING] = "ping",     [ACTION_SERVICES] = "services",
+        [ACTION_PING] = "ping",       [ACTION_SERVICES] = "services",
         [ACTION_BALANCE] = "balance", [ACTION_ADD] = "add",
-        [ACTION_STATUS] = "status", [ACTION_MULTI_STATUS] = "status",
-        [ACTION_REFILL] = "refill", [ACTION_REFILL_STATUS] = "refill_status",
+        [ACTION_STATUS] = "status",   [ACTION_MULTI_STATUS] = "status",
+        [ACTION_REFILL] = "refill",   [ACTION_REFILL_STATUS] = "refill_status",
     };
     return names[action];
 }

@@ -32,8 +32,8 @@ static const char *skip_string(const char *at, const char *end, bool *ret_has_nu
 }
 
 /*
- * Counts the keys of a text that json-c has parsed. False when it is no JSON all the same: a quote of the
- * wrong kind, NaN or Infinity (no other literal has a capital N or I), or a key with a NUL.
+ * Counts the keys of a text that json-c has parsed. False when it is no JSON all the same: a quote
+ * of the wrong kind, NaN or Infinity (no other literal has a capital N or I), or a key with a NUL.
  */
 static bool count_keys_written(const char *text, size_t bytes, size_t *ret_keys)
 {
@@ -94,8 +94,8 @@ static int parse(const char *text, size_t bytes, enum parse_verdict *ret_verdict
     struct json_object *root = json_tokener_parse_ex(tokener, text, (int)bytes);
     size_t written = 0;
     if (!root) {
-        *ret_verdict = json_tokener_get_error(tokener) == json_tokener_continue ? PARSE_CUT
-                                                                                : PARSE_BROKEN;
+        *ret_verdict =
+            json_tokener_get_error(tokener) == json_tokener_continue ? PARSE_CUT : PARSE_BROKEN;
     } else if (!count_keys_written(text, bytes, &written) || written != count_keys_kept(root)) {
         *ret_verdict = PARSE_BROKEN;
     } else {
@@ -112,7 +112,8 @@ static bool opens_object(const char *at, const char *end)
     return at < end && *at == '"';
 }
 
-/* Text in front: tries the brackets in it until one opens a document, or what must have been one is broken. */
+/* Text in front: tries the brackets in it until one opens a document, or what must have been one is
+ * broken. */
 static int parse_behind_junk(const char *body, const char *end, struct json_object **ret_root)
 {
     const char *last = end - body > JUNK_BYTES_MAX ? body + JUNK_BYTES_MAX : end;
@@ -158,7 +159,7 @@ int value_read_body(const char *body, size_t bytes, struct json_object **ret_roo
         return 0;
     if (text_is_utf8(body, bytes))
         return read_utf8_body(body, bytes, ret_root);
-    OWN(text_done) struct text repaired = { 0 };
+    OWN(text_done) struct text repaired = {0};
     for (size_t i = 0; i < bytes;) {
         size_t length = text_utf8_length(body + i, bytes - i);
         if (length > 0)
@@ -255,7 +256,8 @@ const char *value_id(struct json_object *value)
 
 bool value_amount(struct json_object *value, char ret_decimal[DECIMAL_SIZE])
 {
-    /* A number with a point keeps its source's spelling in json-c, so no double is ever printed here. */
+    /* A number with a point keeps its source's spelling in json-c, so no double is ever printed
+     * here. */
     const char *text = json_object_is_type(value, json_type_double) ? json_object_get_string(value)
                                                                     : value_scalar(value);
     return text && decimal_parse(text, ret_decimal);

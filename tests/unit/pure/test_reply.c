@@ -1,4 +1,5 @@
-/* Replies of tests/replies/ against what is wanted of them, and what needs bytes that no text file shows well. */
+/* Replies of tests/replies/ against what is wanted of them, and what needs bytes that no text file
+ * shows well. */
 #include "base/own.h"
 #include "wire/reply.h"
 #include <setjmp.h>
@@ -10,7 +11,7 @@
 #include <cmocka.h>
 
 #define REPLIES_LINES 57
-#define MORE_LINES 286
+#define MORE_LINES 294
 
 static const char *const outcome_names[] = {
     [REPLY_ACCEPTED] = "accepted",
@@ -207,14 +208,14 @@ static void check_line(struct json_object *line)
 {
     const char *asked = string_member(line, "asked");
     struct json_object *count = member(line, "n");
-    struct api_request request = { .action = action_of(string_member(line, "action")) };
+    struct api_request request = {.action = action_of(string_member(line, "action"))};
     request.id_count = request.action == ACTION_MULTI_STATUS ? 3 : 1;
     if (count)
         request.id_count = (size_t)json_object_get_int(count);
     if (asked)
         request.ids = &asked;
-    struct reply_bytes bytes = { .http_status = json_object_get_int(member(line, "http")),
-                                 .now_s = json_object_get_int64(member(line, "now")) };
+    struct reply_bytes bytes = {.http_status = json_object_get_int(member(line, "http")),
+                                .now_s = json_object_get_int64(member(line, "now"))};
     struct json_object *headers = member(line, "headers");
     if (headers)
         bytes.retry_after = string_member(headers, "Retry-After");
@@ -259,10 +260,9 @@ static void test_more_replies(void **state)
 
 static struct reply decode(enum api_action action, long http_status, const char *body)
 {
-    struct api_request request = { .action = action, .id_count = 1 };
+    struct api_request request = {.action = action, .id_count = 1};
     struct reply_bytes bytes = {
-        .http_status = http_status, .body = body, .body_bytes = body ? strlen(body) : 0
-    };
+        .http_status = http_status, .body = body, .body_bytes = body ? strlen(body) : 0};
     struct reply reply;
     assert_int_equal(reply_decode(&request, &bytes, &reply), 0);
     return reply;
@@ -329,19 +329,31 @@ static void test_status_words(void **state)
         const char *word;
         enum order_status status;
     } cases[] = {
-        { "Pending", ORDER_STATUS_PENDING },       { "Processing", ORDER_STATUS_IN_PROGRESS },
-        { "In progress", ORDER_STATUS_IN_PROGRESS }, { "Inprogress", ORDER_STATUS_IN_PROGRESS },
-        { "In_Progress", ORDER_STATUS_IN_PROGRESS }, { "in-progress", ORDER_STATUS_IN_PROGRESS },
-        { "Active", ORDER_STATUS_IN_PROGRESS },    { "Awaiting", ORDER_STATUS_PENDING },
-        { "Completed", ORDER_STATUS_COMPLETED },   { "COMPLETED ", ORDER_STATUS_COMPLETED },
-        { "Partial", ORDER_STATUS_PARTIAL },       { "Canceled", ORDER_STATUS_CANCELED },
-        { "Cancelled", ORDER_STATUS_CANCELED },    { "Refunded", ORDER_STATUS_REFUNDED },
-        { "Fail", ORDER_STATUS_FAILED },           { "Failed", ORDER_STATUS_FAILED },
-        { "Error", ORDER_STATUS_FAILED },          { "Paused", ORDER_STATUS_PENDING },
-        { "Expired", ORDER_STATUS_FAILED },        { "Success", ORDER_STATUS_COMPLETED },
-        { "Refill", ORDER_STATUS_IN_PROGRESS },    { "Completedd", ORDER_STATUS_UNKNOWN },
-        { "Complete", ORDER_STATUS_UNKNOWN },      { "", ORDER_STATUS_UNKNOWN },
-        { "a word that is longer than any word of a status could ever be", ORDER_STATUS_UNKNOWN },
+        {"Pending", ORDER_STATUS_PENDING},
+        {"Processing", ORDER_STATUS_IN_PROGRESS},
+        {"In progress", ORDER_STATUS_IN_PROGRESS},
+        {"Inprogress", ORDER_STATUS_IN_PROGRESS},
+        {"In_Progress", ORDER_STATUS_IN_PROGRESS},
+        {"in-progress", ORDER_STATUS_IN_PROGRESS},
+        {"Active", ORDER_STATUS_IN_PROGRESS},
+        {"Awaiting", ORDER_STATUS_PENDING},
+        {"Completed", ORDER_STATUS_COMPLETED},
+        {"COMPLETED ", ORDER_STATUS_COMPLETED},
+        {"Partial", ORDER_STATUS_PARTIAL},
+        {"Canceled", ORDER_STATUS_CANCELED},
+        {"Cancelled", ORDER_STATUS_CANCELED},
+        {"Refunded", ORDER_STATUS_REFUNDED},
+        {"Fail", ORDER_STATUS_FAILED},
+        {"Failed", ORDER_STATUS_FAILED},
+        {"Error", ORDER_STATUS_FAILED},
+        {"Paused", ORDER_STATUS_PENDING},
+        {"Expired", ORDER_STATUS_FAILED},
+        {"Success", ORDER_STATUS_COMPLETED},
+        {"Refill", ORDER_STATUS_IN_PROGRESS},
+        {"Completedd", ORDER_STATUS_UNKNOWN},
+        {"Complete", ORDER_STATUS_UNKNOWN},
+        {"", ORDER_STATUS_UNKNOWN},
+        {"a word that is longer than any word of a status could ever be", ORDER_STATUS_UNKNOWN},
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++)
         assert_string_equal(order_status_name(order_status_parse(cases[i].word)),
