@@ -462,7 +462,7 @@ static void notifications_arrive(void **state)
 
 static void terminate(const char *pid)
 {
-    char text[96];
+    char text[160];
 
     (void)snprintf(text, sizeof text,
                    "SELECT count(*) FROM pg_terminate_backend(%s, 5000) AS ended WHERE ended", pid);
