@@ -1,6 +1,7 @@
 #include "commands/commands.h"
 #include "base/own.h"
 #include "base/text.h"
+#include "store/report.h"
 #include <errno.h>
 #include <getopt.h>
 #include <stdlib.h>
@@ -259,7 +260,7 @@ enum exit_code command_load_config(const struct arguments *arguments, struct con
     return EXIT_CONFIGURATION;
 }
 
-enum exit_code command_open_ledger(const struct config *config, struct session **ret_session)
+static enum exit_code open_ledger(const struct config *config, struct session **ret_session)
 {
     const struct session_options options = {.conninfo = config->conninfo};
     struct problem problem = {0};
@@ -270,6 +271,44 @@ enum exit_code command_open_ledger(const struct config *config, struct session *
         problem_set(&problem, "out of memory");
     command_complain(&problem);
     return r < 0 ? EXIT_FINDING : EXIT_UNAVAILABLE;
+}
+
+static enum exit_code begin_report(struct session *session, int64_t *ret_now_s)
+{
+    struct problem problem = {0};
+    enum session_verdict verdict = report_begin(session, ret_now_s, &problem);
+    if (verdict == SESSION_DONE)
+        return EXIT_DONE;
+    const char *sqlstate = session_sqlstate(session);
+    bool missing = strcmp(sqlstate, "3F000") == 0 || strcmp(sqlstate, "42P01") == 0;
+    if (verdict == SESSION_REFUSED && missing) {
+        problem_set(&problem, "schema chwsync is not installed in database %s",
+                    session_database(session));
+        problem_hint(&problem, "chwsyncd schema install");
+    } else if (verdict == SESSION_REFUSED && !problem.hint[0]) {
+        problem_hint(&problem, "database.conninfo connects as %s; the ledger is for role chwsync",
+                     session_user(session));
+    }
+    command_complain(&problem);
+    return command_exit_code(session, verdict);
+}
+
+enum exit_code command_open_report(const struct arguments *arguments, struct config **ret_config,
+                                   struct session **ret_session, int64_t *ret_now_s)
+{
+    OWN(command_config_freep) struct config *config = NULL;
+    OWN(session_freep) struct session *session = NULL;
+    enum exit_code code = command_load_config(arguments, &config);
+    if (code == EXIT_DONE)
+        code = open_ledger(config, &session);
+    if (code == EXIT_DONE)
+        code = begin_report(session, ret_now_s);
+    if (code != EXIT_DONE)
+        return code;
+    *ret_session = GIVE(session);
+    if (ret_config)
+        *ret_config = GIVE(config);
+    return EXIT_DONE;
 }
 
 enum exit_code command_exit_code(const struct session *session, enum session_verdict verdict)

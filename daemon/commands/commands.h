@@ -3,11 +3,13 @@
  * follow.
  */
 #pragma once
+#include "base/own.h"
 #include "base/problem.h"
 #include "host/config.h"
 #include "store/session.h"
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 
 /* systemd does not restart the daemon on 64, 77 and 78. */
@@ -71,6 +73,8 @@ enum exit_code command_schema(const struct arguments *arguments);
 enum exit_code command_status(const struct arguments *arguments);
 enum exit_code command_orders(const struct arguments *arguments);
 
+DEFINE_OWN(struct config, config_free, command_config_freep)
+
 /* "chwsyncd: what is wrong" and an indented hint, on stderr. */
 void command_complain(const struct problem *problem);
 /* "chwsyncd: unknown WHAT "GIVEN"" and the nearest of the names (NULL ends them) when one is near.
@@ -78,8 +82,9 @@ void command_complain(const struct problem *problem);
 void command_complain_unknown(const char *what, const char *given, const char *const *names);
 /* Loads the configuration, or tells all its faults on stderr. */
 enum exit_code command_load_config(const struct arguments *arguments, struct config **ret_config);
-/* Opens the session of a command that reads the ledger: as the configuration says; the faults on
- * stderr. */
-enum exit_code command_open_ledger(const struct config *config, struct session **ret_session);
+/* The session of a command that reads the ledger, in one snapshot; the faults on stderr. ret_config
+ * may be NULL. */
+enum exit_code command_open_report(const struct arguments *arguments, struct config **ret_config,
+                                   struct session **ret_session, int64_t *ret_now_s);
 /* The exit code of a statement that failed: permission, a finding, or unavailable. */
 enum exit_code command_exit_code(const struct session *session, enum session_verdict verdict);

@@ -37,6 +37,14 @@ void output_moment(int64_t epoch_s, char ret_moment[MOMENT_SIZE])
     strftime(ret_moment, MOMENT_SIZE, "%Y-%m-%d %H:%M:%S", &parts);
 }
 
+/* The time of day, with the date when it is another day than `now_s`. */
+static void clock_text(int64_t epoch_s, int64_t now_s, char ret_clock[MOMENT_SIZE])
+{
+    struct tm then = local_time(epoch_s), now = local_time(now_s);
+    bool same_day = then.tm_yday == now.tm_yday && then.tm_year == now.tm_year;
+    strftime(ret_clock, MOMENT_SIZE, same_day ? "%H:%M:%S" : "%Y-%m-%d %H:%M", &then);
+}
+
 void output_relation(int64_t epoch_s, int64_t now_s, char ret_relation[RELATION_SIZE])
 {
     char clock[MOMENT_SIZE], duration[DURATION_SIZE];
@@ -44,15 +52,26 @@ void output_relation(int64_t epoch_s, int64_t now_s, char ret_relation[RELATION_
         snprintf(ret_relation, RELATION_SIZE, "until somebody does something");
         return;
     }
-    struct tm then = local_time(epoch_s), now = local_time(now_s);
-    bool same_day = then.tm_yday == now.tm_yday && then.tm_year == now.tm_year;
-    strftime(clock, sizeof clock, same_day ? "%H:%M:%S" : "%Y-%m-%d %H:%M", &then);
+    clock_text(epoch_s, now_s, clock);
     output_duration(epoch_s > now_s ? epoch_s - now_s : now_s - epoch_s, duration);
     if (epoch_s == now_s)
         snprintf(ret_relation, RELATION_SIZE, "now");
+    else if (epoch_s > now_s)
+        snprintf(ret_relation, RELATION_SIZE, "in %s (%s)", duration, clock);
     else
-        snprintf(ret_relation, RELATION_SIZE, epoch_s > now_s ? "in %s (%s)" : "%s ago (%s)",
-                 duration, clock);
+        snprintf(ret_relation, RELATION_SIZE, "%s ago (%s)", duration, clock);
+}
+
+void output_until(int64_t epoch_s, int64_t now_s, char ret_until[RELATION_SIZE])
+{
+    char clock[MOMENT_SIZE], duration[DURATION_SIZE];
+    if (epoch_s == INT64_MAX) {
+        snprintf(ret_until, RELATION_SIZE, "until somebody does something");
+        return;
+    }
+    clock_text(epoch_s, now_s, clock);
+    output_duration(epoch_s - now_s, duration);
+    snprintf(ret_until, RELATION_SIZE, "for %s, until %s", duration, clock);
 }
 
 /* Columns of a terminal, taking one for every character. */

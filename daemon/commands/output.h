@@ -23,8 +23,10 @@ void output_duration(int64_t seconds, char ret_duration[DURATION_SIZE]);
 void output_moment(int64_t epoch_s, char ret_moment[MOMENT_SIZE]);
 /* "in 3 min (08:30:01)", "3 min ago (08:30:01)", "until somebody does something" for INT64_MAX; the
  * date when it is another day. */
-#define RELATION_SIZE 64
+#define RELATION_SIZE 80
 void output_relation(int64_t epoch_s, int64_t now_s, char ret_relation[RELATION_SIZE]);
+/* "for 3 min, until 08:30:01"; "until somebody does something" for INT64_MAX. */
+void output_until(int64_t epoch_s, int64_t now_s, char ret_until[RELATION_SIZE]);
 
 /*
  * Prints "label" in the first columns and the text beside it, broken between words so that it stays

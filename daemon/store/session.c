@@ -102,7 +102,7 @@ static PGconn *connect_with(const struct session_options *options, struct proble
     }
     struct settings settings = {0};
     snprintf(time_limit, sizeof time_limit, "%u",
-             options->time_limit_s ? options->time_limit_s : 10);
+             options->connect_limit_s ? options->connect_limit_s : 10);
     collect_settings(&settings, parsed, options, time_limit);
     PGconn *connection = PQconnectdbParams(settings.keywords, settings.values, 0);
     PQconninfoFree(parsed);

@@ -17,9 +17,10 @@ struct session;
 
 struct session_options {
     const char *conninfo;
-    const char *passfile;  /* or NULL: used when the conninfo names none */
-    bool as_calling_user;  /* the conninfo's user and password do not count */
-    unsigned time_limit_s; /* for connecting and for each statement; 0 = 10 */
+    const char *passfile;     /* or NULL: used when the conninfo names none */
+    bool as_calling_user;     /* the conninfo's user and password do not count */
+    unsigned connect_limit_s; /* 0 = 10 */
+    unsigned time_limit_s;    /* for each statement; 0 = 10 */
 };
 
 enum session_verdict {
