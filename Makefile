@@ -66,7 +66,7 @@ $(SQLTEST): $(BUILD)/tests/sql/%: $(BUILD)/tests/sql/%.o $(LIBRARY)
 $(BUILD)/panel: $(PANEL)
 	$(Q)$(CC) $(CFLAGS) $(SANITIZE) $(LDFLAGS) -o $@ $^ -lmicrohttpd
 
-$(BUILD)/scripted: $(BUILD)/tests/panel/scripted.o
+$(BUILD)/scripted: $(BUILD)/tests/panel/scripted.o $(BUILD)/tests/panel/text.o
 	$(Q)$(CC) $(CFLAGS) $(SANITIZE) $(LDFLAGS) -o $@ $^
 
 tests: all $(BUILD)/panel $(BUILD)/scripted $(PURE) $(UNIT) $(SQLTEST)
