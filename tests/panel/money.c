@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#define MONEY_ONE UINT64_C(1000000000000) /* 10^MONEY_PLACES */
+
 int money_parse(const char *string, money *ret_amount)
 {
     money amount = 0;
@@ -34,13 +36,17 @@ void text_add_money(struct text *text, money amount, int commas)
     size_t at = sizeof digits;
     size_t whole = 0;
     int negative = amount < 0;
-    unsigned __int128 rest = negative ? -(unsigned __int128)amount : (unsigned __int128)amount;
+    unsigned __int128 absolute = negative ? -(unsigned __int128)amount : (unsigned __int128)amount;
+    /* Two 64-bit numbers: dividing 128 bits for each digit would show in long multi-status replies.
+     */
+    uint64_t fraction = (uint64_t)(absolute % MONEY_ONE);
+    unsigned __int128 rest = absolute / MONEY_ONE;
     int trimmed = MONEY_PLACES;
 
-    for (; trimmed > 4 && rest % 10 == 0; trimmed--)
-        rest /= 10;
-    for (int place = 0; place < trimmed; place++, rest /= 10)
-        digits[--at] = (char)('0' + (int)(rest % 10));
+    for (; trimmed > 4 && fraction % 10 == 0; trimmed--)
+        fraction /= 10;
+    for (int place = 0; place < trimmed; place++, fraction /= 10)
+        digits[--at] = (char)('0' + (int)(fraction % 10));
     digits[--at] = '.';
     do {
         if (commas && whole && whole % 3 == 0)

@@ -1,10 +1,9 @@
 /*
  * panel.c - a simulated provider: `panel --port-file FILE`, see --help.
  *
- *     cc -std=gnu11 -O2 -D_GNU_SOURCE -o panel
- * tests/panel/{panel,server,control,actions,faults,variants,books}.c \
- *        tests/panel/{catalogue,limiter,money,form,text}.c -lmicrohttpd
- *     cc -std=gnu11 -O2 -D_GNU_SOURCE -o scripted tests/panel/{scripted,text}.c
+ *     cc -std=gnu11 -O2 -D_GNU_SOURCE -o panel -lmicrohttpd   with every .c of this folder but
+ *                                                             scripted.c
+ *     cc -std=gnu11 -O2 -D_GNU_SOURCE -o scripted             scripted.c text.c
  *
  * It shares no code with daemon/, so that an error in one is not hidden by the same error in the
  * other. Nothing is printed; the port file appears when requests are served. SIGTERM: the books are

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The simulated provider proved by itself: self-test.sh [PANEL [SCRIPTED]]; TAP on stdout.
 set -u
-panel=${1:-build/tests/panel} scripted=${2:-build/tests/scripted}
+panel=${1:-build/panel} scripted=${2:-build/scripted}
 work=$(mktemp -d) number=0 failed=0 pid=
 trap '[ -n "$pid" ] && kill "$pid" 2>/dev/null; rm -rf "$work"' EXIT
 
@@ -164,8 +164,8 @@ test_status_lists() {
 }
 
 test_faults() {
-    local kind exit bought http
-    while read -r kind exit bought http; do
+    local kind exit bought
+    while read -r kind exit bought; do
         control fault kind="$kind" action=add link="f/$kind" millis=20 http=418 text=words retry_after=7 >/dev/null
         patience=1 add service=3 link="https://f/$kind" quantity=10 >/dev/null
         is "$kind: curl's exit code and whether it was bought" \
@@ -323,9 +323,19 @@ END
 }
 
 test_end() {
-    local orders
+    local orders before held=()
+    control fault kind=slow-body action=services >/dev/null
+    control fault kind=timeout-before action=ping >/dev/null
+    control fault kind=delay action=balance millis=60000 >/dev/null
+    for kind in services ping balance; do
+        before=$(counter faulted $kind)
+        api action=$kind >/dev/null 2>&1 &
+        held+=($!)
+        until [ "$(counter faulted $kind)" -gt "$before" ]; do sleep 0.01; done
+    done
     orders=$(control books | wc -l)
     stop
+    wait "${held[@]}"
     is "SIGTERM: exit 0" "$code" 0
     is "the books are on disk" "$(wc -l <"$work/books")" "$orders"
     has "and the counters" "$(cat "$work/books.counters")" $'orders\tall\t'"$((orders - 1))"

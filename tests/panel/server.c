@@ -67,6 +67,7 @@ struct server {
     uint32_t connection_count; /* ever */
     uint16_t in_flight;
     uint16_t port;
+    bool stopping;        /* nothing may be suspended any more */
     struct timer *timers; /* a heap */
     size_t timer_count, timer_capacity;
 };
@@ -162,6 +163,8 @@ static ssize_t read_slow(void *context, uint64_t position, char *buffer, size_t 
 
     if (!size)
         return 0;
+    if (connection->server->stopping)
+        return MHD_CONTENT_READER_END_WITH_ERROR;
     if (position && !connection->slow_waited) {
         connection->slow_waited = true;
         suspend_until(connection, clock_us(CLOCK_MONOTONIC) + connection->slow_us);
@@ -242,12 +245,24 @@ static enum MHD_Result end_request(struct connection *connection)
     return MHD_NO;
 }
 
-static void set_html(struct connection *connection, unsigned http_status, const char *html)
+static const char page_503[] =
+    "<html><head><title>503 Service Unavailable</title></head><body><center>"
+    "<h1>503 Service Unavailable</h1></center></body></html>\n";
+static const char page_200[] =
+    "<!DOCTYPE html><html><title>Just a moment...</title><body>Checking your browser."
+    "</body></html>\n";
+static const char error_500[] =
+    "{\"code\":\"internal_server_error\",\"message\":\"<p>There has been a critical error on this "
+    "website.</p>\",\"data\":{\"status\":500}}";
+
+static void set_body(struct connection *connection, const struct fault *fault, unsigned http_status,
+                     const char *body, bool html)
 {
-    connection->html = true;
+    connection->html = html;
     connection->http_status = http_status;
+    connection->retry_after = fault->retry_after;
     text_clear(&connection->reply);
-    text_add(&connection->reply, html);
+    text_add(&connection->reply, body);
 }
 
 static void set_error(struct connection *connection, const struct fault *fault,
@@ -264,78 +279,36 @@ static void set_error(struct connection *connection, const struct fault *fault,
 static void apply_fault(struct connection *connection, const struct fault *fault,
                         struct panel_reply *reply)
 {
-    struct text *body = &connection->reply;
+    static const enum ending endings[FAULT_COUNT] = {
+        [FAULT_RESET_BEFORE] = ENDING_RESET,    [FAULT_RESET_AFTER] = ENDING_RESET,
+        [FAULT_CLOSE_BEFORE] = ENDING_CLOSE,    [FAULT_CLOSE_AFTER] = ENDING_CLOSE,
+        [FAULT_CLOSE_REUSED] = ENDING_CLOSE,    [FAULT_TIMEOUT_BEFORE] = ENDING_SILENCE,
+        [FAULT_TIMEOUT_AFTER] = ENDING_SILENCE, [FAULT_ENDLESS] = ENDING_ENDLESS,
+        [FAULT_TRUNCATED] = ENDING_TRUNCATED,   [FAULT_SLOW_BODY] = ENDING_SLOW,
+    };
+    enum fault_kind kind = fault->kind;
 
-    switch (fault->kind) {
-    case FAULT_RESET_BEFORE:
-    case FAULT_RESET_AFTER:
-        connection->ending = ENDING_RESET;
-        break;
-    case FAULT_CLOSE_BEFORE:
-    case FAULT_CLOSE_AFTER:
-    case FAULT_CLOSE_REUSED:
-        connection->ending = ENDING_CLOSE;
-        break;
-    case FAULT_TIMEOUT_BEFORE:
-    case FAULT_TIMEOUT_AFTER:
-        connection->ending = ENDING_SILENCE;
-        break;
-    case FAULT_HTML_503:
-        set_html(connection, 503,
-                 "<html><head><title>503 Service Unavailable</title></head><body><center>"
-                 "<h1>503 Service Unavailable</h1></center></body></html>\n");
-        connection->retry_after = fault->retry_after;
-        break;
-    case FAULT_HTML_200:
-        set_html(connection, 200,
-                 "<!DOCTYPE html><html><title>Just a moment...</title><body>Checking your browser."
-                 "</body></html>\n");
-        break;
-    case FAULT_EMPTY:
-        text_clear(body);
-        break;
-    case FAULT_ENDLESS:
-        connection->ending = ENDING_ENDLESS;
-        break;
-    case FAULT_TRUNCATED:
-        connection->ending = ENDING_TRUNCATED;
-        break;
-    case FAULT_HALF_JSON:
-        body->length /= 2;
-        break;
-    case FAULT_500_BEFORE:
-    case FAULT_500_AFTER:
-        text_clear(body);
-        text_add(body, "{\"code\":\"internal_server_error\",\"message\":\"<p>There has been a "
-                       "critical error on this "
-                       "website.</p>\",\"data\":{\"status\":500}}");
-        connection->http_status = 500;
-        break;
-    case FAULT_WRONG_KEY:
+    connection->ending = endings[kind];
+    connection->slow_us = fault->millis ? (int64_t)fault->millis * 1000 : 1000000;
+    if (kind == FAULT_HTML_503)
+        set_body(connection, fault, 503, page_503, true);
+    else if (kind == FAULT_HTML_200)
+        set_body(connection, fault, 200, page_200, true);
+    else if (kind == FAULT_500_BEFORE || kind == FAULT_500_AFTER)
+        set_body(connection, fault, 500, error_500, false);
+    else if (kind == FAULT_REPLY)
+        set_body(connection, fault, fault->http_status, fault->text ? fault->text : "", false);
+    else if (kind == FAULT_EMPTY)
+        text_clear(&connection->reply);
+    else if (kind == FAULT_HALF_JSON)
+        connection->reply.length /= 2;
+    else if (kind == FAULT_WRONG_KEY)
         set_error(connection, fault, ERROR_KEY, "Invalid API key.", reply);
-        break;
-    case FAULT_INSUFFICIENT:
+    else if (kind == FAULT_INSUFFICIENT)
         set_error(connection, fault, ERROR_FUNDS, "Insufficient balance.", reply);
-        break;
-    case FAULT_RATE:
+    else if (kind == FAULT_RATE)
         set_error(connection, fault, ERROR_RATE, "Rate limit exceeded: max 60 requests per minute.",
                   reply);
-        break;
-    case FAULT_SLOW_BODY:
-        connection->ending = ENDING_SLOW;
-        connection->slow_us = fault->millis ? (int64_t)fault->millis * 1000 : 1000000;
-        break;
-    case FAULT_REPLY:
-        text_clear(body);
-        text_add(body, fault->text ? fault->text : "");
-        connection->http_status = fault->http_status;
-        connection->retry_after = fault->retry_after;
-        break;
-    case FAULT_DELAY:
-    case FAULT_NONE:
-    case FAULT_COUNT:
-        break;
-    }
 }
 
 static void record_request(struct connection *connection, const struct form *form, int64_t now_us,
@@ -482,6 +455,8 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *handle, 
         *data_size = 0;
         return MHD_YES;
     }
+    if (server->stopping)
+        return MHD_NO;
     if (connection->phase == PHASE_READING)
         return serve(connection, url, method);
     return end_request(connection);
@@ -643,11 +618,9 @@ int server_run(struct server *server)
 void server_free(struct server *server)
 {
     /* A daemon with suspended connections cannot be stopped. */
-    while (server->timer_count) {
-        struct connection *connection = timer_pop(server);
-        connection->ending = ENDING_CLOSE;
-        MHD_resume_connection(connection->handle);
-    }
+    server->stopping = true;
+    while (server->timer_count)
+        MHD_resume_connection(timer_pop(server)->handle);
     MHD_run(server->daemon);
     MHD_stop_daemon(server->daemon);
     free(server->timers);

@@ -63,15 +63,19 @@ void text_addf(struct text *text, const char *format, ...)
 {
     va_list arguments;
 
+    text_reserve(text, 64); /* most pieces are short: formatted once */
     va_start(arguments, format);
-    int length = vsnprintf(NULL, 0, format, arguments);
+    size_t room = text->capacity - text->length;
+    int length = vsnprintf(text->data + text->length, room, format, arguments);
     va_end(arguments);
     if (length < 0)
         abort();
-    text_reserve(text, (size_t)length);
-    va_start(arguments, format);
-    vsnprintf(text->data + text->length, (size_t)length + 1, format, arguments);
-    va_end(arguments);
+    if ((size_t)length >= room) {
+        text_reserve(text, (size_t)length);
+        va_start(arguments, format);
+        vsnprintf(text->data + text->length, (size_t)length + 1, format, arguments);
+        va_end(arguments);
+    }
     text->length += (size_t)length;
 }
 
@@ -79,12 +83,17 @@ void text_add_json(struct text *text, const char *string)
 {
     text_add(text, "\"");
     for (const char *at = string; *at; at++) {
+        size_t plain = 0;
+        while ((unsigned char)at[plain] >= 0x20 && at[plain] != '"' && at[plain] != '\\')
+            plain++;
+        text_add_bytes(text, at, plain);
+        at += plain;
+        if (!*at)
+            break;
         if (*at == '"' || *at == '\\')
             text_addf(text, "\\%c", *at);
-        else if ((unsigned char)*at < 0x20)
-            text_addf(text, "\\u%04x", (unsigned)*at);
         else
-            text_add_bytes(text, at, 1);
+            text_addf(text, "\\u%04x", (unsigned)*at);
     }
     text_add(text, "\"");
 }

@@ -462,7 +462,7 @@ static void notifications_arrive(void **state)
 
 static void terminate(const char *pid)
 {
-    char text[96];
+    char text[160];
 
     (void)snprintf(text, sizeof text,
                    "SELECT count(*) FROM pg_terminate_backend(%s, 5000) AS ended WHERE ended", pid);
@@ -542,18 +542,38 @@ static void a_stalled_backend_delays_nobody(void **state)
     lane_close(&other);
 }
 
+/* Holds the loop up long enough for the answer to come in. */
+static int wake_the_backend(sd_event_source *source, void *userdata)
+{
+    const pid_t *backend = userdata;
+
+    (void)source;
+    assert_int_equal(kill(*backend, SIGCONT), 0);
+    side_run("SELECT pg_sleep(0.2)");
+    return 0;
+}
+
+/* The answer comes after the timer was found due, and before it is dispatched. */
 static void a_slow_loop_does_not_lose_an_answer(void **state)
 {
     struct lane lane;
     struct outcome outcome = {0};
+    sd_event_source *holdup = NULL;
+    pid_t backend;
 
     (void)state;
     lane_open_up(&lane, NULL);
+    backend = (pid_t)atol(ask(&lane, plain(&backend_pid)).value);
+    assert_int_equal(kill(backend, SIGSTOP), 0);
     run(&lane, (struct transaction){.statement = &one, .give_up_us = 100 * US_PER_MS}, &outcome);
     turn(); /* sends it */
-    assert_int_equal(side_count("SELECT count(*) FROM pg_sleep(0.2)"), 1);
+    side_run("SELECT pg_sleep(0.2)");
+    assert_int_equal(outcome.calls, 0);
+    assert_true(sd_event_add_defer(fixture.event, &holdup, wake_the_backend, &backend) >= 0);
+    assert_true(sd_event_source_set_priority(holdup, SD_EVENT_PRIORITY_IMPORTANT) >= 0);
     WAIT_FOR(outcome.calls == 1);
     assert_int_equal(outcome.verdict, STORE_DONE);
+    sd_event_source_unref(holdup);
     lane_close(&lane);
 }
 
