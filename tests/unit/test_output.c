@@ -126,7 +126,7 @@ static void tables_fit(void **state)
     assert_string_equal(
         got, "Name                                  Number  Remark\n"
              "short                                      7  -\n"
-             "a name of which much has to b...     1234567  and a remark that is long as ...\n");
+             "a name of which much has to be l...  1234567  and a remark that is long as we...\n");
     free(got);
 }
 
