@@ -684,18 +684,18 @@ static void test_partly_sent_counts_as_sent(void **state)
  * taken. */
 static void test_reply_in_time_survives_a_stall(void **state)
 {
-    static char reply[45000];
+    static char reply[125000];
     const struct wire_step script[] = {
         {WIRE_EXPECT, NULL}, {WIRE_SEND, reply}, {WIRE_DRAIN, NULL}, {WIRE_END, NULL}};
     const struct wire_step *const scripts[] = {script, NULL};
     struct outcome outcome = {.gate_open = true};
     struct bench bench;
-    int head = snprintf(reply, sizeof reply, "HTTP/1.1 200 OK\r\nContent-Length: 40000\r\n\r\n");
+    int head = snprintf(reply, sizeof reply, "HTTP/1.1 200 OK\r\nContent-Length: 120000\r\n\r\n");
 
     (void)state;
-    memset(reply + head, ' ', 40000);
+    memset(reply + head, ' ', 120000);
     set_up(&bench, scripts);
-    post_limited(bench.endpoint, &outcome, 50000);
+    post_limited(bench.endpoint, &outcome, 130000);
     while (outcome.gate_calls == 0)
         assert_int_equal(transport_work(bench.transport), 0);
     await_count(wire_server_sends, bench.server, 1);
@@ -703,7 +703,7 @@ static void test_reply_in_time_survives_a_stall(void **state)
     assert_int_equal(transport_work(bench.transport), 0);
     assert_int_equal(outcome.calls, 1);
     assert_true(outcome.end.complete);
-    assert_int_equal(outcome.end.bytes.body_bytes, 40000);
+    assert_int_equal(outcome.end.bytes.body_bytes, 120000);
     tear_down(&bench);
 }
 
