@@ -10,6 +10,7 @@ OUR_CFLAGS := -std=gnu11 -D_GNU_SOURCE -DCHWSYNCD_VERSION='"$(VERSION)"' -Idaemo
     -Wall -Wextra -Wconversion -Wswitch-enum -Wshadow -Wstrict-prototypes -Werror \
     -fmacro-prefix-map=$(CURDIR)/= $(SANITIZE)
 OUR_LIBS := -lcrypt -lm
+Q        := $(if $(V),,@)# V=1 shows every compiler line
 
 # Asked of pkg-config when a compiler runs, so that `make help` and `make deps` work without the packages.
 PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS))
@@ -39,14 +40,14 @@ deps: ## install the Debian packages that are missing (as root or with sudo)
 	@tests/lib/install-dependencies
 
 $(BUILD)/chwsyncd: $(OBJECTS)
-	$(CC) $(CFLAGS) $(SANITIZE) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) $(OUR_LIBS)
+	$(Q)$(CC) $(CFLAGS) $(SANITIZE) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) $(OUR_LIBS)
 
 $(BUILD)/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(OUR_CFLAGS) $(PKG_CFLAGS) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+	$(Q)$(CC) $(OUR_CFLAGS) $(PKG_CFLAGS) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 
 $(BUILD)/gen/sql_files.o: $(BUILD)/gen/sql_files.c Makefile
-	$(CC) $(OUR_CFLAGS) $(PKG_CFLAGS) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+	$(Q)$(CC) $(OUR_CFLAGS) $(PKG_CFLAGS) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 
 $(BUILD)/gen/sql_files.c: sql/embed.sh $(wildcard sql/*.sql sql/*/*.sql)
 	@mkdir -p $(@D)
@@ -54,19 +55,19 @@ $(BUILD)/gen/sql_files.c: sql/embed.sh $(wildcard sql/*.sql sql/*/*.sql)
 
 # The pure floor links alone, with json-c over memory and nothing else of ours.
 $(PURE): $(BUILD)/tests/unit/pure/%: $(BUILD)/tests/unit/pure/%.o $(FLOOR_0)
-	$(CC) $(CFLAGS) $(SANITIZE) $(LDFLAGS) -o $@ $^ -ljson-c -lcmocka
+	$(Q)$(CC) $(CFLAGS) $(SANITIZE) $(LDFLAGS) -o $@ $^ -ljson-c -lcmocka
 
 $(UNIT): $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(HELPERS) $(LIBRARY)
-	$(CC) $(CFLAGS) $(SANITIZE) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) $(OUR_LIBS) -lcmocka
+	$(Q)$(CC) $(CFLAGS) $(SANITIZE) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) $(OUR_LIBS) -lcmocka
 
 $(SQLTEST): $(BUILD)/tests/sql/%: $(BUILD)/tests/sql/%.o $(LIBRARY)
-	$(CC) $(CFLAGS) $(SANITIZE) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) $(OUR_LIBS) -lcmocka
+	$(Q)$(CC) $(CFLAGS) $(SANITIZE) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) $(OUR_LIBS) -lcmocka
 
 $(BUILD)/panel: $(PANEL)
-	$(CC) $(CFLAGS) $(SANITIZE) $(LDFLAGS) -o $@ $^ -lmicrohttpd
+	$(Q)$(CC) $(CFLAGS) $(SANITIZE) $(LDFLAGS) -o $@ $^ -lmicrohttpd
 
-$(BUILD)/scripted: $(BUILD)/tests/panel/scripted.o
-	$(CC) $(CFLAGS) $(SANITIZE) $(LDFLAGS) -o $@ $^
+$(BUILD)/scripted: $(BUILD)/tests/panel/scripted.o $(BUILD)/tests/panel/text.o
+	$(Q)$(CC) $(CFLAGS) $(SANITIZE) $(LDFLAGS) -o $@ $^
 
 tests: all $(BUILD)/panel $(BUILD)/scripted $(PURE) $(UNIT) $(SQLTEST)
 

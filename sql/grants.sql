@@ -7,7 +7,7 @@ DECLARE
 BEGIN
     REVOKE ALL ON SCHEMA chwsync FROM PUBLIC;
     IF 'chwsync' = ANY (roles) THEN
-        GRANT USAGE ON SCHEMA chwsync, chwsync_shop TO chwsync;
+        GRANT USAGE ON SCHEMA chwsync TO chwsync;
         GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA chwsync TO chwsync;
         REVOKE INSERT, UPDATE, DELETE ON chwsync.ledger FROM chwsync;
         GRANT USAGE ON ALL SEQUENCES IN SCHEMA chwsync TO chwsync;

@@ -219,6 +219,7 @@ int client_send(struct client *client, const struct api_request *request, transf
                 client_done done, void *userdata)
 {
     OWN(call_freep) struct call *call = call_new(client, request);
+    struct call *started;
     size_t limit_bytes =
         request->action == ACTION_SERVICES ? CATALOGUE_LIMIT_BYTES : REPLY_LIMIT_BYTES;
     struct text body = {0};
@@ -236,6 +237,7 @@ int client_send(struct client *client, const struct api_request *request, transf
         free_slot(client, false);
         return r;
     }
-    LIST_INSERT_HEAD(&client->calls, GIVE(call), link);
+    started = GIVE(call); /* the list macro names its element more than once */
+    LIST_INSERT_HEAD(&client->calls, started, link);
     return 0;
 }

@@ -18,6 +18,11 @@ struct text {
 
 void text_done(struct text *text);
 void text_clear(struct text *text); /* length 0, memory kept, `failed` reset */
+/*
+ * Room for `count` more bytes at once. What is then added within it never moves the content, so that a
+ * secret leaves no copy behind in freed memory.
+ */
+void text_reserve(struct text *text, size_t count);
 void text_add(struct text *text, const char *string);
 void text_add_bytes(struct text *text, const void *bytes, size_t count);
 void text_add_char(struct text *text, char c);
@@ -30,6 +35,9 @@ void text_add_form(struct text *text, const char *bytes, size_t count);
 
 /* True when the bytes are well-formed UTF-8 (no surrogates, no overlong forms, no NUL). */
 bool text_is_utf8(const char *bytes, size_t count);
+
+/* Length of the well-formed UTF-8 character at the start (1 to 4 bytes), or 0 when there is none. */
+size_t text_utf8_length(const char *bytes, size_t count);
 
 /* Damerau-Levenshtein distance (adjacent swap = 1), for "did you mean"; at most 64 bytes a side are compared. */
 unsigned text_distance(const char *a, const char *b);

@@ -1,31 +1,41 @@
 /*
  * host/log.h - what the operator reads.
  *
- * To the journal natively when stderr is the journal's own stream ($JOURNAL_STREAM), else to stderr: with <N> prefix when a service manager
- * reads it, plain on a terminal. Form: "unable to submit order 17: provider closed the connection", the hint on a line of its own
- * ("HINT: ..."). Fields carry what a search needs. Keys and passwords never come here; links only at debug.
+ * To the journal natively when stderr is the journal's own stream ($JOURNAL_STREAM), else to
+ * stderr: with <N> prefix when a service manager reads it, plain on a terminal. Form: "unable to
+ * submit order 17: provider closed the connection", the hint on a line of its own
+ * ("HINT: ..."). Fields carry what a search needs. Keys and passwords never come here; links only
+ * at debug.
  *
  * The journal's socket can stall: entries are then dropped and counted, never waited for.
  * Level and target are the only file-scope state.
  */
 #pragma once
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
-enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_NOTICE, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
+enum log_level {
+    LOG_LEVEL_ERROR,
+    LOG_LEVEL_WARNING,
+    LOG_LEVEL_NOTICE,
+    LOG_LEVEL_INFO,
+    LOG_LEVEL_DEBUG
+};
 enum log_target { LOG_TARGET_AUTO, LOG_TARGET_JOURNAL, LOG_TARGET_STDERR };
 
 struct log_field {
-    const char *name; /* "CHW_ORDER_REF", ...; NULL ends a list */
+    const char *name;  /* "CHW_ORDER_REF", ...; NULL ends a list */
     const char *value; /* NULL = the field is left out */
 };
 
 /* Everything an entry can have besides its text; { 0 } is none of it. */
 struct log_entry {
-    const char *message_id;         /* 32 hex digits of systemd/chwsyncd.catalog, or NULL */
-    const char *hint;               /* or NULL */
-    const char *order_ref, *provider, *action, *sqlstate; /* CHW_ORDER_REF, CHW_PROVIDER, CHW_ACTION, CHW_SQLSTATE, or NULL */
-    long http_status;               /* CHW_HTTP_STATUS, 0 = none */
+    const char *message_id; /* 32 hex digits of systemd/chwsyncd.catalog, or NULL */
+    const char *hint;       /* or NULL */
+    const char *order_ref, *provider, *action,
+        *sqlstate;    /* CHW_ORDER_REF, CHW_PROVIDER, CHW_ACTION, CHW_SQLSTATE, or NULL */
+    long http_status; /* CHW_HTTP_STATUS, 0 = none */
 };
 
 void log_open(enum log_level level, enum log_target target);
@@ -40,8 +50,8 @@ void log_write(enum log_level level, const struct log_entry *entry, const char *
 #define log_debug(...) log_write(LOG_LEVEL_DEBUG, NULL, __VA_ARGS__)
 
 /*
- * A failure that may repeat: logged at `level` the first time and whenever its text changes, at debug otherwise. Embed one per
- * thing that can fail; { 0 } is "fine so far".
+ * A failure that may repeat: logged at `level` the first time and whenever its text changes, at
+ * debug otherwise. Embed one per thing that can fail; { 0 } is "fine so far".
  */
 struct log_repeat {
     uint64_t last_hash; /* of the text last logged, 0 = none */
@@ -49,5 +59,6 @@ struct log_repeat {
 };
 void log_repeated(struct log_repeat *repeat, enum log_level level, const struct log_entry *entry,
                   const char *format, ...) __attribute__((format(printf, 4, 5)));
-/* It works again: returns true (once) when a failure had been logged, so that the caller can say so. */
+/* It works again: returns true (once) when a failure had been logged, so that the caller can say
+ * so. */
 bool log_recovered(struct log_repeat *repeat);

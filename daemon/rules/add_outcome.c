@@ -4,38 +4,30 @@
 #include <stddef.h>
 
 /*
- * What a recognised refusal means for an `add`. Classes that make no sense as the answer to an `add` (order,
- * refill, request) are still the provider's "no". Without a class nothing was recognised: unknown.
+ * What a recognised refusal means for an `add`. Classes that make no sense as the answer to an
+ * `add` (order, refill, request) are still the provider's "no". Without a class nothing was
+ * recognised: unknown.
  */
 static const enum add_outcome refusals[] = {
-    [ERROR_NONE] = ADD_UNKNOWN,
-    [ERROR_KEY] = ADD_PUT_OFF,
-    [ERROR_FUNDS] = ADD_PUT_OFF,
-    [ERROR_RATE] = ADD_NOT_EXECUTED,
-    [ERROR_SERVICE] = ADD_REFUSED,
-    [ERROR_PARAMETERS] = ADD_REFUSED,
-    [ERROR_DUPLICATE] = ADD_UNKNOWN,
-    [ERROR_ORDER] = ADD_REFUSED,
-    [ERROR_REFILL] = ADD_REFUSED,
-    [ERROR_REQUEST] = ADD_REFUSED,
-    [ERROR_ENDPOINT] = ADD_NOT_EXECUTED,
-    [ERROR_SERVER] = ADD_UNKNOWN,
+    [ERROR_NONE] = ADD_UNKNOWN,          [ERROR_KEY] = ADD_PUT_OFF,
+    [ERROR_FUNDS] = ADD_PUT_OFF,         [ERROR_RATE] = ADD_NOT_EXECUTED,
+    [ERROR_SERVICE] = ADD_REFUSED,       [ERROR_PARAMETERS] = ADD_REFUSED,
+    [ERROR_DUPLICATE] = ADD_UNKNOWN,     [ERROR_ORDER] = ADD_REFUSED,
+    [ERROR_REFILL] = ADD_REFUSED,        [ERROR_REQUEST] = ADD_REFUSED,
+    [ERROR_ENDPOINT] = ADD_NOT_EXECUTED, [ERROR_SERVER] = ADD_UNKNOWN,
     [ERROR_OTHER] = ADD_REFUSED,
 };
 
 static const char *const names[] = {
-    [ADD_ACCEPTED] = "accepted",
-    [ADD_REFUSED] = "refused",
-    [ADD_PUT_OFF] = "put_off",
-    [ADD_NOT_EXECUTED] = "not_executed",
-    [ADD_UNKNOWN] = "unknown",
+    [ADD_ACCEPTED] = "accepted",         [ADD_REFUSED] = "refused", [ADD_PUT_OFF] = "put_off",
+    [ADD_NOT_EXECUTED] = "not_executed", [ADD_UNKNOWN] = "unknown",
 };
 
 static enum add_outcome outcome_of_refusal(enum error_class class, bool other_live_order)
 {
     if (class == ERROR_DUPLICATE && other_live_order)
         return ADD_PUT_OFF;
-    return (size_t)class < COUNT_OF(refusals) ? refusals[class] : ADD_UNKNOWN;
+    return (size_t) class < COUNT_OF(refusals) ? refusals[class] : ADD_UNKNOWN;
 }
 
 enum add_outcome add_outcome_of(bool sent, const struct reply *reply, bool other_live_order)

@@ -88,8 +88,9 @@ static unsigned pace_room(const struct budget *budget, unsigned wanted)
 }
 
 /*
- * Notes `count` requests whose slots are free at `freed_us`. A full ring drops its oldest entries: as many newer
- * ones as the limit allows keep the gate shut for as long as all of them together would.
+ * Notes `count` requests whose slots are free at `freed_us`. A full ring drops its oldest entries:
+ * as many newer ones as the limit allows keep the gate shut for as long as all of them together
+ * would.
  */
 static void log_insert(struct budget *budget, size_t count, int64_t freed_us)
 {
@@ -215,7 +216,7 @@ static void adopt_minute(struct budget *budget, const struct budget_limits *limi
 {
     int64_t old_spacing_us = spacing_us(&budget->limits);
     budget->next_send_us += spacing_us(limits) - old_spacing_us;
-    budget->pace_refundable = 0;
+    budget->taken_at_once = false;
     if (limits->per_minute == 0) {
         free(budget->freed_us);
         budget->freed_us = NULL;
@@ -255,7 +256,7 @@ int budget_init(struct budget *budget, const struct budget_limits *limits, int64
 void budget_done(struct budget *budget)
 {
     free(budget->freed_us);
-    *budget = (struct budget){ 0 };
+    *budget = (struct budget){0};
 }
 
 int budget_set_limits(struct budget *budget, const struct budget_limits *limits, int64_t now_us)
@@ -305,10 +306,12 @@ int64_t budget_next_us(struct budget *budget, enum budget_kind kind, int64_t now
 
 void budget_take(struct budget *budget, enum budget_kind kind, unsigned count, int64_t now_us)
 {
-    assert(count <= budget_available(budget, kind, count, now_us));
+    unsigned available = budget_available(budget, kind, count, now_us);
+    assert(count <= available);
+    (void)available;
     if (count == 0)
         return;
-    budget->pace_refundable = budget->in_flight == 0 ? count : 0;
+    budget->taken_at_once = budget->in_flight == 0;
     budget->in_flight += count;
     budget->next_send_us =
         later(budget->next_send_us, now_us) + count * spacing_us(&budget->limits);
@@ -327,10 +330,9 @@ void budget_give_back(struct budget *budget, unsigned count, int64_t now_us)
 {
     assert(count <= budget->in_flight);
     advance(budget, now_us);
-    /* Had anything else been in flight, the slot might be an older one, and a later send is paced by it. */
-    unsigned refunded = smaller(count, budget->pace_refundable);
-    budget->next_send_us -= refunded * spacing_us(&budget->limits);
-    budget->pace_refundable -= refunded;
+    /* With others in flight the slot might be an older one, and a later send is paced by it. */
+    if (budget->taken_at_once)
+        budget->next_send_us -= count * spacing_us(&budget->limits);
     budget->in_flight -= count;
 }
 
@@ -339,8 +341,6 @@ void budget_answered(struct budget *budget, int64_t now_us)
     assert(budget->in_flight > 0);
     advance(budget, now_us);
     budget->in_flight--;
-    if (budget->pace_refundable > 0)
-        budget->pace_refundable--;
     count_in_day(budget, 1, now_us);
     if (budget->ring_size > 0)
         log_insert(budget, 1, now_us + MINUTE_US);
@@ -362,8 +362,7 @@ void budget_restore(struct budget *budget, unsigned count, int64_t at_us, int64_
         return;
     /* Its last send was no later than the response. */
     budget->next_send_us = later(budget->next_send_us, at_us + spacing_us(&budget->limits));
-    if (at_us + MINUTE_US > now_us)
-        log_insert(budget, count, at_us + MINUTE_US);
+    log_insert(budget, count, at_us + MINUTE_US);
 }
 
 unsigned budget_minute_used(struct budget *budget, int64_t now_us)

@@ -1,16 +1,17 @@
 /*
  * rules/budget.h - how many requests the provider still allows us, and when.
  *
- * One gate per account, for every kind of request (POLLING rule 5.5): at most `per_minute` requests in any 60 s and
- * `per_day` in any 24 h (or calendar day); a slot is taken before the request is sent and is freed that long after its *response*,
- * which is exact whichever way the server counts. Consecutive sends are at least 60 / (0.98 per_minute) s apart, with `burst`
- * at once; a pause the provider asked for stops everything. A limit of 0 is no limit: then there is no pace either.
+ * One gate per account, for every kind of request: at most `per_minute` requests in any 60 s and
+ * `per_day` in any 24 h (or calendar day); a slot is taken before the request is sent and is freed
+ * that long after its *response*, which is exact whichever way the server counts.
+ * Consecutive sends are at least 60 / (0.98 per_minute) s apart, with `burst` at once; a pause the
+ * provider asked for stops everything. A limit of 0 is no limit: then there is no pace either.
  *
- * While adds wait, polls and reads are given a turn only when one is due; so the caller asks for reads first, then
- * for polls, then for adds, and adds still get all slots but these.
+ * While adds wait, polls and reads are given a turn only when one is due; so the caller asks for
+ * reads first, then for polls, then for adds, and adds still get all slots but these.
  *
- * Pure: the caller passes monotonic time in microseconds (one clock for all calls, never less than in the call
- * before). budget_init() allocates the minute's log; budget_done() frees it.
+ * Pure: the caller passes monotonic time in microseconds (one clock for all calls, never less than
+ * in the call before). budget_init() allocates the minute's log; budget_done() frees it.
  */
 #pragma once
 #include <stdbool.h>
@@ -18,16 +19,16 @@
 #include <stdint.h>
 
 enum budget_kind {
-    BUDGET_ADD,  /* may use everything */
+    BUDGET_ADD, /* may use everything */
     /*
-     * Leaves max(1, 15 %) of the minute free (of a limit of 1: nothing) while no add waits. While adds wait: 1 slot
-     * in 20, or one when nothing at all was sent for the time of 20 slots, so that adds which wait but
-     * never leave do not stop the polls for good.
+     * Leaves max(1, 15 %) of the minute free (of a limit of 1: nothing) while no add waits. While
+     * adds wait: 1 slot in 20, or one when nothing at all was sent for the time of 20 slots, so
+     * that adds which wait but never leave do not stop the polls for good.
      */
     BUDGET_POLL,
     /*
-     * Catalogue, balance, operator's questions: as a poll, but never starved by polls. Leaves only half of
-     * what polls leave, and has a turn of its own (the first is due at once).
+     * Catalogue, balance, operator's questions: as a poll, but never starved by polls. Leaves only
+     * half of what polls leave, and has a turn of its own (the first is due at once).
      */
     BUDGET_READ,
 };
@@ -35,47 +36,52 @@ enum budget_kind {
 struct budget_limits {
     unsigned per_minute, per_day; /* 0 = unlimited */
     unsigned burst;               /* sends allowed at once after idleness; 0 counts as 1 */
-    bool day_rolling;             /* else a calendar day that ends at `day_ends_us`, then every 24 h */
-    int64_t day_ends_us;          /* on the caller's clock */
+    bool day_rolling;    /* else a calendar day that ends at `day_ends_us`, then every 24 h */
+    int64_t day_ends_us; /* on the caller's clock */
 };
 
 struct budget {
     struct budget_limits limits;
-    unsigned in_flight;          /* slots taken whose response is not in */
-    int64_t now_us;              /* of the latest call */
-    int64_t *freed_us;           /* ring, ascending: when each answered request's minute slot is free again */
+    unsigned in_flight; /* slots taken whose response is not in */
+    int64_t now_us;     /* of the latest call */
+    int64_t *freed_us; /* ring, ascending: when each answered request's minute slot is free again */
     size_t ring_size, ring_first, ring_count; /* at least per_minute; keeps the newest */
-    unsigned day_used[1441];     /* answered, by minute; the oldest falls out. Unused with a calendar day */
-    int64_t day_minute;          /* the minute that day_used's newest cell stands for */
-    unsigned day_total;          /* answered in the day, also without a limit */
-    int64_t next_send_us;        /* pace: GCRA's theoretical arrival time */
-    int64_t paused_until_us;     /* the provider asked for it */
-    bool adds_waiting;           /* set by the caller: lines are queued that could be sent */
+    unsigned day_used[1441];                  /* answered, by minute; unused with a calendar day */
+    int64_t day_minute;      /* the minute that day_used's newest cell stands for */
+    unsigned day_total;      /* answered in the day, also without a limit */
+    int64_t next_send_us;    /* pace: GCRA's theoretical arrival time */
+    int64_t paused_until_us; /* the provider asked for it */
+    bool adds_waiting;       /* set by the caller: lines are queued that could be sent */
     unsigned sends_since_poll, sends_since_read; /* up to what makes a turn due */
-    unsigned pace_refundable; /* slots of the last take that may still be given back to the pace */
+    bool taken_at_once;                          /* all that is in flight was taken by one call */
 };
 
-/* 0, -ENOMEM, or -EINVAL when per_minute is above 100,000. After a failure budget_done() is allowed, not needed. */
+/*
+ * 0, -ENOMEM, or -EINVAL when per_minute is above 100,000. After a failure budget_done() is
+ * allowed, not needed.
+ */
 int budget_init(struct budget *budget, const struct budget_limits *limits, int64_t now_us);
 void budget_done(struct budget *budget);
 /*
- * New limits from a new configuration; what was used stays used. After "unlimited" the minute counts as full, as far as the
- * day's requests allow. Errors as budget_init(); then the old limits stay.
+ * New limits from a new configuration; what was used stays used. After "unlimited" the minute
+ * counts as full, as far as the day's requests allow. Errors as budget_init(); then the old limits
+ * stay.
  */
 int budget_set_limits(struct budget *budget, const struct budget_limits *limits, int64_t now_us);
 
 /* How many requests of that kind may leave at this moment, at most `wanted`. Takes nothing. */
-unsigned budget_available(struct budget *budget, enum budget_kind kind, unsigned wanted, int64_t now_us);
+unsigned budget_available(struct budget *budget, enum budget_kind kind, unsigned wanted,
+                          int64_t now_us);
 /*
- * The earliest moment at which at least one may leave, if nothing else happens: `now_us` or later; INT64_MAX =
- * not before a response comes in.
+ * The earliest moment at which at least one may leave, if nothing else happens: `now_us` or later;
+ * INT64_MAX = not before a response comes in.
  */
 int64_t budget_next_us(struct budget *budget, enum budget_kind kind, int64_t now_us);
 /* Takes `count` slots; the caller asked budget_available() just before. */
 void budget_take(struct budget *budget, enum budget_kind kind, unsigned count, int64_t now_us);
 /*
- * Slots whose requests were provably never sent. Their place in the pace comes back too, if it is certain that
- * they were the last to be taken (nothing else was in flight then).
+ * Slots whose requests were provably never sent. Their place in the pace comes back too, if all
+ * that is in flight was taken by one call: otherwise a later send may be paced by it.
  */
 void budget_give_back(struct budget *budget, unsigned count, int64_t now_us);
 /* The response came in, or the request ended without one. */
@@ -83,10 +89,14 @@ void budget_answered(struct budget *budget, int64_t now_us);
 /* Nothing leaves before `until_us`; never shortens a pause. */
 void budget_pause(struct budget *budget, int64_t until_us);
 /*
- * What an earlier process used: `count` requests whose responses were in by `at_us` (before or at now; may lie before
- * the clock's zero). Requests that it left in flight are restored as answered now.
+ * What an earlier process used: `count` requests whose responses were in by `at_us` (before or at
+ * now; may lie before the clock's zero). Requests that it left in flight are restored as answered
+ * now.
  */
 void budget_restore(struct budget *budget, unsigned count, int64_t at_us, int64_t now_us);
-/* Used in the last minute and in the day, both with what is in flight; without a minute's limit only that. */
+/*
+ * Used in the last minute and in the day, both with what is in flight; without a minute's limit the
+ * first is that alone.
+ */
 unsigned budget_minute_used(struct budget *budget, int64_t now_us);
 unsigned budget_day_used(struct budget *budget, int64_t now_us);

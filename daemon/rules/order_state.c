@@ -36,8 +36,8 @@ static const char *const event_names[ORDER_EVENT_COUNT] = {
 #define SAME "the provider says it again"
 #define REOPENED "the provider works on it again"
 
+/* clang-format off */
 const struct transition order_transitions[] = {
-    /* clang-format off: one row, one line */
     { ORDER_QUEUED,     EVENT_CLAIMED,          ORDER_SUBMITTING, "the intent to buy is committed" },
     { ORDER_QUEUED,     EVENT_WITHDRAWN,        ORDER_WITHDRAWN,  "the shop took it back before it was sent" },
     { ORDER_QUEUED,     EVENT_REFUSED,          ORDER_REJECTED,   "refused before sending, for a reason that will not pass by itself" },
@@ -107,8 +107,8 @@ const struct transition order_transitions[] = {
 
     { ORDER_ABANDONED,  EVENT_ACCEPTED,         ORDER_ACTIVE,     LATE },
     { ORDER_ABANDONED,  EVENT_PROVED_PLACED,    ORDER_ACTIVE,     "found at the provider after it was given up" },
-    /* clang-format on */
 };
+/* clang-format on */
 const size_t order_transition_count = COUNT_OF(order_transitions);
 
 const struct transition *order_transition_find(enum order_state from, enum order_event on)

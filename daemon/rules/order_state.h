@@ -24,23 +24,23 @@ enum order_state {
 #define ORDER_STATE_COUNT 12
 
 enum order_event {
-    EVENT_CLAIMED,        /* the intent is committed */
-    EVENT_WITHDRAWN,      /* the shop said no, or no longer shows the line */
-    EVENT_SHOWN_AGAIN,    /* the shop shows a withdrawn line again */
-    EVENT_ACCEPTED,       /* the provider answered with an order id */
-    EVENT_REFUSED,        /* for a reason that will not pass by itself */
-    EVENT_PUT_OFF,        /* provably not executed, or a refusal that can pass */
-    EVENT_NO_ANSWER,      /* sent, and the answer is lost */
-    EVENT_STATUS_OPEN,    /* the provider says pending or in progress */
+    EVENT_CLAIMED,     /* the intent is committed */
+    EVENT_WITHDRAWN,   /* the shop said no, or no longer shows the line */
+    EVENT_SHOWN_AGAIN, /* the shop shows a withdrawn line again */
+    EVENT_ACCEPTED,    /* the provider answered with an order id */
+    EVENT_REFUSED,     /* for a reason that will not pass by itself */
+    EVENT_PUT_OFF,     /* provably not executed, or a refusal that can pass */
+    EVENT_NO_ANSWER,   /* sent, and the answer is lost */
+    EVENT_STATUS_OPEN, /* the provider says pending or in progress */
     EVENT_STATUS_COMPLETED,
     EVENT_STATUS_PARTIAL,
     EVENT_STATUS_CANCELED,
     EVENT_STATUS_REFUNDED,
     EVENT_STATUS_FAILED,
-    EVENT_PROVED_PLACED,  /* by proof or an operator */
-    EVENT_PROVED_ABSENT,  /* an operator said: not placed */
-    EVENT_GIVEN_UP,       /* an operator gave up */
-    EVENT_RETRY,          /* an operator asked for it, through the veto */
+    EVENT_PROVED_PLACED, /* by proof or an operator */
+    EVENT_PROVED_ABSENT, /* an operator said: not placed */
+    EVENT_GIVEN_UP,      /* an operator gave up */
+    EVENT_RETRY,         /* an operator asked for it, through the veto */
 };
 #define ORDER_EVENT_COUNT 17
 
@@ -62,5 +62,8 @@ const char *order_state_name(enum order_state state);
 bool order_state_parse(const char *name, enum order_state *ret_state);
 /* "claimed", "withdrawn", ... the words of the history. */
 const char *order_event_name(enum order_event event);
-/* True for states that polls and submits leave alone (completed ... withdrawn, abandoned; not uncertain). */
+/*
+ * True for states that polls and submits leave alone (completed ... withdrawn, abandoned; not
+ * uncertain).
+ */
 bool order_state_is_final(enum order_state state);

@@ -14,8 +14,9 @@ static int64_t clamp(int64_t value, int64_t least, int64_t most)
 }
 
 /*
- * Time left if the delivery goes on as it went from purchase to its last change; 0 = nothing to go by, or
- * that moment has passed. In floating point, because quantity times microseconds leaves 64 bits.
+ * Time left if the delivery goes on as it went from purchase to its last change; 0 or less =
+ * nothing to go by, or that moment has passed. In floating point, because quantity times
+ * microseconds leaves 64 bits.
  */
 static int64_t time_left_us(const struct poll_order *order)
 {
@@ -25,8 +26,6 @@ static int64_t time_left_us(const struct poll_order *order)
     double delivered = (double)(order->quantity - order->remains);
     double left_us = (double)order->remains / delivered * delivering_us -
                      (double)(order->now_us - order->changed_us);
-    if (left_us <= 0)
-        return 0;
     return left_us < (double)(4 * LONGEST_US) ? (int64_t)left_us : 4 * LONGEST_US;
 }
 

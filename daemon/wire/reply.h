@@ -4,13 +4,20 @@
  * Pure: HTTP code, headers that matter and body in; an outcome out. The body is parsed first, the HTTP code
  * decides only where no body of the API is recognised. Nothing is ever guessed: a reply without the expected success
  * key is never success, an unknown status word is ORDER_STATUS_UNKNOWN, an amount that is not decimal is absent.
- * How replies vary in this API's family: tests/replies/.
+ * How replies vary in this API's family: tests/replies/. Strings are well-formed UTF-8 whatever the body was.
+ *
+ * Where a reply can be read in two ways it is REPLY_UNKNOWN: an id together with an error, a key twice in one
+ * object, a list that tells one order twice, a flat status that names another order than the one asked. Orders that
+ * were not asked are handed over: the caller matches by id. JSON behind text that a broken server printed
+ * is read only when it reaches to the end of the body (wire/value.h).
  */
 #pragma once
 #include "base/decimal.h"
 #include "rules/error_class.h"
 #include "wire/request.h"
 #include <json-c/json.h>
+
+#define RETRY_AFTER_MAX_S (7 * 86400) /* who says more is mistaken, or says it again */
 
 enum reply_outcome {
     REPLY_ACCEPTED,     /* add: `id` */
@@ -61,9 +68,9 @@ struct reply_service {
 
 struct reply {
     enum reply_outcome outcome;
-    enum error_class class; /* of REPLY_REFUSED and REPLY_NOT_EXECUTED */
+    enum error_class class; /* of REFUSED and NOT_EXECUTED; ERROR_SERVER of an UNKNOWN */
     const char *error;      /* the provider's words, or what was wrong with the reply; never NULL after a failure */
-    int64_t retry_after_s;  /* -1 = not said. From the body, else from Retry-After */
+    int64_t retry_after_s;  /* -1 = not said; at most RETRY_AFTER_MAX_S. Body, else header */
     int64_t limit;          /* N of "max N requests per minute|hour|day", else 0 */
     int64_t limit_period_s; /* 60, 3600, 86400, or 0 */
     const char *id;

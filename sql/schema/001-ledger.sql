@@ -131,13 +131,16 @@ CREATE TABLE chwsync.polls (
 ) WITH (fillfactor = 70);
 CREATE INDEX polls_next ON chwsync.polls (account_id, next_at);
 
+-- One row a change that the shop has not been told; the present state is told, so later ones make earlier ones done.
 CREATE TABLE chwsync.write_backs (
-    order_id bigint PRIMARY KEY,
+    order_id bigint NOT NULL,
+    seq bigint NOT NULL,
     due_at timestamptz NOT NULL DEFAULT now(),
     since timestamptz NOT NULL DEFAULT now(),
     failures int NOT NULL DEFAULT 0,
     sqlstate text,
-    error text
+    error text,
+    PRIMARY KEY (order_id, seq)
 ) WITH (fillfactor = 70);
 CREATE INDEX write_backs_due ON chwsync.write_backs (due_at);
 

@@ -1,17 +1,20 @@
 /* An order's life: every pair of state and event is named here, allowed or forbidden. */
-#include "rules/order_state.h"
 #include "base/own.h"
+#include "rules/order_state.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
+
 #include <cmocka.h>
 
 /*
  * The whole matrix. Columns are the events in order, cells the state that follows, '-' = forbidden:
- * Queued Submitting Active Completed Partial canceleD reFunded failEd reJected Withdrawn Uncertain aBandoned.
+ * Queued Submitting Active Completed Partial canceleD reFunded failEd reJected Withdrawn Uncertain
+ * aBandoned.
  */
 static const char state_letters[] = "QSACPDFEJWUB";
+/* clang-format off */
 static const struct {
     enum order_state from;
     const char *after;
@@ -30,6 +33,7 @@ static const struct {
     { ORDER_UNCERTAIN,    "---AJQ-" "------" "AQB-" },
     { ORDER_ABANDONED,    "---A---" "------" "A---" },
 };
+/* clang-format on */
 
 static void test_matrix(void **state)
 {
@@ -120,16 +124,27 @@ static void test_nothing_is_bought_twice(void **state)
 
 static void test_names(void **state)
 {
-    static const char *const states[] = { "queued",   "submitting", "active",    "completed",
-                                          "partial",  "canceled",   "refunded",  "failed",
-                                          "rejected", "withdrawn",  "uncertain", "abandoned" };
-    static const char *const events[] = { "claimed",          "withdrawn",       "shown_again",
-                                          "accepted",         "refused",         "put_off",
-                                          "no_answer",        "status_open",     "status_completed",
-                                          "status_partial",   "status_canceled", "status_refunded",
-                                          "status_failed",    "proved_placed",   "proved_absent",
-                                          "given_up",         "retry" };
-    static const char *const foreign[] = { "", "Queued", "queue", "queued ", "cancelled", "pending" };
+    static const char *const states[] = {"queued",   "submitting", "active",    "completed",
+                                         "partial",  "canceled",   "refunded",  "failed",
+                                         "rejected", "withdrawn",  "uncertain", "abandoned"};
+    static const char *const events[] = {"claimed",
+                                         "withdrawn",
+                                         "shown_again",
+                                         "accepted",
+                                         "refused",
+                                         "put_off",
+                                         "no_answer",
+                                         "status_open",
+                                         "status_completed",
+                                         "status_partial",
+                                         "status_canceled",
+                                         "status_refunded",
+                                         "status_failed",
+                                         "proved_placed",
+                                         "proved_absent",
+                                         "given_up",
+                                         "retry"};
+    static const char *const foreign[] = {"", "Queued", "queue", "queued ", "cancelled", "pending"};
     enum order_state parsed = ORDER_ABANDONED;
     (void)state;
     assert_int_equal(COUNT_OF(states), ORDER_STATE_COUNT);

@@ -1,0 +1,325 @@
+#include "commands/commands.h"
+#include "base/own.h"
+#include "base/text.h"
+#include "store/report.h"
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+const struct command commands[] = {
+    {"run", "", 0, 0, "the daemon, in the foreground",
+     "Buys the paid order lines of the shop at their providers, follows them to their end and "
+     "tells the shop.\n"
+     "Ends cleanly on SIGTERM and SIGINT; reads the configuration anew on SIGHUP.",
+     TAKES_CONFIG | TAKES_CREDENTIALS_DIR, command_run},
+    {"check", "", 0, 0, "configuration, credentials, database, contract, provider",
+     "Lists every fault at once, each with its remedy. It changes nothing: the shop's function is "
+     "called for an order\n"
+     "that does not exist, in a transaction that is rolled back; each provider gets one request "
+     "for the balance.\n"
+     "With --config-only neither network nor database is touched.",
+     TAKES_CONFIG | TAKES_JSON | TAKES_CREDENTIALS_DIR | TAKES_CONFIG_ONLY, command_check},
+    {"schema", "install|upgrade|show", 1, 1, "the roles and schemas in the shop's database",
+     "install   creates the roles, schema chwsync with the ledger, and an empty schema "
+     "chwsync_shop\n"
+     "upgrade   brings schema chwsync to this version; chwsync_shop is not touched\n"
+     "show      version, owners, roles, objects and sizes\n"
+     "\n"
+     "All of it can be repeated, and a failure leaves nothing behind. The database is the "
+     "configuration's, reached as\n"
+     "the calling user; --conninfo names another one, and then no configuration is needed.",
+     TAKES_CONFIG | TAKES_JSON | TAKES_CONNINFO, command_schema},
+    {"status", "", 0, 0, "providers, budget, queue, what is held up and why",
+     "Reads the ledger only; the daemon need not run.", TAKES_CONFIG | TAKES_JSON, command_status},
+    {"orders", "[REF]", 0, 1, "one order's whole story, or a list",
+     "With REF, the key of an order line in the shop: what the shop wants, where it stands and "
+     "why, what happens next\n"
+     "and when, and everything that happened. Without: the newest orders.",
+     TAKES_CONFIG | TAKES_JSON | TAKES_STATE | TAKES_LIMIT, command_orders},
+};
+const size_t command_count = COUNT_OF(commands);
+
+static const struct command_option_row {
+    const char *name, *value, *help;
+    unsigned taken_with; /* of enum command_option, 0 = always */
+} option_rows[] = {
+    {"config", "FILE", "the configuration (" CONFIG_DEFAULT_PATH ")", TAKES_CONFIG},
+    {"credentials-dir", "DIR", "where key files are ($CREDENTIALS_DIRECTORY)",
+     TAKES_CREDENTIALS_DIR},
+    {"conninfo", "TEXT", "the database, as libpq's connection string", TAKES_CONNINFO},
+    {"config-only", NULL, "check the configuration file alone", TAKES_CONFIG_ONLY},
+    {"state", "STATE", "only orders in that state", TAKES_STATE},
+    {"limit", "N", "at most so many orders (20)", TAKES_LIMIT},
+    {"json", NULL, "print JSON", TAKES_JSON},
+    {"help", NULL, "print this", 0},
+};
+
+/* getopt_long() returns a row's number and this. */
+enum { OPTION_BASE = 256 };
+
+void command_complain(const struct problem *problem)
+{
+    fprintf(stderr, "chwsyncd: %s\n", problem->text);
+    if (problem->hint[0])
+        fprintf(stderr, "    HINT: %s\n", problem->hint);
+}
+
+void command_complain_unknown(const char *what, const char *given, const char *const *names)
+{
+    char line[80];
+    const char *nearest = NULL;
+    unsigned least = 4; /* further away it is another word */
+    for (; *names; names++) {
+        unsigned distance = text_distance(given, *names);
+        if (distance < least && distance < strlen(*names)) {
+            nearest = *names;
+            least = distance;
+        }
+    }
+    text_one_line(line, sizeof line, given);
+    fprintf(stderr, "chwsyncd: unknown %s \"%s\"", what, line);
+    if (nearest)
+        fprintf(stderr, "; did you mean \"%s\"?", nearest);
+    fputc('\n', stderr);
+}
+
+const struct command *command_find(const char *name)
+{
+    const char *names[COUNT_OF(commands) + 1] = {NULL};
+    for (size_t i = 0; i < COUNT_OF(commands); i++) {
+        if (strcmp(commands[i].name, name) == 0)
+            return &commands[i];
+        names[i] = commands[i].name;
+    }
+    command_complain_unknown("command", name, names);
+    fprintf(stderr, "    HINT: chwsyncd --help lists the commands\n");
+    return NULL;
+}
+
+static void print_options(const struct command *command, FILE *stream)
+{
+    for (size_t i = 0; i < COUNT_OF(option_rows); i++) {
+        const struct command_option_row *row = &option_rows[i];
+        if (row->taken_with && !(command->options & row->taken_with))
+            continue;
+        int written = fprintf(stream, "  --%s%s%s", row->name, row->value ? " " : "",
+                              row->value ? row->value : "");
+        fprintf(stream, "%*s%s\n", written < 26 ? 26 - written : 1, "", row->help);
+    }
+}
+
+static void print_help(const struct command *command, FILE *stream)
+{
+    fprintf(stream, "Usage: chwsyncd %s%s%s [OPTION]...\n\n%s\n\n", command->name,
+            command->words[0] ? " " : "", command->words, command->help);
+    print_options(command, stream);
+}
+
+void command_print_overview(FILE *stream)
+{
+    fputs(
+        "Usage: chwsyncd COMMAND [OPTION]...\n\n"
+        "Buys the paid order lines of a shop at their providers, each exactly once, follows them\n"
+        "to their end and writes the results back.\n\n",
+        stream);
+    for (size_t i = 0; i < COUNT_OF(commands); i++)
+        fprintf(stream, "  %-8s %s\n", commands[i].name, commands[i].summary);
+    fputs("\nEach command has --help. chwsyncd --version prints the version.\n"
+          "Exit codes: 0 done, 1 finding or failure, 64 usage, 69 unavailable, 77 permission,\n"
+          "78 configuration.\n",
+          stream);
+}
+
+static int complain_usage(const struct command *command, const char *format, const char *word)
+{
+    char line[80];
+    text_one_line(line, sizeof line, word);
+    fputs("chwsyncd: ", stderr);
+    fprintf(stderr, format, line);
+    fprintf(stderr, "\n    HINT: chwsyncd %s --help\n", command->name);
+    return -1;
+}
+
+/* What getopt_long() refused: `given` is the argument it came to last. */
+static int complain_option(const struct command *command, const struct option *options,
+                           const char *given)
+{
+    const char *names[COUNT_OF(option_rows) + 1] = {NULL};
+    char name[80];
+    if (optopt >= OPTION_BASE)
+        return complain_usage(command, "option %s takes no value", given);
+    for (size_t i = 0; options[i].name; i++)
+        names[i] = options[i].name;
+    if (optopt)
+        snprintf(name, sizeof name, "-%c", optopt);
+    else
+        snprintf(name, sizeof name, "%.*s", (int)strcspn(given + 2, "="), given + 2);
+    command_complain_unknown("option", name, names);
+    fprintf(stderr, "    HINT: chwsyncd %s --help\n", command->name);
+    return -1;
+}
+
+static int take_limit(const struct command *command, const char *value, long *ret_limit)
+{
+    char *end = NULL;
+    errno = 0;
+    long limit = strtol(value, &end, 10);
+    if (errno || end == value || *end || limit < 1 || limit > 1000000)
+        return complain_usage(command, "--limit is a number from 1 to 1000000, not \"%s\"", value);
+    *ret_limit = limit;
+    return 0;
+}
+
+static int take_option(const struct command_option_row *row, const char *value,
+                       struct arguments *arguments)
+{
+    switch (row->taken_with) {
+    case TAKES_CONFIG:
+        arguments->config_path = value;
+        return 0;
+    case TAKES_CREDENTIALS_DIR:
+        arguments->credentials_dir = value;
+        return 0;
+    case TAKES_CONNINFO:
+        arguments->conninfo = value;
+        return 0;
+    case TAKES_CONFIG_ONLY:
+        arguments->config_only = true;
+        return 0;
+    case TAKES_STATE:
+        arguments->state = value;
+        return 0;
+    case TAKES_LIMIT:
+        return take_limit(arguments->command, value, &arguments->limit);
+    case TAKES_JSON:
+        arguments->json = true;
+        return 0;
+    default:
+        print_help(arguments->command, stdout);
+        return 1;
+    }
+}
+
+/* The rows a command takes, as getopt_long() wants them;
+ */
+static void list_options(const struct command *command, struct option *options)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < COUNT_OF(option_rows); i++) {
+        const struct command_option_row *row = &option_rows[i];
+        if (row->taken_with && !(command->options & row->taken_with))
+            continue;
+        options[count++] = (struct option){.name = row->name,
+                                           .has_arg = row->value ? required_argument : no_argument,
+                                           .val = OPTION_BASE + (int)i};
+    }
+}
+
+int command_parse(const struct command *command, int argc, char *argv[],
+                  struct arguments *ret_arguments)
+{
+    struct arguments arguments = {.command = command, .config_path = CONFIG_DEFAULT_PATH};
+    struct option options[COUNT_OF(option_rows) + 1] = {0};
+    int option;
+    list_options(command, options);
+    opterr = 0;
+    optind = 0; /* glibc: begins anew */
+    while ((option = getopt_long(argc, argv, ":", options, NULL)) != -1) {
+        if (option == ':')
+            return complain_usage(command, "option %s needs a value", argv[optind - 1]);
+        if (option < OPTION_BASE)
+            return complain_option(command, options, argv[optind - 1]);
+        int r = take_option(&option_rows[option - OPTION_BASE], optarg, &arguments);
+        if (r)
+            return r;
+    }
+    arguments.words = argv + optind;
+    arguments.word_count = argc - optind;
+    if (arguments.word_count > command->words_max)
+        return complain_usage(command, "unexpected argument \"%s\"",
+                              argv[optind + command->words_max]);
+    if (arguments.word_count < command->words_min)
+        return complain_usage(command, "which one? %s", command->words);
+    *ret_arguments = arguments;
+    return 0;
+}
+
+enum exit_code command_load_config(const struct arguments *arguments, struct config **ret_config)
+{
+    struct config_faults faults = {0};
+    int r = config_load(arguments->config_path, ret_config, &faults);
+    if (r == 0)
+        return EXIT_DONE;
+    if (r < 0) {
+        fprintf(stderr, "chwsyncd: unable to read %s: %s\n", arguments->config_path, strerror(-r));
+        return EXIT_FINDING;
+    }
+    config_faults_print(&faults, arguments->config_path, stderr);
+    config_faults_done(&faults);
+    return EXIT_CONFIGURATION;
+}
+
+static enum exit_code open_ledger(const struct config *config, struct session **ret_session)
+{
+    const struct session_options options = {.conninfo = config->conninfo};
+    struct problem problem = {0};
+    int r = session_open(&options, ret_session, &problem);
+    if (r == 0)
+        return EXIT_DONE;
+    if (r < 0)
+        problem_set(&problem, "out of memory");
+    command_complain(&problem);
+    return r < 0 ? EXIT_FINDING : EXIT_UNAVAILABLE;
+}
+
+static enum exit_code begin_report(struct session *session, int64_t *ret_now_s)
+{
+    struct problem problem = {0};
+    enum session_verdict verdict = report_begin(session, ret_now_s, &problem);
+    if (verdict == SESSION_DONE)
+        return EXIT_DONE;
+    const char *sqlstate = session_sqlstate(session);
+    bool missing = strcmp(sqlstate, "3F000") == 0 || strcmp(sqlstate, "42P01") == 0;
+    if (verdict == SESSION_REFUSED && missing) {
+        problem_set(&problem, "schema chwsync is not installed in database %s",
+                    session_database(session));
+        problem_hint(&problem, "chwsyncd schema install");
+    } else if (verdict == SESSION_REFUSED && !problem.hint[0]) {
+        problem_hint(&problem, "database.conninfo connects as %s; the ledger is for role chwsync",
+                     session_user(session));
+    }
+    command_complain(&problem);
+    return command_exit_code(session, verdict);
+}
+
+enum exit_code command_open_report(const struct arguments *arguments, struct config **ret_config,
+                                   struct session **ret_session, int64_t *ret_now_s)
+{
+    OWN(command_config_freep) struct config *config = NULL;
+    OWN(session_freep) struct session *session = NULL;
+    enum exit_code code = command_load_config(arguments, &config);
+    if (code == EXIT_DONE)
+        code = open_ledger(config, &session);
+    if (code == EXIT_DONE)
+        code = begin_report(session, ret_now_s);
+    if (code != EXIT_DONE)
+        return code;
+    *ret_session = GIVE(session);
+    if (ret_config)
+        *ret_config = GIVE(config);
+    return EXIT_DONE;
+}
+
+enum exit_code command_exit_code(const struct session *session, enum session_verdict verdict)
+{
+    switch (verdict) {
+    case SESSION_DONE:
+        return EXIT_DONE;
+    case SESSION_REFUSED:
+        return strcmp(session_sqlstate(session), "42501") == 0 ? EXIT_PERMISSION : EXIT_FINDING;
+    case SESSION_LOST:
+        return EXIT_UNAVAILABLE;
+    }
+    return EXIT_FINDING;
+}

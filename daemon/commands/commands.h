@@ -1,0 +1,90 @@
+/*
+ * commands/commands.h - the commands of the one binary: one table, from which parsing and --help
+ * follow.
+ */
+#pragma once
+#include "base/own.h"
+#include "base/problem.h"
+#include "host/config.h"
+#include "store/session.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* systemd does not restart the daemon on 64, 77 and 78. */
+enum exit_code {
+    EXIT_DONE = 0,
+    EXIT_FINDING = 1, /* it found something, or failed */
+    EXIT_USAGE = 64,
+    EXIT_UNAVAILABLE = 69, /* the database or the provider */
+    EXIT_PERMISSION = 77,
+    EXIT_CONFIGURATION = 78,
+};
+
+/* Which options a command takes, besides --help. */
+enum command_option {
+    TAKES_CONFIG = 1 << 0,
+    TAKES_JSON = 1 << 1,
+    TAKES_CREDENTIALS_DIR = 1 << 2,
+    TAKES_CONNINFO = 1 << 3,
+    TAKES_CONFIG_ONLY = 1 << 4,
+    TAKES_STATE = 1 << 5,
+    TAKES_LIMIT = 1 << 6,
+};
+
+/* The command line, taken apart; strings are borrowed from argv. */
+struct arguments {
+    const struct command *command;
+    const char *config_path; /* never NULL */
+    bool json, config_only;
+    const char *credentials_dir; /* as given, or NULL */
+    const char *conninfo;        /* as given, or NULL */
+    const char *state;           /* as given, or NULL */
+    long limit;                  /* 0 = not given */
+    char *const *words;          /* what is no option */
+    int word_count;
+};
+
+struct command {
+    const char *name;
+    const char *words; /* its operands, for the usage line: "[REF]", or "" */
+    int words_min, words_max;
+    const char *summary; /* one line */
+    const char *help;    /* paragraphs for --help */
+    unsigned options;    /* of enum command_option */
+    enum exit_code (*function)(const struct arguments *arguments);
+};
+
+extern const struct command commands[];
+extern const size_t command_count;
+
+/* NULL when there is none; then stderr has told the nearest name. */
+const struct command *command_find(const char *name);
+/* 0 = run it; 1 = help was printed; -1 = stderr tells what is wrong. argv[0] is the command's name.
+ */
+int command_parse(const struct command *command, int argc, char *argv[],
+                  struct arguments *ret_arguments);
+void command_print_overview(FILE *stream);
+
+enum exit_code command_run(const struct arguments *arguments);
+enum exit_code command_check(const struct arguments *arguments);
+enum exit_code command_schema(const struct arguments *arguments);
+enum exit_code command_status(const struct arguments *arguments);
+enum exit_code command_orders(const struct arguments *arguments);
+
+DEFINE_OWN(struct config, config_free, command_config_freep)
+
+/* "chwsyncd: what is wrong" and an indented hint, on stderr. */
+void command_complain(const struct problem *problem);
+/* "chwsyncd: unknown WHAT "GIVEN"" and the nearest of the names (NULL ends them) when one is near.
+ */
+void command_complain_unknown(const char *what, const char *given, const char *const *names);
+/* Loads the configuration, or tells all its faults on stderr. */
+enum exit_code command_load_config(const struct arguments *arguments, struct config **ret_config);
+/* The session of a command that reads the ledger, in one snapshot; the faults on stderr. ret_config
+ * may be NULL. */
+enum exit_code command_open_report(const struct arguments *arguments, struct config **ret_config,
+                                   struct session **ret_session, int64_t *ret_now_s);
+/* The exit code of a statement that failed: permission, a finding, or unavailable. */
+enum exit_code command_exit_code(const struct session *session, enum session_verdict verdict);

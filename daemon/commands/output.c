@@ -1,0 +1,280 @@
+#include "commands/output.h"
+#include "base/own.h"
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+void output_duration(int64_t seconds, char ret_duration[DURATION_SIZE])
+{
+    int64_t s = seconds < 0 ? 0 : seconds;
+    if (s == 0)
+        snprintf(ret_duration, DURATION_SIZE, "now");
+    else if (s < 120)
+        snprintf(ret_duration, DURATION_SIZE, "%" PRId64 " s", s);
+    else if (s < 2 * 3600)
+        snprintf(ret_duration, DURATION_SIZE, "%" PRId64 " min", s / 60);
+    else if (s < 10 * 3600)
+        snprintf(ret_duration, DURATION_SIZE, "%" PRId64 " h %" PRId64 " min", s / 3600,
+                 s / 60 % 60);
+    else if (s < 48 * 3600)
+        snprintf(ret_duration, DURATION_SIZE, "%" PRId64 " h", s / 3600);
+    else
+        snprintf(ret_duration, DURATION_SIZE, "%" PRId64 " days", s / 86400);
+}
+
+static struct tm local_time(int64_t epoch_s)
+{
+    time_t moment = (time_t)epoch_s;
+    struct tm parts = {0};
+    localtime_r(&moment, &parts);
+    return parts;
+}
+
+void output_moment(int64_t epoch_s, char ret_moment[MOMENT_SIZE])
+{
+    struct tm parts = local_time(epoch_s);
+    strftime(ret_moment, MOMENT_SIZE, "%Y-%m-%d %H:%M:%S", &parts);
+}
+
+/* The time of day, with the date when it is another day than `now_s`. */
+static void clock_text(int64_t epoch_s, int64_t now_s, char ret_clock[MOMENT_SIZE])
+{
+    struct tm then = local_time(epoch_s), now = local_time(now_s);
+    bool same_day = then.tm_yday == now.tm_yday && then.tm_year == now.tm_year;
+    strftime(ret_clock, MOMENT_SIZE, same_day ? "%H:%M:%S" : "%Y-%m-%d %H:%M", &then);
+}
+
+void output_relation(int64_t epoch_s, int64_t now_s, char ret_relation[RELATION_SIZE])
+{
+    char clock[MOMENT_SIZE], duration[DURATION_SIZE];
+    if (epoch_s == INT64_MAX) {
+        snprintf(ret_relation, RELATION_SIZE, "until somebody does something");
+        return;
+    }
+    clock_text(epoch_s, now_s, clock);
+    output_duration(epoch_s > now_s ? epoch_s - now_s : now_s - epoch_s, duration);
+    if (epoch_s == now_s)
+        snprintf(ret_relation, RELATION_SIZE, "now");
+    else if (epoch_s > now_s)
+        snprintf(ret_relation, RELATION_SIZE, "in %s (%s)", duration, clock);
+    else
+        snprintf(ret_relation, RELATION_SIZE, "%s ago (%s)", duration, clock);
+}
+
+void output_until(int64_t epoch_s, int64_t now_s, char ret_until[RELATION_SIZE])
+{
+    char clock[MOMENT_SIZE], duration[DURATION_SIZE];
+    if (epoch_s == INT64_MAX) {
+        snprintf(ret_until, RELATION_SIZE, "until somebody does something");
+        return;
+    }
+    clock_text(epoch_s, now_s, clock);
+    output_duration(epoch_s - now_s, duration);
+    snprintf(ret_until, RELATION_SIZE, "for %s, until %s", duration, clock);
+}
+
+/* Columns of a terminal, taking one for every character. */
+static int width_of(const char *text)
+{
+    int width = 0;
+    for (; *text; text++)
+        width += ((unsigned char)*text & 0xC0) != 0x80;
+    return width;
+}
+
+/* The bytes of the first `width` characters. */
+static size_t bytes_of(const char *text, int width)
+{
+    size_t bytes = 0;
+    for (; text[bytes]; bytes++)
+        if (((unsigned char)text[bytes] & 0xC0) != 0x80 && width-- == 0)
+            break;
+    return bytes;
+}
+
+/* The bytes of the next line: as many words as fit, or a part of one that is longer than the line.
+ */
+static size_t next_line(const char *text, int width)
+{
+    size_t most = bytes_of(text, width);
+    if (!text[most])
+        return most;
+    for (size_t i = most; i > 0; i--)
+        if (text[i] == ' ')
+            return i;
+    return most;
+}
+
+void output_field(FILE *stream, const char *label, int indent, const char *text)
+{
+    char line[4096];
+    text_one_line(line, sizeof line, text);
+    const char *rest = line;
+    int padding = indent - width_of(label);
+    fprintf(stream, "%s%*s", label, padding > 0 ? padding : 0, "");
+    do {
+        size_t bytes = next_line(rest, OUTPUT_WIDTH - indent);
+        fprintf(stream, "%.*s\n", (int)bytes, rest);
+        rest += bytes;
+        while (*rest == ' ')
+            rest++;
+        if (*rest)
+            fprintf(stream, "%*s", indent, "");
+    } while (*rest);
+}
+
+void table_add(struct table *table, const char *cell)
+{
+    char line[512];
+    struct text *grown = reallocarray(table->cells, table->cell_count + 1, sizeof *table->cells);
+    if (!grown) {
+        table->failed = true;
+        return;
+    }
+    table->cells = grown;
+    text_one_line(line, sizeof line, cell ? cell : "-");
+    grown[table->cell_count] = (struct text){0};
+    text_add(&grown[table->cell_count++], line);
+}
+
+static void measure(const struct table *table, int indent, int widths[TABLE_COLUMNS_MAX])
+{
+    int total = indent - 2, flexible = -1;
+    for (int column = 0; column < table->column_count; column++) {
+        widths[column] = width_of(table->columns[column].heading);
+        for (size_t i = (size_t)column; i < table->cell_count; i += (size_t)table->column_count) {
+            int width = width_of(text_string(&table->cells[i]));
+            if (width > widths[column])
+                widths[column] = width;
+        }
+        total += widths[column] + 2;
+        if (table->columns[column].flexible && (flexible < 0 || widths[column] > widths[flexible]))
+            flexible = column;
+    }
+    for (; total > OUTPUT_WIDTH && flexible >= 0; total--) {
+        for (int column = 0; column < table->column_count; column++)
+            if (table->columns[column].flexible && widths[column] > widths[flexible])
+                flexible = column;
+        if (widths[flexible] <= 8)
+            break;
+        widths[flexible]--;
+    }
+}
+
+static void print_cell(FILE *stream, const char *text, int width, bool right, bool last)
+{
+    int padding = width - width_of(text);
+    if (padding < 0)
+        fprintf(stream, "%.*s...", (int)bytes_of(text, width - 3), text);
+    else if (right)
+        fprintf(stream, "%*s%s", padding, "", text);
+    else
+        fprintf(stream, "%s%*s", text, last ? 0 : padding, "");
+}
+
+void table_print(const struct table *table, int indent, FILE *stream)
+{
+    int widths[TABLE_COLUMNS_MAX];
+    if (table->failed) {
+        fprintf(stream, "%*s(out of memory)\n", indent, "");
+        return;
+    }
+    measure(table, indent, widths);
+    size_t rows = table->cell_count / (size_t)table->column_count;
+    for (size_t row = 0; row <= rows; row++) {
+        fprintf(stream, "%*s", indent, "");
+        for (int column = 0; column < table->column_count; column++) {
+            bool last = column + 1 == table->column_count;
+            size_t cell = (row - 1) * (size_t)table->column_count + (size_t)column;
+            const char *text =
+                row ? text_string(&table->cells[cell]) : table->columns[column].heading;
+            print_cell(stream, text, widths[column], table->columns[column].right, last);
+            fputs(last ? "\n" : "  ", stream);
+        }
+    }
+}
+
+void table_done(struct table *table)
+{
+    for (size_t i = 0; i < table->cell_count; i++)
+        text_done(&table->cells[i]);
+    free(table->cells);
+    *table = (struct table){0};
+}
+
+/* Types by their fixed numbers in PostgreSQL's catalogue (pg_type.dat). */
+enum {
+    TYPE_BOOLEAN = 16,
+    TYPE_BIGINT = 20,
+    TYPE_SMALLINT = 21,
+    TYPE_INTEGER = 23,
+    TYPE_JSON = 114,
+    TYPE_JSONB = 3802
+};
+
+static bool ends_with(const char *text, const char *end)
+{
+    size_t length = strlen(text), end_length = strlen(end);
+    return length >= end_length && strcmp(text + length - end_length, end) == 0;
+}
+
+static struct json_object *moment_json(int64_t epoch_s)
+{
+    char text[MOMENT_SIZE];
+    time_t moment = (time_t)epoch_s;
+    struct tm parts = {0};
+    if (epoch_s == INT64_MAX)
+        return json_object_new_string("infinity");
+    gmtime_r(&moment, &parts);
+    strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
+    return json_object_new_string(text);
+}
+
+static struct json_object *value_json(const PGresult *rows, int row, int column)
+{
+    const char *name = PQfname(rows, column), *value = PQgetvalue(rows, row, column);
+    if (PQgetisnull(rows, row, column))
+        return NULL;
+    switch (PQftype(rows, column)) {
+    case TYPE_BOOLEAN:
+        return json_object_new_boolean(value[0] == 't');
+    case TYPE_BIGINT:
+        if (ends_with(name, "_at") || ends_with(name, "_until"))
+            return moment_json(strtoll(value, NULL, 10));
+        return json_object_new_int64(strtoll(value, NULL, 10));
+    case TYPE_SMALLINT:
+    case TYPE_INTEGER:
+        return json_object_new_int64(strtoll(value, NULL, 10));
+    case TYPE_JSON:
+    case TYPE_JSONB:
+        return json_tokener_parse(value);
+    default:
+        return json_object_new_string(value);
+    }
+}
+
+struct json_object *output_row_json(const PGresult *rows, int row)
+{
+    struct json_object *object = json_object_new_object();
+    for (int column = 0; object && column < PQnfields(rows); column++)
+        json_object_object_add(object, PQfname(rows, column), value_json(rows, row, column));
+    return object;
+}
+
+struct json_object *output_rows_json(const PGresult *rows)
+{
+    struct json_object *array = json_object_new_array();
+    for (int row = 0; array && row < PQntuples(rows); row++)
+        json_object_array_add(array, output_row_json(rows, row));
+    return array;
+}
+
+void output_json(FILE *stream, struct json_object *taken)
+{
+    const int style =
+        JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE;
+    const char *text = json_object_to_json_string_ext(taken, style);
+    fprintf(stream, "%s\n", text ? text : "null");
+    json_object_put(taken);
+}

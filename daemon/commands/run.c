@@ -1,0 +1,50 @@
+#include "commands/commands.h"
+#include "engine.h"
+#include "host/credentials.h"
+#include "host/log.h"
+#include <string.h>
+
+static enum exit_code run(struct engine *engine)
+{
+    int end = engine_run(engine);
+
+    if (end < 0) {
+        log_error("unable to go on: %s", strerror(-end));
+        return EXIT_FINDING;
+    }
+    switch ((enum engine_end)end) {
+    case ENGINE_STOPPED:
+        log_notice("stopped: everything is recorded");
+        return EXIT_DONE;
+    case ENGINE_STOPPED_LATE:
+        return EXIT_FINDING;
+    case ENGINE_SCHEMA_NEWER:
+        return EXIT_CONFIGURATION;
+    }
+    return EXIT_FINDING;
+}
+
+enum exit_code command_run(const struct arguments *arguments)
+{
+    struct engine *engine = NULL;
+    struct problem problem = {0};
+    enum exit_code code;
+    int r = engine_new(arguments->config_path, credentials_directory(arguments->credentials_dir), &engine, &problem);
+
+    if (r < 0) {
+        log_error("unable to start: %s", strerror(-r));
+        return EXIT_FINDING;
+    }
+    switch ((enum engine_verdict)r) {
+    case ENGINE_READY:
+        break;
+    case ENGINE_WRONG_CONFIGURATION:
+        return EXIT_CONFIGURATION;
+    case ENGINE_NO_PERMISSION:
+        command_complain(&problem);
+        return EXIT_PERMISSION;
+    }
+    code = run(engine);
+    engine_free(engine);
+    return code;
+}

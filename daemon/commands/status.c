@@ -1,0 +1,329 @@
+#include "base/own.h"
+#include "commands/commands.h"
+#include "commands/output.h"
+#include "store/report.h"
+#include <stdlib.h>
+#include <string.h>
+
+enum { FAULTS_SHOWN = 3, PARKED_SHOWN = 5, TROUBLES_SHOWN = 5 };
+
+/* Everything the ledger says, from one snapshot. */
+struct status {
+    const struct config *config; /* borrowed */
+    int64_t now_s;
+    PGresult *providers, *states, *queue, *write_backs, *write_back_faults, *parked,
+        *troubles; /* owned */
+};
+
+static void status_done(struct status *status)
+{
+    PQclear(status->providers);
+    PQclear(status->states);
+    PQclear(status->queue);
+    PQclear(status->write_backs);
+    PQclear(status->write_back_faults);
+    PQclear(status->parked);
+    PQclear(status->troubles);
+}
+
+static enum session_verdict collect(struct session *session, struct status *status,
+                                    struct problem *reterr_problem)
+{
+    enum session_verdict verdict = report_providers(session, &status->providers, reterr_problem);
+    if (verdict == SESSION_DONE)
+        verdict = report_states(session, &status->states, reterr_problem);
+    if (verdict == SESSION_DONE)
+        verdict = report_queue(session, &status->queue, reterr_problem);
+    if (verdict == SESSION_DONE)
+        verdict = report_write_backs(session, &status->write_backs, reterr_problem);
+    if (verdict == SESSION_DONE)
+        verdict = report_write_back_faults(session, FAULTS_SHOWN, &status->write_back_faults,
+                                           reterr_problem);
+    if (verdict == SESSION_DONE)
+        verdict = report_parked(session, PARKED_SHOWN, &status->parked, reterr_problem);
+    if (verdict == SESSION_DONE)
+        verdict = report_errors(session, TROUBLES_SHOWN, &status->troubles, reterr_problem);
+    return verdict;
+}
+
+static const char *cell(const PGresult *rows, int row, int column)
+{
+    return PQgetisnull(rows, row, column) ? NULL : PQgetvalue(rows, row, column);
+}
+
+static int64_t number(const PGresult *rows, int row, int column)
+{
+    const char *value = cell(rows, row, column);
+    return value ? strtoll(value, NULL, 10) : 0;
+}
+
+/* ---- providers ---- */
+
+/* An account that is no longer in use is shown while anything of it is open. */
+static bool is_shown(const PGresult *providers, int row)
+{
+    return PQgetvalue(providers, row, PROVIDER_IS_CURRENT)[0] == 't' ||
+           number(providers, row, PROVIDER_OPEN) || number(providers, row, PROVIDER_UNDER_WAY) ||
+           number(providers, row, PROVIDER_UNCERTAIN);
+}
+
+static void add_used(struct table *table, const char *used, bool limited, unsigned limit)
+{
+    char text[48];
+    if (limited)
+        snprintf(text, sizeof text, "%s / %u", used, limit);
+    else
+        snprintf(text, sizeof text, "%s", used);
+    table_add(table, text);
+}
+
+static void add_account(struct table *table, const struct status *status, int row)
+{
+    const PGresult *rows = status->providers;
+    const char *name = PQgetvalue(rows, row, PROVIDER_NAME);
+    bool is_current = PQgetvalue(rows, row, PROVIDER_IS_CURRENT)[0] == 't';
+    const struct provider_config *configured =
+        is_current ? config_provider(status->config, name) : NULL;
+    char title[64];
+    snprintf(title, sizeof title, "%s%s", name,
+             is_current ? configured ? "" : " (not configured)" : " (former account)");
+    table_add(table, title);
+    table_add(table, is_current ? PQgetvalue(rows, row, PROVIDER_QUEUED) : "");
+    table_add(table, PQgetvalue(rows, row, PROVIDER_UNDER_WAY));
+    table_add(table, PQgetvalue(rows, row, PROVIDER_OPEN));
+    table_add(table, PQgetvalue(rows, row, PROVIDER_UNCERTAIN));
+    add_used(table, PQgetvalue(rows, row, PROVIDER_MINUTE),
+             configured && configured->requests_per_minute,
+             configured ? configured->requests_per_minute : 0);
+    add_used(table, PQgetvalue(rows, row, PROVIDER_DAY), configured && configured->requests_per_day,
+             configured ? configured->requests_per_day : 0);
+}
+
+static bool has_account(const PGresult *providers, const char *name)
+{
+    for (int row = 0; row < PQntuples(providers); row++)
+        if (strcmp(PQgetvalue(providers, row, PROVIDER_NAME), name) == 0)
+            return true;
+    return false;
+}
+
+static const char *queued_for(const PGresult *queue, const char *provider)
+{
+    for (int row = 0; row < PQntuples(queue); row++)
+        if (strcmp(PQgetvalue(queue, row, QUEUE_PROVIDER), provider) == 0)
+            return PQgetvalue(queue, row, QUEUE_ORDERS);
+    return "0";
+}
+
+/* One that has no account yet: configured and never used, or only named by the shop's lines. */
+static void add_without_account(struct table *table, const struct status *status, const char *name,
+                                const char *remark)
+{
+    char title[64];
+    snprintf(title, sizeof title, "%.40s (%s)", name, remark);
+    table_add(table, title);
+    table_add(table, queued_for(status->queue, name));
+    for (int column = 2; column < table->column_count; column++)
+        table_add(table, "");
+}
+
+static void print_trouble_of(const struct status *status, int row)
+{
+    const PGresult *rows = status->providers;
+    OWN(text_done) struct text text = {0};
+    char when[RELATION_SIZE];
+    const char *name = PQgetvalue(rows, row, PROVIDER_NAME),
+               *reason = cell(rows, row, PROVIDER_PAUSE_REASON);
+    int64_t submits_s = number(rows, row, PROVIDER_SUBMITS_PAUSED_UNTIL),
+            all_s = number(rows, row, PROVIDER_ALL_PAUSED_UNTIL);
+    if (all_s > status->now_s) {
+        output_until(all_s, status->now_s, when);
+        text_format(&text, "%s: no request %s%s%s", name, when, reason ? ": " : "",
+                    reason ? reason : "");
+        output_field(stdout, "  ", 2, text_string(&text));
+    } else if (submits_s > status->now_s) {
+        output_until(submits_s, status->now_s, when);
+        text_format(&text, "%s: no order is sent %s%s%s", name, when, reason ? ": " : "",
+                    reason ? reason : "");
+        output_field(stdout, "  ", 2, text_string(&text));
+    }
+    if (cell(rows, row, PROVIDER_LAST_ERROR)) {
+        output_relation(number(rows, row, PROVIDER_LAST_ERROR_AT), status->now_s, when);
+        text_clear(&text);
+        text_format(&text, "%s: last error %s: %s", name, when,
+                    PQgetvalue(rows, row, PROVIDER_LAST_ERROR));
+        output_field(stdout, "  ", 2, text_string(&text));
+    }
+}
+
+static void print_providers(const struct status *status)
+{
+    static const struct table_column columns[] = {
+        {"Provider", false, true}, {"Queued", true, false},    {"Under way", true, false},
+        {"Open", true, false},     {"Uncertain", true, false}, {"Last minute", true, false},
+        {"Last day", true, false}};
+    struct table table = {.columns = columns, .column_count = COUNT_OF(columns)};
+    for (int row = 0; row < PQntuples(status->providers); row++)
+        if (is_shown(status->providers, row))
+            add_account(&table, status, row);
+    for (size_t i = 0; i < status->config->provider_count; i++)
+        if (!has_account(status->providers, status->config->providers[i].name))
+            add_without_account(&table, status, status->config->providers[i].name, "never used");
+    for (int row = 0; row < PQntuples(status->queue); row++) {
+        const char *name = PQgetvalue(status->queue, row, QUEUE_PROVIDER);
+        if (!has_account(status->providers, name) && !config_provider(status->config, name))
+            add_without_account(&table, status, name, "not configured");
+    }
+    table_print(&table, 0, stdout);
+    table_done(&table);
+    for (int row = 0; row < PQntuples(status->providers); row++)
+        if (is_shown(status->providers, row))
+            print_trouble_of(status, row);
+}
+
+/* ---- orders ---- */
+
+static void print_states(const struct status *status)
+{
+    const PGresult *rows = status->states;
+    puts("\nOrders");
+    if (PQntuples(rows) == 0)
+        puts("  none yet");
+    for (int row = 0; row < PQntuples(rows); row++) {
+        const char *state = PQgetvalue(rows, row, STATE_NAME);
+        char oldest[DURATION_SIZE];
+        bool waits = strcmp(state, "queued") == 0 || strcmp(state, "submitting") == 0 ||
+                     strcmp(state, "active") == 0 || strcmp(state, "uncertain") == 0;
+        output_duration(status->now_s - number(rows, row, STATE_OLDEST_AT), oldest);
+        printf("  %-10s %10s%s%s\n", state, PQgetvalue(rows, row, STATE_ORDERS),
+               waits ? "   the oldest taken before " : "", waits ? oldest : "");
+    }
+}
+
+static void print_troubles(const struct status *status)
+{
+    static const struct table_column columns[] = {{"Order", false, true},
+                                                  {"State", false, false},
+                                                  {"When", true, false},
+                                                  {"What is in the way", false, true}};
+    struct table table = {.columns = columns, .column_count = COUNT_OF(columns)};
+    const PGresult *rows = status->troubles;
+    for (int row = 0; row < PQntuples(rows); row++) {
+        char ago[DURATION_SIZE];
+        output_duration(status->now_s - number(rows, row, TROUBLE_AT), ago);
+        table_add(&table, cell(rows, row, TROUBLE_REF));
+        table_add(&table, cell(rows, row, TROUBLE_STATE));
+        table_add(&table, ago);
+        table_add(&table, cell(rows, row, TROUBLE_TEXT));
+    }
+    if (PQntuples(rows)) {
+        puts("\nLast errors");
+        table_print(&table, 2, stdout);
+    }
+    table_done(&table);
+}
+
+/* ---- the shop's side ---- */
+
+static void print_write_backs(const struct status *status)
+{
+    const PGresult *rows = status->write_backs, *faults = status->write_back_faults;
+    char oldest[DURATION_SIZE], due[RELATION_SIZE];
+    output_duration(status->now_s - number(rows, 0, WRITE_BACK_OLDEST_AT), oldest);
+    if (number(rows, 0, WRITE_BACK_WAITING) == 0)
+        puts("  told everything");
+    else
+        printf("  write-backs waiting %s, failing %s, the oldest for %s\n",
+               PQgetvalue(rows, 0, WRITE_BACK_WAITING), PQgetvalue(rows, 0, WRITE_BACK_FAILING),
+               oldest);
+    for (int row = 0; row < PQntuples(faults); row++) {
+        OWN(text_done) struct text text = {0};
+        output_relation(number(faults, row, WRITE_BACK_FAULT_DUE_AT), status->now_s, due);
+        text_format(&text, "%s: %s (%s), again %s", PQgetvalue(faults, row, WRITE_BACK_FAULT_REF),
+                    cell(faults, row, WRITE_BACK_FAULT_ERROR)
+                        ? cell(faults, row, WRITE_BACK_FAULT_ERROR)
+                        : "no answer",
+                    PQgetvalue(faults, row, WRITE_BACK_FAULT_SQLSTATE), due);
+        output_field(stdout, "    ", 4, text_string(&text));
+    }
+}
+
+static void print_parked(const struct status *status)
+{
+    const PGresult *rows = status->parked;
+    if (PQntuples(rows) == 0)
+        return;
+    printf("  parked lines of the view: %s\n", PQgetvalue(rows, 0, PARKED_IN_ALL));
+    for (int row = 0; row < PQntuples(rows); row++) {
+        OWN(text_done) struct text text = {0};
+        char since[DURATION_SIZE];
+        output_duration(status->now_s - number(rows, row, PARKED_SINCE_AT), since);
+        text_format(&text, "%s: %s, for %s", PQgetvalue(rows, row, PARKED_REF),
+                    PQgetvalue(rows, row, PARKED_REASON), since);
+        output_field(stdout, "    ", 4, text_string(&text));
+    }
+}
+
+static void print_status(const struct status *status)
+{
+    print_providers(status);
+    print_states(status);
+    puts("\nShop");
+    print_write_backs(status);
+    print_parked(status);
+    print_troubles(status);
+}
+
+/* The limits of the configuration beside what was used. */
+static struct json_object *providers_json(const struct status *status)
+{
+    struct json_object *array = output_rows_json(status->providers);
+    for (int row = 0; row < PQntuples(status->providers); row++) {
+        const struct provider_config *configured =
+            config_provider(status->config, PQgetvalue(status->providers, row, PROVIDER_NAME));
+        struct json_object *object = json_object_array_get_idx(array, (size_t)row);
+        json_object_object_add(object, "requests_per_minute",
+                               configured ? json_object_new_int64(configured->requests_per_minute)
+                                          : NULL);
+        json_object_object_add(object, "requests_per_day",
+                               configured ? json_object_new_int64(configured->requests_per_day)
+                                          : NULL);
+    }
+    return array;
+}
+
+static void print_status_json(const struct status *status)
+{
+    struct json_object *object = json_object_new_object();
+    json_object_object_add(object, "providers", providers_json(status));
+    json_object_object_add(object, "states", output_rows_json(status->states));
+    json_object_object_add(object, "queue", output_rows_json(status->queue));
+    json_object_object_add(object, "write_backs", output_row_json(status->write_backs, 0));
+    json_object_object_add(object, "write_back_faults",
+                           output_rows_json(status->write_back_faults));
+    json_object_object_add(object, "parked_lines", output_rows_json(status->parked));
+    json_object_object_add(object, "last_errors", output_rows_json(status->troubles));
+    output_json(stdout, object);
+}
+
+enum exit_code command_status(const struct arguments *arguments)
+{
+    OWN(command_config_freep) struct config *config = NULL;
+    OWN(session_freep) struct session *session = NULL;
+    OWN(status_done) struct status status = {0};
+    struct problem problem = {0};
+    enum exit_code code = command_open_report(arguments, &config, &session, &status.now_s);
+    if (code != EXIT_DONE)
+        return code;
+    status.config = config;
+    enum session_verdict verdict = collect(session, &status, &problem);
+    if (verdict != SESSION_DONE) {
+        command_complain(&problem);
+        return command_exit_code(session, verdict);
+    }
+    if (arguments->json)
+        print_status_json(&status);
+    else
+        print_status(&status);
+    return EXIT_DONE;
+}

@@ -1,0 +1,847 @@
+#include "engine.h"
+#include "api/client.h"
+#include "base/own.h"
+#include "host/clock.h"
+#include "host/config.h"
+#include "host/credentials.h"
+#include "host/log.h"
+#include "host/notify.h"
+#include "jobs/intake.h"
+#include "jobs/poll.h"
+#include "jobs/submit.h"
+#include "jobs/write_back.h"
+#include "store/accounts.h"
+#include "store/contract.h"
+#include "store/orders.h"
+#include "store/schema.h"
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <systemd/sd-event.h>
+#include <systemd/sd-id128.h>
+
+DEFINE_OWN(char, free, string_freep)
+
+#define LOOK_AGAIN_S 30         /* after a fault of the contract or the schema */
+#define HISTORY_INTERVAL_S 3600 /* retention */
+#define HISTORY_BATCH 1000
+#define STATUS_INTERVAL_US (10 * US_PER_S)
+#define DRAIN_S 45 /* below TimeoutStopSec=60 */
+#define LOOP_WAIT_MAX_US (60 * US_PER_S)
+
+/* One provider with its jobs. */
+struct provider {
+    struct engine *engine;
+    struct secret key;
+    struct account account;
+    struct submit submit;
+    struct poll poll;
+    bool opening;
+    int64_t open_us; /* when opening is tried (again) */
+};
+
+/* Everything that a reload replaces: the configuration, and what was made from it. */
+struct world {
+    struct config *config;
+    struct provider *providers;
+    size_t provider_count;
+    struct workshop workshop;
+    struct connection *wake; /* its own connection that only listens, or NULL */
+    struct intake intake;
+    struct write_back write_back;
+    const char **provider_names;
+    char *salt;          /* of the ledger's key digests; NULL until the ledger was read */
+    struct shop *new_shop; /* found, waits until no statement of the old one runs */
+    bool asking_ledger, asking_contract, recovering, recovered, ledger_known;
+    int64_t ledger_us, contract_us, history_us;
+};
+
+struct engine {
+    char *config_path;
+    const char *credentials_directory; /* borrowed from argv or the environment */
+    sd_event *event;
+    sd_event_source *signals[4];
+    struct transport *transport;
+    struct world *world;
+    bool stop_asked, reload_asked, schema_newer, draining;
+    int64_t drain_until_us;
+    int64_t status_us, watchdog_us, watchdog_interval_us;
+    char *contract_said; /* all faults of the contract, as they were last said */
+    struct log_repeat contract_log, schema_log, down_log;
+};
+
+static struct workshop *workshop_of(struct engine *engine)
+{
+    return &engine->world->workshop;
+}
+
+/* ---- what the ledger says ---- */
+
+static void account_was_opened(void *userdata, const struct store_answer *answer)
+{
+    struct provider *provider = userdata;
+    struct account *account = &provider->account;
+    int64_t now_us = clock_monotonic_us(), wait_s;
+
+    provider->opening = false;
+    provider->open_us = now_us + 5 * US_PER_S;
+    if (answer->verdict != STORE_DONE || PQntuples(answer->rows) == 0) {
+        if (answer->verdict == STORE_REFUSED)
+            log_error("unable to open the account of provider %s: %s; next try in 5 s", account->config->name,
+                      answer->problem.text);
+        return;
+    }
+    account->id = (int)row_integer(answer->rows, 0, 0, 0);
+    wait_s = row_integer(answer->rows, 0, 1, 0);
+    if (wait_s > 0)
+        budget_pause(client_budget(account->client), now_us + wait_s * US_PER_S);
+    /* A cell is a minute: what it holds was answered at its end at the latest. Requests that were on the wire when an earlier process ended count from now. */
+    for (int i = PQntuples(answer->rows) - 1; i >= 0; i--) {
+        int64_t age_s = row_integer(answer->rows, i, 4, -1);
+
+        if (age_s >= 0)
+            budget_restore(client_budget(account->client), (unsigned)row_integer(answer->rows, i, 5, 0),
+                           now_us - (age_s > 60 ? age_s - 60 : 0) * US_PER_S, now_us);
+    }
+    account->opened = true;
+    submit_wake(&provider->submit, 0, now_us);
+    poll_wake(&provider->poll, 0, now_us);
+}
+
+static void open_account(struct provider *provider, int64_t now_us)
+{
+    struct world *world = provider->engine->world;
+    OWN(string_freep) char *digest = NULL;
+    const struct provider_config *config = provider->account.config;
+
+    provider->open_us = now_us + 5 * US_PER_S;
+    if (accounts_digest(world->salt, provider->key.text, &digest) != 0) {
+        log_error("unable to make the digest of the key of provider %s; next try in 5 s", config->name);
+        return;
+    }
+    if (accounts_open(world->workshop.lanes.ledger, config->name, config->url, digest, account_was_opened, provider) == 0)
+        provider->opening = true;
+}
+
+static void recovered(void *userdata, const struct store_answer *answer)
+{
+    struct engine *engine = userdata;
+    struct world *world = engine->world;
+
+    world->recovering = false;
+    if (answer->verdict != STORE_DONE)
+        return; /* tried again in the next turn */
+    world->recovered = true;
+    for (int i = 0; i < PQntuples(answer->rows); i++)
+        log_write(LOG_LEVEL_ERROR,
+                  &(struct log_entry){.order_ref = row_text(answer->rows, i, 0),
+                                      .message_id = "3f4a5b6c7d8e4f9a8b1c2d3e4f5a6b19",
+                                      .hint = "it is not sent again; look in the provider's dashboard whether the order exists there"},
+                  "order %s is uncertain: it was claimed at %s, and the daemon ended before an answer was recorded",
+                  row_text(answer->rows, i, 0), row_text(answer->rows, i, 2));
+}
+
+static void ledger_read(void *userdata, const struct store_answer *answer)
+{
+    struct engine *engine = userdata;
+    struct world *world = engine->world;
+    int version = 0;
+
+    world->asking_ledger = false;
+    world->ledger_us = clock_monotonic_us() + LOOK_AGAIN_S * US_PER_S;
+    if (answer->verdict == STORE_LOST)
+        return;
+    if (answer->verdict == STORE_DONE && PQntuples(answer->rows) == 1)
+        version = (int)row_integer(answer->rows, 0, 0, 0);
+    if (version > schema_version_wanted()) {
+        log_error("the database's schema is version %d, this chwsyncd knows %d: install the newer chwsyncd", version,
+                  schema_version_wanted());
+        engine->schema_newer = true;
+        return;
+    }
+    if (version < schema_version_wanted()) {
+        log_repeated(&engine->schema_log, LOG_LEVEL_ERROR,
+                     &(struct log_entry){.sqlstate = answer->sqlstate,
+                                         .message_id = "8e9f0a1b2c3d4e4f8a6b7c8d9e0f1a24",
+                                         .hint = version ? "run: chwsyncd schema upgrade" : "run: chwsyncd schema install"},
+                     "the database has no ledger of this version (%s); looked at again every %d s",
+                     answer->verdict == STORE_REFUSED ? answer->problem.text : "an older one", LOOK_AGAIN_S);
+        workshop_note_error(&world->workshop, "the ledger's schema is missing or older");
+        return;
+    }
+    if (log_recovered(&engine->schema_log))
+        log_notice("the ledger is there");
+    free(world->salt);
+    world->salt = strdup(row_text(answer->rows, 0, 1));
+    world->ledger_known = world->salt != NULL;
+}
+
+/* ---- what the contract says ---- */
+
+static void report_faults(struct engine *engine, const struct contract *contract)
+{
+    for (size_t i = 0; i < contract->fault_count; i++) {
+        const struct contract_fault *fault = &contract->faults[i];
+
+        log_write(fault->severity == CONTRACT_ERROR ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING,
+                  &(struct log_entry){.message_id = "9f0a1b2c3d4e4f5a8b7c8d9e0f1a2b25", .hint = fault->problem.hint},
+                  "%s", fault->problem.text);
+        if (fault->severity == CONTRACT_ERROR)
+            workshop_note_error(workshop_of(engine), "%s", fault->problem.text);
+    }
+}
+
+/* Says all faults when they are other than before. */
+static void compare_faults(struct engine *engine, const struct contract *contract)
+{
+    OWN(text_done) struct text all = {0};
+    bool sound = contract_is_sound(contract, CONTRACT_VIEW) && contract_is_sound(contract, CONTRACT_FUNCTION) &&
+                 contract_is_sound(contract, CONTRACT_LEDGER);
+
+    for (size_t i = 0; i < contract->fault_count; i++)
+        text_format(&all, "%s|", contract->faults[i].problem.text);
+    if (contract->fault_count == 0) {
+        free(GIVE(engine->contract_said));
+        if (log_recovered(&engine->contract_log)) {
+            log_notice("the shop's view and function are as they should be");
+            workshop_of(engine)->last_error[0] = '\0';
+        }
+        return;
+    }
+    if (engine->contract_said && strcmp(engine->contract_said, text_string(&all)) == 0)
+        return;
+    log_repeated(&engine->contract_log, LOG_LEVEL_WARNING, NULL, "%s", sound
+                     ? "the contract with the shop holds, with warnings"
+                     : "the contract with the shop is broken: intake pauses, everything else goes on; looked at again every 30 s");
+    report_faults(engine, contract);
+    free(engine->contract_said);
+    engine->contract_said = strdup(text_string(&all));
+}
+
+static void contract_looked(void *userdata, const struct store_answer *answer)
+{
+    struct engine *engine = userdata;
+    struct world *world = engine->world;
+    OWN(contract_done) struct contract contract = {0};
+    struct problem problem = {0};
+    struct shop *shop = NULL;
+
+    world->asking_contract = false;
+    world->contract_us = clock_monotonic_us() + LOOK_AGAIN_S * US_PER_S;
+    if (answer->verdict == STORE_LOST)
+        return;
+    if (answer->verdict == STORE_REFUSED) {
+        log_repeated(&engine->contract_log, LOG_LEVEL_ERROR, &(struct log_entry){.sqlstate = answer->sqlstate},
+                     "unable to look at the contract with the shop: %s; next try in %d s", answer->problem.text, LOOK_AGAIN_S);
+        return;
+    }
+    if (contract_read(answer->rows, &contract, &problem) != 0 ||
+        shop_new(&contract, world->config->write_back_timeout_s, &shop) != 0)
+        return;
+    compare_faults(engine, &contract);
+    world->workshop.contract_doubtful = false;
+    if (shop_has_view(shop))
+        world->contract_us = INT64_MAX; /* until a statement raises a doubt */
+    if (shop_equals(shop, world->workshop.shop)) {
+        shop_free(shop);
+        return;
+    }
+    shop_free(world->new_shop);
+    world->new_shop = shop;
+}
+
+/* The shop's statements are replaced when none of them runs or waits. */
+static void take_new_shop(struct world *world)
+{
+    struct lanes *lanes = &world->workshop.lanes;
+
+    if (!world->new_shop)
+        return;
+    if (world->workshop.shop && !(connection_is_quiet(lanes->orders) && connection_is_quiet(lanes->shop)))
+        return;
+    shop_free(world->workshop.shop);
+    world->workshop.shop = GIVE(world->new_shop);
+    intake_wake(&world->intake);
+    write_back_wake(&world->write_back, 0, clock_monotonic_us());
+}
+
+static void ask_contract(struct engine *engine)
+{
+    struct world *world = engine->world;
+    struct values values = {0};
+    struct transaction transaction = {.statement = &contract_statement, .values = &values};
+
+    values_add_text(&values, world->config->pending_orders);
+    values_add_text(&values, world->config->write_back);
+    if (connection_run(world->workshop.lanes.orders, &transaction, contract_looked, engine) == 0)
+        world->asking_contract = true;
+}
+
+/* ---- connections ---- */
+
+static void lane_up(void *userdata)
+{
+    struct engine *engine = userdata;
+    struct world *world = engine->world;
+    int64_t now_us = clock_monotonic_us();
+
+    if (log_recovered(&engine->down_log)) {
+        log_notice("the database is back");
+        world->workshop.last_error[0] = '\0';
+    }
+    if (!world->ledger_known)
+        world->ledger_us = now_us;
+    world->contract_us = now_us;
+    intake_wake(&world->intake);
+    for (size_t i = 0; i < world->provider_count; i++) {
+        submit_wake(&world->providers[i].submit, 0, now_us);
+        poll_wake(&world->providers[i].poll, 0, now_us);
+    }
+    write_back_wake(&world->write_back, 0, now_us);
+}
+
+static void lane_down(void *userdata, const struct problem *problem, int64_t retry_us)
+{
+    struct engine *engine = userdata;
+
+    (void)retry_us;
+    log_repeated(&engine->down_log, LOG_LEVEL_ERROR,
+                 &(struct log_entry){.message_id = "a0b1c2d3e4f54a6b8c8d9e0f1a2b3c26",
+                                     .hint = problem->hint[0] ? problem->hint : NULL},
+                 "the database is away: %s; trying again, at most 30 s apart", problem->text);
+    workshop_note_error(workshop_of(engine), "database: %s", problem->text);
+}
+
+static void woken(void *userdata)
+{
+    struct engine *engine = userdata;
+
+    intake_wake(&engine->world->intake);
+}
+
+static int open_lane(struct engine *engine, const char *name, const char *conninfo, const char *channel,
+                     struct connection **ret_lane)
+{
+    OWN(string_freep) char *passfile = credentials_path(engine->credentials_directory, "pgpass");
+    struct connection_options options = {.name = name,
+                                         .conninfo = conninfo,
+                                         .passfile = passfile,
+                                         .listen_channel = channel,
+                                         .on_up = lane_up,
+                                         .on_down = lane_down,
+                                         .on_notify = woken,
+                                         .userdata = engine};
+
+    return connection_new(engine->event, &options, ret_lane);
+}
+
+static int open_lanes(struct engine *engine, struct world *world)
+{
+    const struct config *config = world->config;
+    struct lanes *lanes = &world->workshop.lanes;
+    const char *channel = config->wake_conninfo ? NULL : config->wake_channel;
+    int r = open_lane(engine, "ledger", config->conninfo, NULL, &lanes->ledger);
+
+    if (r == 0)
+        r = open_lane(engine, "orders", config->conninfo, channel, &lanes->orders);
+    if (r == 0)
+        r = open_lane(engine, "shop", config->conninfo, NULL, &lanes->shop);
+    if (r == 0 && config->wake_conninfo && config->wake_channel)
+        r = open_lane(engine, "wake", config->wake_conninfo, config->wake_channel, &world->wake);
+    return r;
+}
+
+/* ---- jobs tell each other ---- */
+
+static void intake_looked(void *userdata, int64_t queue_due_s, int64_t write_back_due_s)
+{
+    struct engine *engine = userdata;
+    struct world *world = engine->world;
+    int64_t now_us = clock_monotonic_us();
+
+    for (size_t i = 0; i < world->provider_count; i++)
+        submit_wake(&world->providers[i].submit, queue_due_s, now_us);
+    if (write_back_due_s >= 0)
+        write_back_wake(&world->write_back, write_back_due_s, now_us);
+}
+
+static void outcomes_recorded(void *userdata, unsigned accepted)
+{
+    struct provider *provider = userdata;
+    int64_t now_us = clock_monotonic_us();
+
+    write_back_wake(&provider->engine->world->write_back, 0, now_us);
+    if (accepted)
+        poll_wake(&provider->poll, 5, now_us);
+}
+
+static void statuses_applied(void *userdata)
+{
+    struct provider *provider = userdata;
+
+    write_back_wake(&provider->engine->world->write_back, 0, clock_monotonic_us());
+}
+
+/* ---- making and ending a world ---- */
+
+static void provider_done(struct provider *provider)
+{
+    if (!provider->account.client)
+        return;
+    client_free(provider->account.client);
+    submit_done(&provider->submit);
+    poll_done(&provider->poll);
+    secret_done(&provider->key);
+}
+
+static void world_free(struct world *world)
+{
+    if (!world)
+        return;
+    connection_free(world->workshop.lanes.orders);
+    connection_free(world->workshop.lanes.ledger);
+    connection_free(world->workshop.lanes.shop);
+    connection_free(world->wake);
+    for (size_t i = 0; i < world->provider_count; i++)
+        provider_done(&world->providers[i]);
+    intake_done(&world->intake);
+    shop_free(world->workshop.shop);
+    shop_free(world->new_shop);
+    free(world->providers);
+    free(world->provider_names);
+    free(world->salt);
+    config_free(world->config);
+    free(world);
+}
+DEFINE_OWN(struct world, world_free, world_freep)
+
+static struct budget_limits limits_of(const struct provider_config *config, int64_t now_us)
+{
+    int64_t minute_of_day = clock_wall_s() % 86400 / 60, left_min = config->day_reset_minute - minute_of_day;
+
+    if (left_min <= 0)
+        left_min += 1440;
+    return (struct budget_limits){.per_minute = config->requests_per_minute,
+                                  .per_day = config->requests_per_day,
+                                  .burst = config->burst,
+                                  .day_rolling = config->day_rolling,
+                                  .day_ends_us = now_us + left_min * 60 * US_PER_S};
+}
+
+static int provider_init(struct engine *engine, struct world *world, size_t index, struct problem *reterr_problem)
+{
+    struct provider *provider = &world->providers[index];
+    const struct provider_config *config = &world->config->providers[index];
+    int64_t now_us = clock_monotonic_us();
+    struct client_options options = {.name = config->name, .limits = limits_of(config, now_us)};
+    int r = credentials_read(engine->credentials_directory, config->key_file, &provider->key, reterr_problem);
+
+    if (r != 0)
+        return r;
+    for (size_t i = 0; i < index; i++)
+        if (strcmp(world->config->providers[i].url, config->url) == 0 &&
+            strcmp(world->providers[i].key.text, provider->key.text) == 0) {
+            problem_set(reterr_problem, "providers %s and %s are the same account: same url, same key",
+                        world->config->providers[i].name, config->name);
+            problem_hint(reterr_problem, "configure it once; a budget belongs to an account");
+            return 1;
+        }
+    options.key = provider->key.text;
+    options.endpoint = (struct endpoint_options){.url = config->url,
+                                                 .ca_file = config->ca_file,
+                                                 .max_in_flight = config->max_in_flight,
+                                                 .timeout_s = config->timeout_s};
+    provider->engine = engine;
+    provider->account = (struct account){.workshop = &world->workshop, .config = config};
+    r = client_new(engine->transport, &options, now_us, &provider->account.client, reterr_problem);
+    if (r != 0)
+        return r;
+    submit_init(&provider->submit, &provider->account);
+    provider->submit.on_recorded = outcomes_recorded;
+    provider->submit.userdata = provider;
+    poll_init(&provider->poll, &provider->account);
+    provider->poll.on_applied = statuses_applied;
+    provider->poll.userdata = provider;
+    world->provider_names[index] = config->name;
+    return 0;
+}
+
+static void begin_instance(struct workshop *workshop)
+{
+    sd_id128_t id;
+
+    if (sd_id128_randomize(&id) < 0)
+        id = (sd_id128_t){.qwords = {(uint64_t)clock_random() << 32 | clock_random(), (uint64_t)clock_wall_s()}};
+    snprintf(workshop->instance, sizeof workshop->instance, SD_ID128_UUID_FORMAT_STR, SD_ID128_FORMAT_VAL(id));
+}
+
+/* Takes the configuration in every case. 0, 1 with a problem, or negative errno. */
+static int world_new(struct engine *engine, struct config *config, struct world **ret_world, struct problem *reterr_problem)
+{
+    OWN(world_freep) struct world *world = calloc(1, sizeof *world);
+    int r = 0;
+
+    if (!world) {
+        config_free(config);
+        return -ENOMEM;
+    }
+    world->config = config;
+    world->providers = calloc(config->provider_count, sizeof *world->providers);
+    world->provider_names = calloc(config->provider_count, sizeof *world->provider_names);
+    if (!world->providers || !world->provider_names)
+        return -ENOMEM;
+    begin_instance(&world->workshop);
+    for (size_t i = 0; i < config->provider_count && r == 0; i++) {
+        world->provider_count = i + 1;
+        r = provider_init(engine, world, i, reterr_problem);
+    }
+    if (r != 0)
+        return r;
+    world->intake = (struct intake){.workshop = &world->workshop,
+                                    .options = {.default_provider = config->default_provider,
+                                                .providers = world->provider_names,
+                                                .provider_count = world->provider_count},
+                                    .interval_us = config->intake_interval_s * US_PER_S,
+                                    .on_looked = intake_looked,
+                                    .userdata = engine};
+    write_back_init(&world->write_back, &world->workshop);
+    *ret_world = GIVE(world);
+    return 0;
+}
+
+/* ---- reload and stop ---- */
+
+static bool world_is_quiet(const struct world *world)
+{
+    for (size_t i = 0; i < world->provider_count; i++)
+        if (!submit_is_quiet(&world->providers[i].submit) || !poll_is_quiet(&world->providers[i].poll))
+            return false;
+    return write_back_is_quiet(&world->write_back, clock_monotonic_us());
+}
+
+/* The new configuration is read and tried whole before the old world ends; a wrong one is refused and the old one stays in force. */
+static void reload(struct engine *engine)
+{
+    struct config *config = NULL;
+    struct config_faults faults = {0};
+    struct problem problem = {0};
+    struct world *old = engine->world, *world = NULL;
+    int r = config_load(engine->config_path, &config, &faults);
+
+    engine->reload_asked = false;
+    old->workshop.stopping = false;
+    if (r == 1) {
+        for (size_t i = 0; i < faults.count; i++)
+            log_write(LOG_LEVEL_ERROR,
+                      &(struct log_entry){.message_id = "b1c2d3e4f5a64b7c8d9e0f1a2b3c4d27", .hint = faults.faults[i].problem.hint},
+                      "%s:%u: %s", engine->config_path, faults.faults[i].line, faults.faults[i].problem.text);
+        config_faults_done(&faults);
+    }
+    if (r == 0)
+        r = world_new(engine, config, &world, &problem);
+    if (r == 0) {
+        r = open_lanes(engine, world);
+        if (r != 0)
+            world_free(world);
+    }
+    if (r != 0) {
+        log_write(LOG_LEVEL_ERROR, &(struct log_entry){.hint = problem.hint[0] ? problem.hint : NULL},
+                  "the new configuration is refused, the old one stays in force%s%s", problem.text[0] ? ": " : "", problem.text);
+        notify_ready();
+        return;
+    }
+    engine->world = world;
+    world_free(old);
+    log_open(world->config->log_level, world->config->log_target);
+    log_notice("the configuration %s is in force", engine->config_path);
+    notify_ready();
+}
+
+static int on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
+{
+    struct engine *engine = userdata;
+
+    (void)source;
+    if (info->ssi_signo == SIGHUP) {
+        if (!engine->stop_asked) {
+            log_notice("reloading: what is on the wire is finished first");
+            notify_reloading();
+            engine->reload_asked = true;
+            workshop_of(engine)->stopping = true;
+        }
+        return 0;
+    }
+    if (engine->stop_asked)
+        return 0;
+    log_notice("stopping: what is on the wire is finished and recorded first");
+    notify_stopping();
+    notify_extend_timeout((DRAIN_S + 5) * US_PER_S);
+    engine->stop_asked = true;
+    engine->drain_until_us = clock_monotonic_us() + DRAIN_S * US_PER_S;
+    workshop_of(engine)->stopping = true;
+    return 0;
+}
+
+static int take_signals(struct engine *engine)
+{
+    static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
+    sigset_t set;
+
+    sigemptyset(&set);
+    for (size_t i = 0; i < COUNT_OF(numbers); i++)
+        sigaddset(&set, numbers[i]);
+    if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+        return -errno;
+    signal(SIGPIPE, SIG_IGN);
+    for (size_t i = 0; i < COUNT_OF(numbers); i++) {
+        int r = sd_event_add_signal(engine->event, &engine->signals[i], numbers[i], on_signal, engine);
+
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+/* ---- the loop ---- */
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static void history_forgotten(void *userdata, const struct store_answer *answer)
+{
+    struct engine *engine = userdata;
+
+    /* A full batch: the next one soon, so that none of them is large. */
+    if (answer->verdict == STORE_DONE && row_integer(answer->rows, 0, 0, 0) >= HISTORY_BATCH)
+        engine->world->history_us = clock_monotonic_us() + US_PER_S;
+}
+
+/* What must be known before jobs can work: the ledger, its accounts, the contract. */
+static int64_t prepare(struct engine *engine, int64_t now_us)
+{
+    struct world *world = engine->world;
+    struct lanes *lanes = &world->workshop.lanes;
+    int64_t next_us = INT64_MAX;
+
+    if (world->workshop.contract_doubtful && world->contract_us == INT64_MAX)
+        world->contract_us = now_us;
+    if (connection_is_up(lanes->orders) && !world->asking_contract) {
+        if (now_us >= world->contract_us)
+            ask_contract(engine);
+        else
+            next_us = earlier(next_us, world->contract_us);
+    }
+    take_new_shop(world);
+    if (!connection_is_up(lanes->ledger))
+        return next_us;
+    if (!world->ledger_known) {
+        if (now_us >= world->ledger_us && !world->asking_ledger &&
+            accounts_ledger(lanes->ledger, ledger_read, engine) == 0)
+            world->asking_ledger = true;
+        return earlier(next_us, world->ledger_us);
+    }
+    if (!world->recovered && !world->recovering && world->workshop.shop &&
+        orders_recover(lanes->ledger, world->workshop.instance, shop_has_function(world->workshop.shop), recovered, engine) == 0)
+        world->recovering = true;
+    for (size_t i = 0; i < world->provider_count; i++) {
+        struct provider *provider = &world->providers[i];
+
+        if (!provider->account.opened && !provider->opening) {
+            if (now_us >= provider->open_us)
+                open_account(provider, now_us);
+            else
+                next_us = earlier(next_us, provider->open_us);
+        }
+    }
+    if (now_us >= world->history_us) {
+        world->history_us = now_us + HISTORY_INTERVAL_S * US_PER_S;
+        (void)orders_forget_history(lanes->ledger, world->config->history_days, HISTORY_BATCH, history_forgotten, engine);
+    }
+    return earlier(next_us, world->history_us);
+}
+
+static int64_t work(struct engine *engine, int64_t now_us)
+{
+    struct world *world = engine->world;
+    int64_t next_us = prepare(engine, now_us);
+
+    if (!world->recovered || world->new_shop)
+        return next_us;
+    next_us = earlier(next_us, intake_work(&world->intake, now_us));
+    for (size_t i = 0; i < world->provider_count; i++) {
+        struct provider *provider = &world->providers[i];
+
+        if (!provider->account.opened)
+            continue;
+        /* Polls ask the gate first: while adds wait they get one slot in twenty, and only their own. */
+        next_us = earlier(next_us, poll_work(&provider->poll, now_us));
+        next_us = earlier(next_us, submit_work(&provider->submit, now_us));
+    }
+    return earlier(next_us, write_back_work(&world->write_back, now_us));
+}
+
+/* One line for `systemctl status`: the pulse. */
+static void tell_status(struct engine *engine, int64_t now_us)
+{
+    struct world *world = engine->world;
+    unsigned on_the_wire = 0;
+    uint64_t open = 0;
+    char line[400];
+
+    engine->status_us = now_us + STATUS_INTERVAL_US;
+    for (size_t i = 0; i < world->provider_count; i++) {
+        on_the_wire += world->providers[i].submit.on_the_wire + world->providers[i].poll.batch_count;
+        open += world->providers[i].poll.open;
+    }
+    snprintf(line, sizeof line, "%s; bought %llu, on the wire %u, open %llu, uncertain %llu since the start%s%s",
+             world->workshop.stopping ? "finishing" : "working", (unsigned long long)world->workshop.counts.bought, on_the_wire,
+             (unsigned long long)open, (unsigned long long)world->workshop.counts.unknown,
+             world->workshop.last_error[0] ? "; " : "", world->workshop.last_error);
+    notify_status(line);
+}
+
+/* The loop turns only when nothing in it blocks; that is the progress the watchdog is told of. */
+static int64_t tend(struct engine *engine, int64_t now_us)
+{
+    if (now_us >= engine->status_us)
+        tell_status(engine, now_us);
+    if (engine->watchdog_interval_us == 0)
+        return engine->status_us;
+    if (now_us >= engine->watchdog_us) {
+        notify_watchdog();
+        engine->watchdog_us = now_us + engine->watchdog_interval_us;
+    }
+    return earlier(engine->status_us, engine->watchdog_us);
+}
+
+/* Events a turn handles at the most, so that a flood of them cannot keep the jobs from working. */
+#define EVENTS_A_TURN 16
+
+static int turn(struct engine *engine, int64_t wait_us)
+{
+    int r = sd_event_prepare(engine->event);
+
+    if (r == 0) {
+        int fault = transport_wait(engine->transport, sd_event_get_fd(engine->event), wait_us);
+
+        if (fault < 0)
+            return fault;
+        r = sd_event_wait(engine->event, 0);
+    }
+    if (r > 0)
+        r = sd_event_dispatch(engine->event);
+    for (int i = 0; i < EVENTS_A_TURN && r > 0; i++)
+        r = sd_event_run(engine->event, 0);
+    return r < 0 ? r : transport_work(engine->transport);
+}
+
+static bool is_finished(struct engine *engine, int64_t now_us, int *ret_end)
+{
+    if (engine->schema_newer) {
+        *ret_end = ENGINE_SCHEMA_NEWER;
+        return true;
+    }
+    if (!engine->stop_asked)
+        return false;
+    if (world_is_quiet(engine->world)) {
+        *ret_end = ENGINE_STOPPED;
+        return true;
+    }
+    if (now_us < engine->drain_until_us)
+        return false;
+    log_error("stopped before everything was recorded: the orders on the wire become uncertain at the next start");
+    *ret_end = ENGINE_STOPPED_LATE;
+    return true;
+}
+
+int engine_run(struct engine *engine)
+{
+    int end = ENGINE_STOPPED, r = open_lanes(engine, engine->world);
+
+    if (r < 0)
+        return r;
+    log_notice("started: chwsyncd %s, %zu providers", CHWSYNCD_VERSION, engine->world->provider_count);
+    notify_ready();
+    for (;;) {
+        int64_t now_us = clock_monotonic_us(), next_us;
+
+        if (engine->reload_asked && world_is_quiet(engine->world))
+            reload(engine);
+        next_us = earlier(work(engine, now_us), tend(engine, now_us));
+        if (is_finished(engine, now_us, &end))
+            return end;
+        if (engine->stop_asked || engine->reload_asked)
+            next_us = earlier(next_us, now_us + US_PER_S);
+        now_us = clock_monotonic_us();
+        next_us = earlier(next_us, now_us + LOOP_WAIT_MAX_US);
+        r = turn(engine, next_us > now_us ? next_us - now_us : 0);
+        if (r < 0)
+            return r;
+    }
+}
+
+/* ---- the engine ---- */
+
+static int load(struct engine *engine, struct problem *reterr_problem)
+{
+    struct config *config = NULL;
+    struct config_faults faults = {0};
+    int r = config_load(engine->config_path, &config, &faults);
+
+    if (r < 0)
+        return r;
+    if (r == 1) {
+        config_faults_print(&faults, engine->config_path, stderr);
+        config_faults_done(&faults);
+        return ENGINE_WRONG_CONFIGURATION;
+    }
+    log_open(config->log_level, config->log_target);
+    r = world_new(engine, config, &engine->world, reterr_problem);
+    return r == 1 ? ENGINE_NO_PERMISSION : r;
+}
+
+int engine_new(const char *config_path, const char *credentials_directory, struct engine **ret_engine,
+               struct problem *reterr_problem)
+{
+    struct engine *engine = calloc(1, sizeof *engine);
+    int r;
+
+    if (!engine)
+        return -ENOMEM;
+    engine->config_path = strdup(config_path);
+    engine->credentials_directory = credentials_directory;
+    engine->watchdog_interval_us = notify_watchdog_interval_us();
+    r = engine->config_path ? 0 : -ENOMEM;
+    if (r == 0)
+        r = sd_event_new(&engine->event);
+    if (r >= 0)
+        r = take_signals(engine);
+    if (r >= 0)
+        r = transport_new(&engine->transport);
+    if (r >= 0)
+        r = load(engine, reterr_problem);
+    if (r != ENGINE_READY) {
+        engine_free(engine);
+        return r;
+    }
+    *ret_engine = engine;
+    return ENGINE_READY;
+}
+
+void engine_free(struct engine *engine)
+{
+    if (!engine)
+        return;
+    world_free(engine->world);
+    transport_free(engine->transport);
+    for (size_t i = 0; i < COUNT_OF(engine->signals); i++)
+        sd_event_source_unref(engine->signals[i]);
+    sd_event_unref(engine->event);
+    free(engine->contract_said);
+    free(engine->config_path);
+    free(engine);
+}

@@ -1,0 +1,185 @@
+#include "jobs/intake.h"
+#include "base/own.h"
+#include "host/clock.h"
+#include <stdlib.h>
+#include <string.h>
+
+#define INTAKE_LIMIT 1000     /* lines a transaction */
+#define INTAKE_KEYS_LIMIT 200 /* lines tried one by one in a round */
+#define PARKED_RETRY_S 300
+
+static void forget_keys(struct intake *intake)
+{
+    for (size_t i = 0; i < intake->key_count; i++)
+        free(intake->keys[i]);
+    free(intake->keys);
+    intake->keys = NULL;
+    intake->key_count = 0;
+    intake->key_next = 0;
+}
+
+void intake_done(struct intake *intake)
+{
+    forget_keys(intake);
+}
+
+void intake_wake(struct intake *intake)
+{
+    intake->next_us = 0;
+}
+
+static void note_taken(struct intake *intake, const struct intake_result *result)
+{
+    if (result->taken || result->returned)
+        log_debug("took %u new order lines, %u shown again", result->taken, result->returned);
+    if (result->followed)
+        log_info("%u queued orders follow a change in the shop", result->followed);
+    if (result->parked_in_all)
+        log_repeated(&intake->parked_log, LOG_LEVEL_WARNING,
+                     &(struct log_entry){.message_id = "b4f0d1c2a39e4b7d8c6f5e4d3c2b1a15",
+                                         .hint = "'chwsyncd status' names them; each must be one row with its own order_ref"},
+                     "%u lines of the shop's view cannot be taken", result->parked_in_all);
+    else if (log_recovered(&intake->parked_log))
+        log_notice("every line of the shop's view can be taken again");
+}
+
+static void failed(struct intake *intake, const struct store_answer *answer)
+{
+    struct log_entry entry = {.message_id = "e9a8b7c6d5f44e3d9c2b1a0f9e8d7c16",
+                              .sqlstate = answer->sqlstate,
+                              .hint = answer->problem.hint[0] ? answer->problem.hint : NULL};
+
+    log_repeated(&intake->failed_log, LOG_LEVEL_ERROR, &entry,
+                 "unable to read the shop's pending orders: %s; next try in %lld s", answer->problem.text,
+                 (long long)(intake->interval_us / US_PER_S));
+    workshop_note_error(intake->workshop, "pending orders: %s", answer->problem.text);
+    if (sqlstate_doubts_contract(answer->sqlstate))
+        intake->workshop->contract_doubtful = true;
+}
+
+static void parked(void *userdata, const struct store_answer *answer)
+{
+    struct intake *intake = userdata;
+
+    intake->busy = false;
+    if (answer->verdict == STORE_REFUSED)
+        failed(intake, answer);
+}
+
+/* One key of the round is done with. When its row raises it is parked, with the database's words. */
+static void one_looked(void *userdata, const struct store_answer *answer)
+{
+    struct intake *intake = userdata;
+    const char *key = intake->keys[intake->key_next];
+
+    intake->busy = false;
+    if (answer->verdict == STORE_LOST)
+        return; /* the same key again on the next connection */
+    intake->key_next++;
+    if (answer->verdict == STORE_DONE) {
+        if (row_integer(answer->rows, 0, 0, 0) > 0)
+            intake->on_looked(intake->userdata, 0, -1);
+        return;
+    }
+    log_write(LOG_LEVEL_WARNING,
+              &(struct log_entry){.order_ref = key,
+                                  .sqlstate = answer->sqlstate,
+                                  .message_id = "b4f0d1c2a39e4b7d8c6f5e4d3c2b1a15",
+                                  .hint = "mend the row or the view; the line is tried again in 5 min, the others go on"},
+              "unable to take order line %s: %s", key, answer->problem.text);
+    if (shop_park(intake->workshop->lanes.ledger, key, answer->sqlstate, answer->problem.text, PARKED_RETRY_S, parked,
+                  intake) == 0)
+        intake->busy = true;
+}
+
+static void keys_looked(void *userdata, const struct store_answer *answer)
+{
+    struct intake *intake = userdata;
+    int count = answer->verdict == STORE_DONE ? PQntuples(answer->rows) : 0;
+
+    intake->busy = false;
+    if (answer->verdict == STORE_REFUSED)
+        failed(intake, answer);
+    forget_keys(intake);
+    if (count == 0)
+        return;
+    intake->keys = calloc((size_t)count, sizeof *intake->keys);
+    for (int i = 0; intake->keys && i < count; i++) {
+        intake->keys[i] = strdup(row_text(answer->rows, i, 0));
+        if (!intake->keys[i])
+            break;
+        intake->key_count++;
+    }
+}
+
+static void look_at_keys(struct intake *intake)
+{
+    if (shop_intake_keys(intake->workshop->shop, intake->workshop->lanes.orders, INTAKE_KEYS_LIMIT, keys_looked,
+                         intake) == 0)
+        intake->busy = true;
+}
+
+static void looked(void *userdata, const struct store_answer *answer)
+{
+    struct intake *intake = userdata;
+    struct intake_result result;
+
+    intake->busy = false;
+    if (answer->verdict == STORE_LOST) {
+        intake->next_us = 0;
+        return;
+    }
+    if (answer->verdict == STORE_REFUSED) {
+        if (sqlstate_doubts_contract(answer->sqlstate)) {
+            failed(intake, answer);
+        } else {
+            log_debug("the view raised as a whole (%s), its lines are taken one by one", answer->problem.text);
+            look_at_keys(intake);
+        }
+        return;
+    }
+    shop_intake_decode(answer->rows, &result);
+    if (log_recovered(&intake->failed_log)) {
+        log_notice("the shop's pending orders can be read again");
+        intake->workshop->last_error[0] = '\0';
+    }
+    note_taken(intake, &result);
+    if (answer->took_us > 100 * US_PER_MS)
+        log_debug("reading the view took %lld ms", (long long)(answer->took_us / US_PER_MS));
+    intake->on_looked(intake->userdata, result.taken || result.returned ? 0 : result.queue_due_s,
+                      result.write_back_due_s);
+    if (result.taken >= INTAKE_LIMIT)
+        intake->next_us = 0;
+    if (result.parked_in_all && clock_monotonic_us() >= intake->parked_next_us) {
+        intake->parked_next_us = clock_monotonic_us() + PARKED_RETRY_S * US_PER_S;
+        look_at_keys(intake);
+    }
+}
+
+static bool start_next_key(struct intake *intake)
+{
+    if (intake->key_next >= intake->key_count)
+        return false;
+    if (shop_intake_one(intake->workshop->shop, intake->workshop->lanes.orders, &intake->options,
+                        intake->keys[intake->key_next], one_looked, intake) == 0)
+        intake->busy = true;
+    return true;
+}
+
+int64_t intake_work(struct intake *intake, int64_t now_us)
+{
+    struct workshop *workshop = intake->workshop;
+
+    if (intake->busy || workshop->stopping || !shop_has_view(workshop->shop) ||
+        !connection_is_up(workshop->lanes.orders))
+        return INT64_MAX;
+    if (start_next_key(intake))
+        return INT64_MAX;
+    if (now_us < intake->next_us)
+        return intake->next_us;
+    intake->options.limit = INTAKE_LIMIT;
+    intake->next_us = now_us + intake->interval_us;
+    if (shop_intake(workshop->shop, workshop->lanes.orders, &intake->options, looked, intake) == 0)
+        intake->busy = true;
+    return intake->next_us;
+}

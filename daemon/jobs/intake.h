@@ -1,0 +1,28 @@
+/*
+ * jobs/intake.h - takes paid, pending lines from the shop's view into the ledger.
+ *
+ * One INSERT ... SELECT every intake_interval and after each wake-up. When the view raises, its keys are read alone and taken one by one; the row
+ * that raises is parked with its error. The same statement tells when the next queued order and the next write-back are
+ * due, so that an idle daemon asks the database nothing else.
+ */
+#pragma once
+#include "jobs/job.h"
+
+struct intake {
+    struct workshop *workshop;
+    struct intake_options options; /* its strings are borrowed from the configuration */
+    int64_t interval_us, next_us;
+    int64_t parked_next_us; /* when parked lines are tried again */
+    bool busy;
+    char **keys; /* read one by one after the whole failed */
+    size_t key_count, key_next;
+    struct log_repeat failed_log, parked_log;
+    /* Seconds from the last look until something is due, told to the engine; -1 = nothing is. */
+    void (*on_looked)(void *userdata, int64_t queue_due_s, int64_t write_back_due_s);
+    void *userdata;
+};
+
+void intake_done(struct intake *intake);
+/* The wake-up channel spoke: look now. */
+void intake_wake(struct intake *intake);
+int64_t intake_work(struct intake *intake, int64_t now_us);

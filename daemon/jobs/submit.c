@@ -1,0 +1,692 @@
+#include "jobs/submit.h"
+#include "base/own.h"
+#include "host/clock.h"
+#include "rules/add_outcome.h"
+#include "store/shop.h"
+#include <json-c/json.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SEND_WITHIN_S 30        /* a claim that could not be sent by then goes back to the queue */
+#define SWEEP_INTERVAL_S 60 /* for claims whose commit came after their connection was given up */
+#define SWEEPS 10
+#define FIRST_POLL_S 5
+#define UNRECORDED_MAX 1000     /* no claim while that many ends wait for the ledger */
+#define ADD_PARAMETERS_MAX 64
+
+/* The rows of one claim, shared by its flights until the last of them is sent. */
+struct claim_batch {
+    PGresult *rows;
+    unsigned users;
+};
+
+static void batch_release(struct claim_batch *batch)
+{
+    if (!batch || --batch->users > 0)
+        return;
+    PQclear(batch->rows);
+    free(batch);
+}
+
+static void flight_free(struct flight *flight)
+{
+    batch_release(flight->batch);
+    free(flight->order_ref);
+    free(flight->provider_order_id);
+    free(flight->answer);
+    free(flight);
+}
+
+static const char *provider_of(const struct submit *submit)
+{
+    return submit->account->config->name;
+}
+
+/* ---- the end of a flight ---- */
+
+/* What comes from outside is kept in a form that the ledger and a terminal can hold. */
+static char *copy_words(const char *words)
+{
+    char line[1000];
+
+    if (!words)
+        return NULL;
+    text_one_line(line, sizeof line, words);
+    return strdup(line);
+}
+
+static void flight_end(struct flight *flight, const char *outcome, const char *words, int64_t wait_s)
+{
+    struct submit *submit = flight->submit;
+
+    flight->outcome = outcome;
+    flight->answer = copy_words(words);
+    flight->wait_s = wait_s;
+    flight->stage = FLIGHT_ENDED;
+    submit->ended++;
+    batch_release(flight->batch);
+    flight->batch = NULL;
+}
+
+static struct log_entry entry_of(const struct flight *flight)
+{
+    return (struct log_entry){.order_ref = flight->order_ref,
+                              .provider = provider_of(flight->submit),
+                              .action = "add",
+                              .http_status = flight->http_status};
+}
+
+static void end_accepted(struct flight *flight, const char *provider_order_id)
+{
+    struct log_entry entry = entry_of(flight);
+
+    account_note_accepted(flight->submit->account);
+    flight->provider_order_id = strdup(provider_order_id);
+    flight_end(flight, "accepted", NULL, 0);
+    flight->submit->workshop->counts.bought++;
+    entry.message_id = "1d2e3f4a5b6c4d7e8f9a0b1c2d3e4f17";
+    log_write(LOG_LEVEL_INFO, &entry, "order %s bought: %s order %s", flight->order_ref, provider_of(flight->submit),
+              provider_order_id);
+}
+
+static void end_refused(struct flight *flight, const char *words)
+{
+    struct log_entry entry = entry_of(flight);
+
+    flight_end(flight, "refused", words, 0);
+    flight->submit->workshop->counts.refused++;
+    entry.message_id = "2e3f4a5b6c7d4e8f9a0b1c2d3e4f5a18";
+    log_write(LOG_LEVEL_WARNING, &entry, "order %s rejected by %s: %s", flight->order_ref,
+              provider_of(flight->submit), flight->answer ? flight->answer : "no reason given");
+}
+
+static void end_unknown(struct flight *flight, const char *words)
+{
+    struct log_entry entry = entry_of(flight);
+
+    flight_end(flight, "unknown", words, 0);
+    flight->submit->workshop->counts.unknown++;
+    entry.message_id = "3f4a5b6c7d8e4f9a8b1c2d3e4f5a6b19";
+    entry.hint = "it is not sent again; look in the provider's dashboard whether the order exists there";
+    log_write(LOG_LEVEL_ERROR, &entry, "order %s is uncertain: sent to %s, but %s", flight->order_ref,
+              provider_of(flight->submit), flight->answer ? flight->answer : "no answer came");
+}
+
+static void end_put_off(struct flight *flight, const char *outcome, const char *words, int64_t wait_s)
+{
+    struct log_entry entry = entry_of(flight);
+
+    flight_end(flight, outcome, words, wait_s);
+    flight->submit->workshop->counts.put_off++;
+    log_write(LOG_LEVEL_DEBUG, &entry, "order %s was not bought: %s; next try in %lld s", flight->order_ref,
+              flight->answer ? flight->answer : outcome, (long long)wait_s);
+}
+
+/* ---- an answer of the provider ---- */
+
+static int64_t seconds_until(int64_t then_us, int64_t now_us)
+{
+    return then_us > now_us ? (then_us - now_us + US_PER_S - 1) / US_PER_S : 0;
+}
+
+/* A refusal that can pass: what it means for the account, and how long this order waits. */
+static void put_off(struct flight *flight, const char *outcome, const struct reply *reply, const char *words)
+{
+    struct account *account = flight->submit->account;
+    int64_t now_us = clock_monotonic_us(), then_us = now_us + 5 * US_PER_S;
+
+    if (reply && (reply->class == ERROR_KEY || reply->class == ERROR_ENDPOINT)) {
+        account_pause(account, reply->class, words, now_us);
+        then_us = account->paused_until_us;
+    } else if (reply && reply->class == ERROR_FUNDS) {
+        account_pause_submits(account, words, now_us);
+        then_us = account->submits_paused_until_us;
+    } else if (reply && reply->class == ERROR_RATE) {
+        account_note_rate(account, words, now_us);
+        then_us = client_budget(account->client)->paused_until_us;
+    } else if (reply && reply->class == ERROR_DUPLICATE) {
+        then_us = now_us + 300 * US_PER_S;
+    }
+    end_put_off(flight, outcome, words, seconds_until(then_us, now_us));
+}
+
+static void duplicate_decided(void *userdata, const struct store_answer *answer)
+{
+    struct flight *flight = userdata;
+    bool other = answer->verdict == STORE_DONE && row_boolean(answer->rows, 0, 0);
+    const struct reply reply = {.outcome = REPLY_REFUSED, .class = ERROR_DUPLICATE};
+    OWN(text_done) struct text words = {0};
+
+    text_add(&words, flight->answer ? flight->answer : "the provider has an active order with this link");
+    free(GIVE(flight->answer));
+    if (other)
+        put_off(flight, "put off", &reply, text_string(&words));
+    else
+        end_unknown(flight, text_string(&words));
+}
+
+/* "Duplicate link" echoes another order of ours, or this very attempt: the ledger tells. Without its answer it stays unknown. */
+static void decide_duplicate(struct flight *flight, const struct reply *reply)
+{
+    flight->stage = FLIGHT_ASKING;
+    flight->answer = copy_words(reply->error);
+    if (orders_other_live(flight->submit->workshop->lanes.ledger, flight->order_id, duplicate_decided, flight) != 0)
+        end_unknown(flight, reply->error);
+}
+
+static void note_turn(struct submit *submit)
+{
+    int64_t now_us = clock_monotonic_us();
+
+    if (submit->last_end_us)
+        submit->turn_us += (now_us - submit->last_end_us - submit->turn_us) / 16;
+    submit->last_end_us = now_us;
+}
+
+static void answered(void *userdata, const struct client_answer *answer)
+{
+    struct flight *flight = userdata;
+    struct submit *submit = flight->submit;
+    const struct reply *reply = answer->reply;
+    const char *words = reply ? reply->error : answer->problem.text;
+
+    submit->on_the_wire--;
+    note_turn(submit);
+    flight->http_status = answer->http_status;
+    if (reply && reply->outcome == REPLY_REFUSED && reply->class == ERROR_DUPLICATE) {
+        account_note_answer(submit->account);
+        decide_duplicate(flight, reply);
+        return;
+    }
+    switch (add_outcome_of(answer->sent, reply, false)) {
+    case ADD_ACCEPTED:
+        end_accepted(flight, reply->id);
+        break;
+    case ADD_REFUSED:
+        account_note_answer(submit->account);
+        end_refused(flight, words);
+        break;
+    case ADD_PUT_OFF:
+        put_off(flight, "put off", reply, words);
+        break;
+    case ADD_NOT_EXECUTED:
+        if (!reply && !answer->refused_at_gate)
+            account_note_silence(submit->account, ACTION_ADD, answer);
+        put_off(flight, "not executed", reply, words);
+        break;
+    case ADD_UNKNOWN:
+        account_note_silence(submit->account, ACTION_ADD, answer);
+        end_unknown(flight, words);
+        break;
+    }
+}
+
+/* ---- sending ---- */
+
+/* Immediately before the first byte leaves: is the claim still good? */
+static bool may_leave(void *userdata)
+{
+    const struct flight *flight = userdata;
+
+    return clock_boottime_us() < flight->send_before_us;
+}
+
+struct add_parameters {
+    struct parameter list[ADD_PARAMETERS_MAX];
+    size_t count;
+    struct json_object *owned_json;
+};
+
+static void add_parameters_done(struct add_parameters *parameters)
+{
+    json_object_put(parameters->owned_json);
+}
+
+/* Adds what the column `params` holds. A sentence when it cannot be sent, else NULL. */
+static const char *add_params_column(struct add_parameters *parameters, const char *params)
+{
+    if (!params)
+        return NULL;
+    parameters->owned_json = json_tokener_parse(params);
+    if (!json_object_is_type(parameters->owned_json, json_type_object))
+        return "params is not an object of names and values";
+    json_object_object_foreach(parameters->owned_json, name, value)
+    {
+        if (strcmp(name, "key") == 0 || strcmp(name, "action") == 0)
+            return "params may not hold \"key\" or \"action\"";
+        if (json_object_is_type(value, json_type_object) || json_object_is_type(value, json_type_array))
+            return "params may hold only plain values";
+        if (parameters->count == ADD_PARAMETERS_MAX)
+            return "params holds too many values";
+        parameters->list[parameters->count++] = (struct parameter){name, json_object_get_string(value)};
+    }
+    return NULL;
+}
+
+static const char *collect_parameters(const struct flight *flight, struct add_parameters *parameters)
+{
+    static const struct {
+        const char *name;
+        enum claim_column column;
+    } columns[] = {
+        {"service", CLAIM_SERVICE},   {"link", CLAIM_LINK},           {"quantity", CLAIM_QUANTITY},
+        {"runs", CLAIM_RUNS},         {"interval", CLAIM_INTERVAL},   {"min", CLAIM_MIN},
+        {"max", CLAIM_MAX},           {"comments", CLAIM_COMMENTS},   {"usernames", CLAIM_USERNAMES},
+        {"hashtags", CLAIM_HASHTAGS}, {"username", CLAIM_USERNAME},
+    };
+
+    for (size_t i = 0; i < COUNT_OF(columns); i++) {
+        const char *value = row_text(flight->batch->rows, flight->row, columns[i].column);
+
+        if (value)
+            parameters->list[parameters->count++] = (struct parameter){columns[i].name, value};
+    }
+    return add_params_column(parameters, row_text(flight->batch->rows, flight->row, CLAIM_PARAMS));
+}
+
+static void flight_send(struct flight *flight)
+{
+    struct submit *submit = flight->submit;
+    OWN(add_parameters_done) struct add_parameters parameters = {0};
+    const char *fault = collect_parameters(flight, &parameters);
+    struct api_request request = {
+        .action = ACTION_ADD, .parameters = parameters.list, .parameter_count = parameters.count};
+
+    submit->ready--;
+    if (fault) {
+        client_give_back(submit->account->client, 1, clock_monotonic_us());
+        end_refused(flight, fault);
+        return;
+    }
+    flight->stage = FLIGHT_ON_THE_WIRE;
+    submit->on_the_wire++;
+    if (client_send(submit->account->client, &request, may_leave, answered, flight) < 0) {
+        submit->on_the_wire--;
+        end_put_off(flight, "not executed", "the request could not be made: out of memory", 5);
+    }
+}
+
+static void send_ready(struct submit *submit)
+{
+    struct flight *flight;
+
+    if (submit->ready == 0)
+        return;
+    TAILQ_FOREACH (flight, &submit->flights, entry) {
+        if (client_free_connections(submit->account->client) == 0)
+            return;
+        if (flight->stage == FLIGHT_READY)
+            flight_send(flight);
+    }
+}
+
+/* ---- claiming ---- */
+
+static void release_slots(struct submit *submit, unsigned used)
+{
+    if (submit->reserved > used)
+        client_give_back(submit->account->client, submit->reserved - used, clock_monotonic_us());
+    submit->reserved = 0;
+}
+
+static bool flight_begin(struct submit *submit, struct claim_batch *batch, int row, int64_t send_before_us)
+{
+    struct flight *flight = calloc(1, sizeof *flight);
+
+    if (!flight)
+        return false;
+    flight->order_ref = strdup(row_text(batch->rows, row, CLAIM_ORDER_REF));
+    if (!flight->order_ref) {
+        free(flight);
+        return false;
+    }
+    flight->submit = submit;
+    flight->order_id = row_integer(batch->rows, row, CLAIM_ORDER_ID, 0);
+    flight->number = (int)row_integer(batch->rows, row, CLAIM_NUMBER, 0);
+    flight->send_before_us = send_before_us;
+    flight->batch = batch;
+    flight->row = row;
+    batch->users++;
+    flight->stage = FLIGHT_READY;
+    submit->ready++;
+    TAILQ_INSERT_TAIL(&submit->flights, flight, entry);
+    return true;
+}
+
+/* Returns how many lines are ready to be sent. A line that no memory was left for is released by the sweep. */
+static unsigned take_rows(struct submit *submit, const PGresult *rows, int64_t send_before_us)
+{
+    struct claim_batch *batch = calloc(1, sizeof *batch);
+    unsigned begun = 0;
+    int count = PQntuples(rows);
+
+    if (!batch)
+        return 0;
+    batch->rows = PQcopyResult(rows, PG_COPYRES_ATTRS | PG_COPYRES_TUPLES);
+    batch->users = 1;
+    for (int i = 0; batch->rows && i < count; i++) {
+        if (row_boolean(rows, i, CLAIM_GO))
+            begun += flight_begin(submit, batch, i, send_before_us);
+        else
+            log_write(LOG_LEVEL_INFO,
+                      &(struct log_entry){.order_ref = row_text(rows, i, CLAIM_ORDER_REF), .provider = provider_of(submit)},
+                      "order %s was withdrawn by the shop before it was sent", row_text(rows, i, CLAIM_ORDER_REF));
+    }
+    batch_release(batch);
+    return begun;
+}
+
+static void put_off_single(void *userdata, const struct store_answer *answer)
+{
+    (void)answer;
+    ((struct submit *)userdata)->claiming = false;
+}
+
+static void claim_failed(struct submit *submit, const struct store_answer *answer)
+{
+    struct log_entry entry = {.provider = provider_of(submit),
+                              .sqlstate = answer->sqlstate,
+                              .message_id = "4a5b6c7d8e9f4a0b8c2d3e4f5a6b7c20",
+                              .hint = "the shop's function (or view) failed for it; the order stays queued, the others go on"};
+    struct singles *singles = &submit->singles;
+
+    if (sqlstate_doubts_contract(answer->sqlstate))
+        submit->workshop->contract_doubtful = true;
+    if (!singles_left(singles)) { /* the whole batch failed: who is in it? */
+        log_debug("a claim failed (%s), its lines are claimed one by one", answer->problem.text);
+        submit->singles.count = submit->singles.next = 0;
+        submit->hungry = true;
+        submit->ask_due = true;
+        return;
+    }
+    log_repeated(&submit->claim_log, LOG_LEVEL_WARNING, &entry,
+                 "unable to ask the shop whether order %lld may be sent: %s; next try in 60 s",
+                 (long long)singles->ids[singles->next], answer->problem.text);
+    workshop_note_error(submit->workshop, "veto: %s", answer->problem.text);
+    if (orders_put_off(submit->workshop->lanes.ledger, singles->ids[singles->next], 60, answer->problem.text,
+                       put_off_single, submit) == 0)
+        submit->claiming = true;
+    singles->next++;
+}
+
+static void claimed(void *userdata, const struct store_answer *answer)
+{
+    struct submit *submit = userdata;
+    bool single = singles_left(&submit->singles);
+    unsigned begun = 0;
+
+    submit->claiming = false;
+    switch (answer->verdict) {
+    case STORE_DONE:
+        begun = take_rows(submit, answer->rows, clock_boottime_us() + SEND_WITHIN_S * US_PER_S - answer->took_us);
+        submit->claim_took_us += (answer->took_us - submit->claim_took_us) / 8;
+        if (single)
+            submit->singles.next++;
+        else
+            submit->hungry = (unsigned)PQntuples(answer->rows) >= submit->reserved;
+        break;
+    case STORE_REFUSED:
+        claim_failed(submit, answer);
+        break;
+    case STORE_LOST:
+        submit->ambiguous = true;
+        submit->sweeps_left = SWEEPS;
+        submit->hungry = true;
+        break;
+    }
+    release_slots(submit, begun);
+    send_ready(submit);
+}
+
+static void due_listed(void *userdata, const struct store_answer *answer)
+{
+    struct submit *submit = userdata;
+
+    submit->claiming = false;
+    submit->ask_due = false;
+    if (answer->verdict == STORE_DONE)
+        singles_fill(&submit->singles, answer->rows);
+}
+
+/*
+ * Connections that will be free by the time a claim is answered, as claims and requests went lately. Without them every connection would
+ * stand idle for the time of a claim after each request.
+ */
+static unsigned claim_ahead(const struct submit *submit)
+{
+    unsigned in_flight = client_in_flight(submit->account->client);
+    int64_t ahead;
+
+    if (submit->turn_us <= 0 || in_flight == 0)
+        return 0;
+    ahead = submit->claim_took_us / submit->turn_us + 1;
+    if (ahead > in_flight / 2 + 1)
+        ahead = in_flight / 2 + 1;
+    ahead -= submit->ready;
+    return ahead > 0 ? (unsigned)ahead : 0;
+}
+
+static void claim(struct submit *submit, int64_t now_us)
+{
+    struct client *client = submit->account->client;
+    unsigned wanted = submit->account->probing || singles_left(&submit->singles) ? 1 : ORDERS_BATCH_MAX;
+    struct claim_options options = {.provider = provider_of(submit),
+                                    .account_id = submit->account->id,
+                                    .instance = submit->workshop->instance,
+                                    .send_within_s = SEND_WITHIN_S};
+
+    if (submit->account->probing && submit->on_the_wire + submit->ready > 0)
+        return;
+    submit->reserved = client_take(client, BUDGET_ADD, wanted, claim_ahead(submit), now_us);
+    if (submit->reserved == 0)
+        return;
+    options.limit = submit->reserved;
+    if (singles_left(&submit->singles))
+        options.only_order_id = submit->singles.ids[submit->singles.next];
+    if (shop_claim(submit->workshop->shop, submit->workshop->lanes.orders, &options, claimed, submit) < 0)
+        release_slots(submit, 0);
+    else
+        submit->claiming = true;
+}
+
+static void list_due(struct submit *submit)
+{
+    if (orders_due(submit->workshop->lanes.ledger, provider_of(submit), SINGLES_MAX, due_listed, submit) == 0)
+        submit->claiming = true;
+}
+
+/* ---- recording ---- */
+
+static void recorded_one(struct submit *submit, struct flight *flight, unsigned *accepted)
+{
+    *accepted += strcmp(flight->outcome, "accepted") == 0;
+    TAILQ_REMOVE(&submit->flights, flight, entry);
+    flight_free(flight);
+}
+
+static void recorded(void *userdata, const struct store_answer *answer)
+{
+    struct submit *submit = userdata;
+    unsigned accepted = 0;
+    size_t count = submit->batch_count;
+
+    submit->recording = false;
+    submit->batch_count = 0;
+    if (answer->verdict == STORE_DONE) {
+        submit->batch_limit = ORDERS_BATCH_MAX;
+        submit->workshop->replied = true;
+        if (log_recovered(&submit->record_log))
+            log_notice("outcomes are recorded again");
+        for (size_t i = 0; i < count; i++)
+            recorded_one(submit, submit->batch[i], &accepted);
+        submit->on_recorded(submit->userdata, accepted);
+        return;
+    }
+    /* Money was spent: the outcomes stay here until the ledger has them. Saying them twice changes nothing. */
+    for (size_t i = 0; i < count; i++)
+        submit->batch[i]->stage = FLIGHT_ENDED;
+    submit->ended += (unsigned)count;
+    if (answer->verdict == STORE_REFUSED) {
+        log_repeated(&submit->record_log, LOG_LEVEL_ERROR,
+                     &(struct log_entry){.provider = provider_of(submit),
+                                         .sqlstate = answer->sqlstate,
+                                         .message_id = "5b6c7d8e9f0a4b1c8d3e4f5a6b7c8d21"},
+                     "unable to record what %s answered: %s; kept in memory, next try in 1 s", provider_of(submit),
+                     answer->problem.text);
+        submit->batch_limit = 1;
+        submit->record_us = clock_monotonic_us() + US_PER_S;
+        if (count == 1) { /* the others first */
+            TAILQ_REMOVE(&submit->flights, submit->batch[0], entry);
+            TAILQ_INSERT_TAIL(&submit->flights, submit->batch[0], entry);
+        }
+    }
+}
+
+static void record(struct submit *submit)
+{
+    struct attempt_end ends[ORDERS_BATCH_MAX];
+    struct flight *flight;
+    size_t count = 0;
+
+    TAILQ_FOREACH (flight, &submit->flights, entry) {
+        if (flight->stage != FLIGHT_ENDED)
+            continue;
+        ends[count] = (struct attempt_end){.order_id = flight->order_id,
+                                           .number = flight->number,
+                                           .outcome = flight->outcome,
+                                           .provider_order_id = flight->provider_order_id,
+                                           .http_status = flight->http_status,
+                                           .answer = flight->answer,
+                                           .wait_s = flight->wait_s};
+        submit->batch[count++] = flight;
+        if (count == submit->batch_limit)
+            break;
+    }
+    if (orders_record(submit->workshop->lanes.ledger, ends, count, shop_has_function(submit->workshop->shop),
+                      FIRST_POLL_S, recorded, submit) < 0)
+        return;
+    for (size_t i = 0; i < count; i++)
+        submit->batch[i]->stage = FLIGHT_RECORDING;
+    submit->batch_count = count;
+    submit->ended -= (unsigned)count;
+    submit->recording = true;
+}
+
+/* ---- releasing what was claimed and never sent ---- */
+
+static void released(void *userdata, const struct store_answer *answer)
+{
+    struct submit *submit = userdata;
+
+    submit->releasing = false;
+    if (answer->verdict != STORE_DONE)
+        return;
+    submit->ambiguous = false;
+    if (PQntuples(answer->rows) > 0) {
+        log_notice("%d claimed orders were never sent and are queued again", PQntuples(answer->rows));
+        submit->hungry = true;
+    }
+}
+
+DEFINE_OWN(int64_t, free, ids_freep)
+
+static void release(struct submit *submit, int64_t now_us)
+{
+    OWN(ids_freep) int64_t *known = NULL;
+    struct flight *flight;
+    size_t count = 0;
+
+    TAILQ_FOREACH (flight, &submit->flights, entry)
+        count++;
+    submit->sweep_us = now_us + SWEEP_INTERVAL_S * US_PER_S;
+    known = calloc(count + 1, sizeof *known);
+    if (!known)
+        return;
+    count = 0;
+    TAILQ_FOREACH (flight, &submit->flights, entry)
+        known[count++] = flight->order_id;
+    if (orders_release(submit->workshop->lanes.ledger, submit->workshop->instance, submit->account->id, known, count,
+                       submit->ambiguous ? 0 : SWEEP_INTERVAL_S, released, submit) == 0)
+        submit->releasing = true;
+}
+
+/* ---- the job ---- */
+
+void submit_init(struct submit *submit, struct account *account)
+{
+    *submit = (struct submit){.account = account,
+                              .workshop = account->workshop,
+                              .batch_limit = ORDERS_BATCH_MAX,
+                              .due_us = INT64_MAX};
+    TAILQ_INIT(&submit->flights);
+}
+
+void submit_done(struct submit *submit)
+{
+    struct flight *flight;
+
+    while ((flight = TAILQ_FIRST(&submit->flights))) {
+        TAILQ_REMOVE(&submit->flights, flight, entry);
+        flight_free(flight);
+    }
+}
+
+void submit_wake(struct submit *submit, int64_t due_s, int64_t now_us)
+{
+    if (due_s == 0)
+        submit->hungry = true;
+    submit->due_us = due_s > 0 ? now_us + due_s * US_PER_S : INT64_MAX;
+}
+
+static bool may_claim(const struct submit *submit)
+{
+    return submit->hungry && !submit->claiming && !submit->ambiguous && !submit->workshop->stopping &&
+           shop_has_view(submit->workshop->shop) && connection_is_up(submit->workshop->lanes.orders) &&
+           submit->ended + submit->batch_count < UNRECORDED_MAX;
+}
+
+static bool must_release(struct submit *submit, int64_t now_us)
+{
+    if (submit->releasing || submit->claiming || !connection_is_up(submit->workshop->lanes.ledger))
+        return false;
+    if (submit->ambiguous)
+        return true;
+    if (submit->sweeps_left == 0 || now_us < submit->sweep_us)
+        return false;
+    submit->sweeps_left--;
+    return true;
+}
+
+int64_t submit_work(struct submit *submit, int64_t now_us)
+{
+    struct account *account = submit->account;
+    int64_t free_us = account_submits_free_us(account, now_us);
+
+    send_ready(submit);
+    if (submit->ended > 0 && !submit->recording && now_us >= submit->record_us)
+        record(submit);
+    if (must_release(submit, now_us))
+        release(submit, now_us);
+    if (now_us >= submit->due_us) {
+        submit->hungry = true;
+        submit->due_us = INT64_MAX;
+    }
+    client_budget(account->client)->adds_waiting = submit->hungry && free_us <= now_us;
+    if (!may_claim(submit))
+        return submit->ended ? submit->record_us : submit->due_us;
+    if (free_us > now_us)
+        return free_us;
+    if (submit->ask_due)
+        list_due(submit);
+    else
+        claim(submit, now_us);
+    if (submit->claiming)
+        return INT64_MAX;
+    return budget_next_us(client_budget(account->client), BUDGET_ADD, now_us);
+}
+
+bool submit_is_quiet(const struct submit *submit)
+{
+    return TAILQ_EMPTY(&submit->flights) && !submit->claiming && !submit->recording && !submit->releasing;
+}
