@@ -126,6 +126,16 @@ static struct transfer *transfer_of(CURL *easy)
     return (struct transfer *)(void *)transfer;
 }
 
+static void set_deadline(struct transfer *transfer, int64_t limit_us)
+{
+    struct transport *transport = transfer->endpoint->transport;
+    int64_t deadline_us = clock_monotonic_us() + limit_us;
+
+    transfer->exchange.deadline_us = deadline_us;
+    if (deadline_us < transport->next_deadline_us)
+        transport->next_deadline_us = deadline_us;
+}
+
 /*
  * Whether the connection libcurl is about to reuse has ended. Nothing may wait on an idle HTTP/1.1
  * connection: what does is its end. Not knowing the socket counts as fresh, the gate then still
@@ -165,7 +175,7 @@ static int pass_gate(void *userdata, char *address, char *local_address, int por
         return CURL_PREREQFUNC_ABORT;
     }
     exchange->sent = true;
-    exchange->deadline_us = clock_monotonic_us() + transfer->endpoint->timeout_us;
+    set_deadline(transfer, transfer->endpoint->timeout_us);
     return CURL_PREREQFUNC_OK;
 }
 
@@ -324,18 +334,10 @@ static int drive(struct transport *transport)
 
 static CURLMcode start(struct transfer *transfer)
 {
-    struct transport *transport = transfer->endpoint->transport;
-    struct exchange *exchange = &transfer->exchange;
-    CURLMcode code;
-
+    transfer->exchange.socket = -1;
     /* libcurl's own limit ends the connecting; this one is for what that limit does not see. */
-    exchange->deadline_us =
-        clock_monotonic_us() + transfer->endpoint->connect_timeout_us + US_PER_S;
-    exchange->socket = -1;
-    code = curl_multi_add_handle(transport->multi, transfer->easy);
-    if (code == CURLM_OK && exchange->deadline_us < transport->next_deadline_us)
-        transport->next_deadline_us = exchange->deadline_us;
-    return code;
+    set_deadline(transfer, transfer->endpoint->connect_timeout_us + US_PER_S);
+    return curl_multi_add_handle(transfer->endpoint->transport->multi, transfer->easy);
 }
 
 /* The connection had ended while it was idle and nothing was sent: the same request goes to a new

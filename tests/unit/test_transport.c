@@ -312,6 +312,8 @@ static void test_replies(void **state)
         } else {
             print_message("#   %s\n", outcome.end.problem.text);
             assert_non_null(strstr(outcome.end.problem.text, expected->problem));
+            if (expected->timeout_s)
+                assert_in_range(outcome.end.took_us, US_PER_S, 1800 * US_PER_MS);
         }
         close_client(&bench);
         assert_int_equal(wire_server_requests(bench.server), 1);
