@@ -351,6 +351,34 @@ static void test_request_bytes(void **state)
     wire_server_free(bench.server);
 }
 
+/* Long replies are asked for compressed, others never, whatever the same handle asked before. */
+static void test_compression_is_for_long_replies(void **state)
+{
+    static const struct wire_step script[] = {
+        {WIRE_EXPECT, NULL}, {WIRE_SEND, REPLY}, {WIRE_END, NULL}};
+    static const size_t limits[] = {1000, 64 << 20, 1000};
+    const struct wire_step *const scripts[] = {script, NULL};
+
+    (void)state;
+    for (size_t count = 1; count <= COUNT_OF(limits); count++) {
+        struct outcome outcome = {.calls = 0};
+        const char *accepted;
+        struct bench bench;
+
+        set_up(&bench, scripts);
+        for (size_t i = 0; i < count; i++) {
+            outcome.gate_open = true;
+            post_limited(bench.endpoint, &outcome, limits[i]);
+            await(bench.transport, &outcome);
+            assert_true(outcome.end.complete);
+        }
+        close_client(&bench);
+        accepted = strstr(wire_server_last_request(bench.server), "\r\nAccept-Encoding: gzip\r\n");
+        assert_int_equal(accepted != NULL, limits[count - 1] > 1000);
+        wire_server_free(bench.server);
+    }
+}
+
 /* What libcurl does by itself: sends again on a new connection. The second connection would answer.
  */
 static void test_reused_connection_closed_after_request(void **state)
@@ -955,6 +983,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_replies),
         cmocka_unit_test(test_request_bytes),
+        cmocka_unit_test(test_compression_is_for_long_replies),
         cmocka_unit_test(test_reused_connection_closed_after_request),
         cmocka_unit_test(test_idle_connection_ended),
         cmocka_unit_test(test_connection_is_kept),
