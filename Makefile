@@ -58,7 +58,7 @@ $(PURE): $(BUILD)/tests/unit/pure/%: $(BUILD)/tests/unit/pure/%.o $(FLOOR_0)
 	$(Q)$(CC) $(CFLAGS) $(SANITIZE) $(LDFLAGS) -o $@ $^ -ljson-c -lcmocka
 
 $(UNIT): $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(HELPERS) $(LIBRARY)
-	$(Q)$(CC) $(CFLAGS) $(SANITIZE) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) $(OUR_LIBS) -lcmocka
+	$(Q)$(CC) $(CFLAGS) $(SANITIZE) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) $(OUR_LIBS) -lcmocka -lssl -lcrypto
 
 $(SQLTEST): $(BUILD)/tests/sql/%: $(BUILD)/tests/sql/%.o $(LIBRARY)
 	$(Q)$(CC) $(CFLAGS) $(SANITIZE) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) $(OUR_LIBS) -lcmocka
