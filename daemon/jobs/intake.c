@@ -28,10 +28,23 @@ void intake_wake(struct intake *intake)
     intake->next_us = 0;
 }
 
+static void note_rejected(const char *rejected)
+{
+    static const struct log_entry entry = {.message_id = "2e3f4a5b6c7d4e8f9a0b1c2d3e4f5a18"};
+
+    while (rejected && *rejected) {
+        const char *end = strchrnul(rejected, '\n');
+
+        log_write(LOG_LEVEL_WARNING, &entry, "order %.*s", (int)(end - rejected), rejected);
+        rejected = *end ? end + 1 : end;
+    }
+}
+
 static void note_taken(struct intake *intake, const struct intake_result *result)
 {
     if (result->taken || result->returned)
         log_debug("took %u new order lines, %u shown again", result->taken, result->returned);
+    note_rejected(result->rejected);
     if (result->followed)
         log_info("%u queued orders follow a change in the shop", result->followed);
     if (result->parked_in_all)
@@ -81,6 +94,7 @@ static void one_looked(void *userdata, const struct store_answer *answer)
         return; /* the same key again on the next connection */
     intake->key_next++;
     if (answer->verdict == STORE_DONE) {
+        note_rejected(row_text(answer->rows, 0, 7));
         if (row_integer(answer->rows, 0, 0, 0) > 0)
             intake->on_looked(intake->userdata, 0, -1);
         return;

@@ -54,7 +54,8 @@ static const char intake_rest[] =
                       "ELSE g.fault END,\n"
                       "           CASE WHEN g.fault IS NULL THEN 0 ELSE 1 END\n"
                       "      FROM good g ORDER BY g.created_at, g.order_ref\n"
-                      "    ON CONFLICT (order_ref) DO NOTHING RETURNING id, provider, state, seq\n"
+                      "    ON CONFLICT (order_ref) DO NOTHING\n"
+                      "    RETURNING id, provider, state, seq, order_ref, error\n"
                       "), returned AS (\n"
                       "    UPDATE chwsync.orders o SET state = 'queued', error = NULL, updated_at "
                       "= now()\n"
@@ -119,7 +120,9 @@ static const char intake_counts[] =
     "                         ORDER BY q.next_at LIMIT 1) n),\n"
     "       (SELECT greatest(ceil(extract(epoch FROM w.due_at - now())), 0)::bigint FROM "
     "chwsync.write_backs w\n"
-    "         ORDER BY w.due_at LIMIT 1)";
+    "         ORDER BY w.due_at LIMIT 1),\n"
+    "       (SELECT string_agg(i.order_ref || ' rejected: ' || i.error, E'\\n') FROM inserted i "
+    "WHERE i.state = 'rejected')";
 
 /*
  * Claim, around `asked` (the lines with the shop's answer `go`). $1 provider, $2 account, $3
@@ -400,6 +403,7 @@ void shop_intake_decode(const PGresult *rows, struct intake_result *ret_result)
         .parked_in_all = (unsigned)row_integer(rows, 0, 4, 0),
         .queue_due_s = row_integer(rows, 0, 5, -1),
         .write_back_due_s = row_integer(rows, 0, 6, -1),
+        .rejected = row_text(rows, 0, 7),
     };
 }
 

@@ -40,6 +40,9 @@ struct intake_result {
     int64_t queue_due_s; /* until the next queued order of a configured provider is due, 0 = now, -1
                             = none is queued */
     int64_t write_back_due_s; /* until the next write-back is due, likewise */
+    /* Lines taken and rejected at once, "REF rejected: WHY", each but the last ending in a line
+     * feed; NULL = none. Borrowed from the rows. */
+    const char *rejected;
 };
 /* One transaction: the whole view against the ledger. Answer's rows: intake_decode(). */
 int shop_intake(struct shop *shop, struct connection *lane, const struct intake_options *options,
