@@ -69,6 +69,10 @@ $(BUILD)/panel: $(PANEL)
 $(BUILD)/scripted: $(BUILD)/tests/panel/scripted.o $(BUILD)/tests/panel/text.o
 	$(Q)$(CC) $(CFLAGS) $(SANITIZE) $(LDFLAGS) -o $@ $^
 
+# Its calls of the door for statements are caught: the bench prints the daemon's statements.
+$(BUILD)/bench-tool: $(BUILD)/tests/bench/tool.o $(LIBRARY)
+	$(Q)$(CC) $(CFLAGS) $(SANITIZE) $(LDFLAGS) -Wl,--wrap=connection_run -o $@ $^ $(PKG_LIBS) $(OUR_LIBS)
+
 tests: all $(BUILD)/panel $(BUILD)/scripted $(PURE) $(UNIT) $(SQLTEST)
 
 # The sanitizer build lives beside the plain one and is made by the same rules.
@@ -88,7 +92,7 @@ check-long: deps ## what takes longer: longer stalls and the larger runs
 	@BUILD=$(BUILD) tests/lib/check long
 
 bench: deps ## the table of rates and costs, on a throwaway cluster
-	@$(MAKE) --no-print-directory -j2 all $(BUILD)/panel
+	@$(MAKE) --no-print-directory -j2 all $(BUILD)/panel $(BUILD)/bench-tool
 	@BUILD=$(BUILD) tests/bench/run
 
 check-layers: ## includes never climb floors

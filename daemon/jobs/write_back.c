@@ -121,6 +121,8 @@ int64_t write_back_work(struct write_back *write_back, int64_t now_us)
 
 bool write_back_is_quiet(const struct write_back *write_back, int64_t now_us)
 {
-    return !write_back->busy && !singles_left(&write_back->singles) && !write_back->list_due &&
-           now_us < write_back->next_us;
+    if (write_back->busy)
+        return false;
+    return !shop_has_function(write_back->workshop->shop) ||
+           (!singles_left(&write_back->singles) && !write_back->list_due && now_us < write_back->next_us);
 }
