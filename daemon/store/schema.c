@@ -343,6 +343,7 @@ enum session_verdict schema_show(struct session *session, struct schema_overview
         "  LEFT JOIN pg_catalog.pg_roles r ON r.rolname = w.role ORDER BY w.place"};
     static const struct statement objects = {
         "objects",
+        "SELECT * FROM (\n"
         "SELECT CASE c.relkind WHEN 'r' THEN 'table' WHEN 'v' THEN 'view' ELSE 'materialized view' "
         "END AS kind,\n"
         "       format('%I.%I', n.nspname, c.relname) AS name, pg_get_userbyid(c.relowner)::text "
@@ -358,7 +359,7 @@ enum session_verdict schema_show(struct session *session, struct schema_overview
         "       pg_get_userbyid(p.proowner)::text, NULL, NULL\n"
         "  FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace\n"
         " WHERE n.nspname IN ('chwsync', 'chwsync_shop')\n"
-        " ORDER BY 1 DESC, 2"};
+        ") AS objects ORDER BY kind = 'function', kind, name"};
     struct schema_overview overview = {0};
     enum session_verdict verdict = read_state(session, &overview.state, reterr_problem);
     if (verdict == SESSION_DONE)
