@@ -1,13 +1,14 @@
 /*
  * tests/bench/tool.c - what tests/bench/run needs a program for.
  *
- *     tool statements CONNINFO VIEW FUNCTION DIRECTORY   the daemon's statements, as pgbench scripts
- *     tool cpu PID...                                    their processor time, in µs, summed
+ *     tool statements CONNINFO VIEW FUNCTION DIRECTORY   the daemon's statements, as pgbench
+ * scripts tool cpu PID...                                    their processor time, in µs, summed
  *     tool pay CONNINFO COUNT FROM_MS TO_MS              pays placed orders one by one
  *     tool buy PORT KEY SERVICE COUNT                    that many adds at the simulated provider
  *
- * It is linked with the daemon's objects. The door for statements, connection_run(), is wrapped: what a module of
- * store/ wants to run is written down instead, with its values, so the scripts are the daemon's own statements.
+ * It is linked with the daemon's objects. The door for statements, connection_run(), is wrapped:
+ * what a module of store/ wants to run is written down instead, with its values, so the scripts are
+ * the daemon's own statements.
  */
 #include "base/own.h"
 #include "base/text.h"
@@ -60,7 +61,8 @@ static void write_literal(FILE *script, const char *value)
     fputc('\'', script);
 }
 
-static void write_parameter(const struct connection *connection, const struct values *values, int index)
+static void write_parameter(const struct connection *connection, const struct values *values,
+                            int index)
 {
     const char *variable = connection->variables ? connection->variables[index] : NULL;
 
@@ -72,10 +74,10 @@ static void write_parameter(const struct connection *connection, const struct va
         write_literal(connection->script, values->bytes.bytes + values->offsets[index]);
 }
 
-int __wrap_connection_run(struct connection *connection, struct transaction *transaction, store_done done,
-                          void *userdata);
-int __wrap_connection_run(struct connection *connection, struct transaction *transaction, store_done done,
-                          void *userdata)
+int __wrap_connection_run(struct connection *connection, struct transaction *transaction,
+                          store_done done, void *userdata);
+int __wrap_connection_run(struct connection *connection, struct transaction *transaction,
+                          store_done done, void *userdata)
 {
     (void)done;
     (void)userdata;
@@ -109,13 +111,17 @@ static int write_statements(struct shop *shop, const char *directory)
     static const char *const variables[VALUES_MAX] = {[0] = "ids", [3] = "provider_ids"};
     const struct intake_options intake = {
         .default_provider = "panel", .providers = names, .provider_count = 1, .limit = 1000000};
-    const struct claim_options claim = {
-        .provider = "panel", .account_id = 1, .instance = INSTANCE, .limit = ORDERS_BATCH_MAX, .send_within_s = 30};
+    const struct claim_options claim = {.provider = "panel",
+                                        .account_id = 1,
+                                        .instance = INSTANCE,
+                                        .limit = ORDERS_BATCH_MAX,
+                                        .send_within_s = 30};
     struct attempt_end ends[ORDERS_BATCH_MAX];
     struct connection script = {0};
 
     for (size_t i = 0; i < ORDERS_BATCH_MAX; i++)
-        ends[i] = (struct attempt_end){.number = 1, .outcome = "accepted", .provider_order_id = "", .http_status = 200};
+        ends[i] = (struct attempt_end){
+            .number = 1, .outcome = "accepted", .provider_order_id = "", .http_status = 200};
     if (open_script(directory, "intake", &script) != 0)
         return 1;
     shop_intake(shop, &script, &intake, NULL, NULL);
@@ -149,8 +155,10 @@ static int statements(char **arguments)
     if (session_open(&options, &session, &problem) != 0 ||
         session_run(session, &contract_statement, values, 2, &rows, &problem) != SESSION_DONE)
         return fail("the contract", problem.text);
-    if (contract_read(rows, &contract, &problem) != 0 || shop_new(&contract, 2, &shop) != 0 || !shop_has_view(shop))
-        return fail("the contract", contract.fault_count ? contract.faults[0].problem.text : problem.text);
+    if (contract_read(rows, &contract, &problem) != 0 || shop_new(&contract, 2, &shop) != 0 ||
+        !shop_has_view(shop))
+        return fail("the contract",
+                    contract.fault_count ? contract.faults[0].problem.text : problem.text);
     PQclear(rows);
     return write_statements(shop, arguments[3]);
 }
@@ -209,7 +217,8 @@ static int pay(char **arguments)
     PGresult *numbers;
     int r;
 
-    snprintf(text, sizeof text, "SELECT number FROM store.orders WHERE status = 'placed' ORDER BY id LIMIT %ld",
+    snprintf(text, sizeof text,
+             "SELECT number FROM store.orders WHERE status = 'placed' ORDER BY id LIMIT %ld",
              atol(arguments[1]));
     numbers = PQexec(server, text);
     r = PQresultStatus(numbers) == PGRES_TUPLES_OK
@@ -263,8 +272,10 @@ static bool await_orders(int server, long count)
 static void add_request(struct text *text, char **arguments, long number)
 {
     char body[500];
-    int length = snprintf(body, sizeof body, "key=%s&action=add&service=%s&quantity=1000&link=https%%3A%%2F%%2Fx.com%%2F%ld",
-                          arguments[1], arguments[2], number);
+    int length =
+        snprintf(body, sizeof body,
+                 "key=%s&action=add&service=%s&quantity=1000&link=https%%3A%%2F%%2Fx.com%%2F%ld",
+                 arguments[1], arguments[2], number);
 
     text_format(text,
                 "POST /wp-json/chw/v2 HTTP/1.1\r\nHost: 127.0.0.1\r\n"
@@ -274,8 +285,9 @@ static void add_request(struct text *text, char **arguments, long number)
 
 static int buy(char **arguments)
 {
-    struct sockaddr_in address = {
-        .sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(arguments[0])), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons((uint16_t)atoi(arguments[0])),
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int server = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), r = 0;
     long left = atol(arguments[3]);
 
