@@ -449,7 +449,7 @@ int64_t poll_work(struct poll *poll, int64_t now_us)
     if (then_us > now_us)
         return then_us;
     if (client_take(account->client, BUDGET_POLL, 1, 0, now_us) == 0)
-        return budget_next_us(client_budget(account->client), BUDGET_POLL, now_us);
+        return client_next_us(account->client, BUDGET_POLL, 0, now_us);
     poll->paced_us = now_us + pace_of(poll, now_us);
     if (poll->alone) {
         ask(poll, GIVE(poll->alone));

@@ -686,6 +686,19 @@ static bool must_release(struct submit *submit, int64_t now_us)
     return true;
 }
 
+/* While a recording or a release is under way, its own callback is the next moment. */
+static int64_t next_without_claim(const struct submit *submit)
+{
+    int64_t next_us = submit->due_us;
+
+    if (submit->ended > 0 && !submit->recording && submit->record_us < next_us)
+        next_us = submit->record_us;
+    if (submit->sweeps_left > 0 && !submit->releasing && !submit->claiming &&
+        connection_is_up(submit->workshop->lanes.ledger) && submit->sweep_us < next_us)
+        next_us = submit->sweep_us;
+    return next_us;
+}
+
 int64_t submit_work(struct submit *submit, int64_t now_us)
 {
     struct account *account = submit->account;
@@ -702,7 +715,7 @@ int64_t submit_work(struct submit *submit, int64_t now_us)
     }
     client_budget(account->client)->adds_waiting = submit->hungry && free_us <= now_us;
     if (!may_claim(submit))
-        return submit->ended ? submit->record_us : submit->due_us;
+        return next_without_claim(submit);
     if (free_us > now_us)
         return free_us;
     if (submit->ask_due)
@@ -711,7 +724,9 @@ int64_t submit_work(struct submit *submit, int64_t now_us)
         claim(submit, now_us);
     if (submit->claiming)
         return INT64_MAX;
-    return budget_next_us(client_budget(account->client), BUDGET_ADD, now_us);
+    if (account->probing && submit->on_the_wire + submit->ready > 0)
+        return INT64_MAX;
+    return client_next_us(account->client, BUDGET_ADD, claim_ahead(submit), now_us);
 }
 
 bool submit_is_quiet(const struct submit *submit)
