@@ -373,22 +373,28 @@ static unsigned take_rows(struct submit *submit, const PGresult *rows, int64_t s
 {
     struct claim_batch *batch = calloc(1, sizeof *batch);
     unsigned begun = 0;
-    int count = PQntuples(rows);
+    int count = PQntuples(rows), lost = 0;
 
-    if (!batch)
+    if (!batch) {
+        submit->sweeps_left = SWEEPS;
         return 0;
+    }
     batch->rows = PQcopyResult(rows, PG_COPYRES_ATTRS | PG_COPYRES_TUPLES);
     batch->users = 1;
     for (int i = 0; batch->rows && i < count; i++) {
-        if (row_boolean(rows, i, CLAIM_GO))
-            begun += flight_begin(submit, batch, i, send_before_us);
-        else
+        if (!row_boolean(rows, i, CLAIM_GO))
             log_write(LOG_LEVEL_INFO,
                       &(struct log_entry){.order_ref = row_text(rows, i, CLAIM_ORDER_REF),
                                           .provider = provider_of(submit)},
                       "order %s was withdrawn by the shop before it was sent",
                       row_text(rows, i, CLAIM_ORDER_REF));
+        else if (flight_begin(submit, batch, i, send_before_us))
+            begun++;
+        else
+            lost++;
     }
+    if (!batch->rows || lost > 0)
+        submit->sweeps_left = SWEEPS;
     batch_release(batch);
     return begun;
 }
@@ -494,7 +500,8 @@ static void claim(struct submit *submit, int64_t now_us)
     struct claim_options options = {.provider = provider_of(submit),
                                     .account_id = submit->account->id,
                                     .instance = submit->workshop->instance,
-                                    .send_within_s = SEND_WITHIN_S};
+                                    .send_within_s = SEND_WITHIN_S,
+                                    .claim = clock_boottime_us()};
 
     if (submit->account->probing && submit->on_the_wire + submit->ready > 0)
         return;
@@ -504,6 +511,7 @@ static void claim(struct submit *submit, int64_t now_us)
     options.limit = submit->reserved;
     if (singles_left(&submit->singles))
         options.only_order_id = submit->singles.ids[submit->singles.next];
+    submit->last_claim = options.claim;
     if (shop_claim(submit->workshop->shop, submit->workshop->lanes.orders, &options, claimed,
                    submit) < 0)
         release_slots(submit, 0);
@@ -633,8 +641,8 @@ static void release(struct submit *submit, int64_t now_us)
     TAILQ_FOREACH(flight, &submit->flights, entry)
     known[count++] = flight->order_id;
     if (orders_release(submit->workshop->lanes.ledger, submit->workshop->instance,
-                       submit->account->id, known, count, submit->ambiguous ? 0 : SWEEP_INTERVAL_S,
-                       released, submit) == 0)
+                       submit->account->id, known, count, submit->last_claim, released,
+                       submit) == 0)
         submit->releasing = true;
 }
 
@@ -645,7 +653,10 @@ void submit_init(struct submit *submit, struct account *account)
     *submit = (struct submit){.account = account,
                               .workshop = account->workshop,
                               .batch_limit = ORDERS_BATCH_MAX,
-                              .due_us = INT64_MAX};
+                              .due_us = INT64_MAX,
+                              .last_claim = clock_boottime_us(),
+                              .sweeps_left = 1, /* for what was left from before a reload */
+                              .sweep_us = clock_monotonic_us() + SWEEP_INTERVAL_S * US_PER_S};
     TAILQ_INIT(&submit->flights);
 }
 

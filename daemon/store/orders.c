@@ -93,7 +93,7 @@ static const struct statement release_statement = {
         "     WHERE a.open AND a.outcome IS NULL AND a.instance = $1::uuid AND a.order_id <> ALL "
         "($2::bigint[])\n"
         "       AND a.account_id = $4::int\n"
-        "       AND a.claimed_at <= now() - make_interval(secs => $3::int)\n"
+        "       AND a.claim <= $3::bigint\n"
         "    RETURNING a.order_id, a.number\n"
         "), moved AS (\n"
         "    UPDATE chwsync.orders o SET state = 'queued', seq = o.seq + 1, updated_at = now()\n"
@@ -109,7 +109,7 @@ static const struct statement release_statement = {
 };
 
 int orders_release(struct connection *lane, const char *instance, int account_id,
-                   const int64_t *known, size_t known_count, unsigned older_s, store_done done,
+                   const int64_t *known, size_t known_count, int64_t last_claim, store_done done,
                    void *userdata)
 {
     struct values values = {0};
@@ -120,7 +120,7 @@ int orders_release(struct connection *lane, const char *instance, int account_id
     for (size_t i = 0; i < known_count; i++)
         values_add_integer(&values, known[i]);
     values_end_array(&values);
-    values_add_integer(&values, older_s);
+    values_add_integer(&values, last_claim);
     values_add_integer(&values, account_id);
     return connection_run(lane, &transaction, done, userdata);
 }
