@@ -535,6 +535,21 @@ static void recorded_one(struct submit *submit, struct flight *flight, unsigned 
     flight_free(flight);
 }
 
+/* Another attempt of the order is live, or ended with a purchase of its own. */
+static void note_surplus(const struct submit *submit, const PGresult *rows)
+{
+    for (int i = 0; i < PQntuples(rows); i++) {
+        struct log_entry entry = {.order_ref = row_text(rows, i, 0),
+                                  .provider = provider_of(submit),
+                                  .hint = "cancel one of the two at the provider"};
+
+        if (strcmp(row_text(rows, i, 1), "surplus") == 0)
+            log_write(LOG_LEVEL_ERROR, &entry,
+                      "order %s was bought twice: an earlier attempt became %s order %s",
+                      entry.order_ref, entry.provider, row_text(rows, i, 2));
+    }
+}
+
 static void recorded(void *userdata, const struct store_answer *answer)
 {
     struct submit *submit = userdata;
@@ -546,6 +561,7 @@ static void recorded(void *userdata, const struct store_answer *answer)
     if (answer->verdict == STORE_DONE) {
         submit->batch_limit = ORDERS_BATCH_MAX;
         submit->workshop->replied = true;
+        note_surplus(submit, answer->rows);
         if (log_recovered(&submit->record_log))
             log_notice("outcomes are recorded again");
         for (size_t i = 0; i < count; i++)
