@@ -530,7 +530,11 @@ static void list_due(struct submit *submit)
 
 static void recorded_one(struct submit *submit, struct flight *flight, unsigned *accepted)
 {
+    int64_t due_us = clock_monotonic_us() + flight->wait_s * US_PER_S;
+
     *accepted += strcmp(flight->outcome, "accepted") == 0;
+    if (flight->wait_s > 0 && due_us < submit->due_us)
+        submit->due_us = due_us;
     TAILQ_REMOVE(&submit->flights, flight, entry);
     flight_free(flight);
 }
@@ -611,9 +615,10 @@ static void record(struct submit *submit)
         if (count == submit->batch_limit)
             break;
     }
-    if (orders_record(submit->workshop->lanes.ledger, ends, count,
-                      shop_has_function(submit->workshop->shop), FIRST_POLL_S, recorded,
-                      submit) < 0)
+    if (count == 0)
+        return;
+    if (orders_record(submit->workshop->lanes.ledger, ends, count, submit->workshop->tell_shop,
+                      FIRST_POLL_S, recorded, submit) < 0)
         return;
     for (size_t i = 0; i < count; i++)
         submit->batch[i]->stage = FLIGHT_RECORDING;
