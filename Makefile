@@ -72,6 +72,10 @@ $(BUILD)/scripted: $(BUILD)/tests/panel/scripted.o $(BUILD)/tests/panel/text.o
 $(BUILD)/notify_recorder: $(BUILD)/tests/lib/notify_recorder.o
 	$(Q)$(CC) $(CFLAGS) $(SANITIZE) $(LDFLAGS) -o $@ $^
 
+# Its calls of the door for statements are caught: the bench prints the daemon's statements.
+$(BUILD)/bench-tool: $(BUILD)/tests/bench/tool.o $(LIBRARY)
+	$(Q)$(CC) $(CFLAGS) $(SANITIZE) $(LDFLAGS) -Wl,--wrap=connection_run -o $@ $^ $(PKG_LIBS) $(OUR_LIBS)
+
 tests: all $(BUILD)/panel $(BUILD)/scripted $(BUILD)/notify_recorder $(PURE) $(UNIT) $(SQLTEST)
 
 # The sanitizer build lives beside the plain one and is made by the same rules.
@@ -91,7 +95,7 @@ check-long: deps ## what takes longer: longer stalls and the larger runs
 	@BUILD=$(BUILD) tests/lib/check long
 
 bench: deps ## the table of rates and costs, on a throwaway cluster
-	@$(MAKE) --no-print-directory -j2 all $(BUILD)/panel
+	@$(MAKE) --no-print-directory -j2 all $(BUILD)/panel $(BUILD)/bench-tool
 	@BUILD=$(BUILD) tests/bench/run
 
 check-unit check-sql check-panel check-scenario: check-%: ## one kind of tests alone

@@ -7,10 +7,15 @@
  * (Curl_retry_request); for a purchase that could buy twice. So every transfer passes one gate,
  * CURLOPT_PREREQFUNCTION, right before its bytes leave: it opens once. When it never opened,
  * nothing was sent, provably; a second attempt of libcurl is refused there and ends the transfer as
- * "may have been sent".
+ * "may have been sent". An idle connection that has ended is found at the gate, before anything is
+ * sent.
+ *
+ * Connecting may take timeout_s, at most 10 s; the reply may take timeout_s from the moment of
+ * sending. A reply that arrived in time is never lost to a stall of this process.
  *
  * One struct transport for all providers of the process; single-threaded. The owner's loop calls
- * transport_wait() and transport_work().
+ * transport_wait() and transport_work(). `done` may start transfers; a gate may not, and neither
+ * may free endpoints or the transport. The process is to ignore SIGPIPE.
  */
 #pragma once
 #include "base/problem.h"
@@ -32,7 +37,7 @@ struct transfer_end {
     int64_t took_us;
 };
 
-/* Asked right before the first byte leaves; false = do not send. May be NULL. */
+/* Asked once, right before the first byte leaves; false = do not send. May be NULL. */
 typedef bool (*transfer_gate)(void *userdata);
 typedef void (*transfer_done)(void *userdata, const struct transfer_end *end);
 
@@ -62,7 +67,10 @@ unsigned endpoint_in_flight(const struct endpoint *endpoint);
 int transport_post(struct endpoint *endpoint, struct text *body, size_t limit_bytes,
                    transfer_gate gate, transfer_done done, void *userdata);
 
-/* Moves transfers on and calls `done` for those that ended. */
+/*
+ * Moves transfers on and calls `done` for those that ended. 0, or negative errno: a fault of ours.
+ * May be called without a wait before it.
+ */
 int transport_work(struct transport *transport);
 /* Waits for the transfers' sockets, for `extra_fd` to be readable, or for `wait_us`; returns early
  * for any. */
