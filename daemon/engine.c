@@ -64,6 +64,7 @@ struct engine {
     sd_event *event;
     sd_event_source *signals[4];
     struct transport *transport;
+    char instance[37]; /* uuid of this run */
     struct world *world;
     bool stop_asked, reload_asked, schema_newer, draining;
     int64_t drain_until_us;
@@ -468,13 +469,14 @@ static int provider_init(struct engine *engine, struct world *world, size_t inde
     return 0;
 }
 
-static void begin_instance(struct workshop *workshop)
+/* One name for the whole run: a claim from before a reload is still this process's own. */
+static void name_instance(struct engine *engine)
 {
     sd_id128_t id;
 
     if (sd_id128_randomize(&id) < 0)
         id = (sd_id128_t){.qwords = {(uint64_t)clock_random() << 32 | clock_random(), (uint64_t)clock_wall_s()}};
-    snprintf(workshop->instance, sizeof workshop->instance, SD_ID128_UUID_FORMAT_STR, SD_ID128_FORMAT_VAL(id));
+    snprintf(engine->instance, sizeof engine->instance, SD_ID128_UUID_FORMAT_STR, SD_ID128_FORMAT_VAL(id));
 }
 
 /* Takes the configuration in every case. 0, 1 with a problem, or negative errno. */
@@ -492,7 +494,7 @@ static int world_new(struct engine *engine, struct config *config, struct world 
     world->provider_names = calloc(config->provider_count, sizeof *world->provider_names);
     if (!world->providers || !world->provider_names)
         return -ENOMEM;
-    begin_instance(&world->workshop);
+    memcpy(world->workshop.instance, engine->instance, sizeof engine->instance);
     for (size_t i = 0; i < config->provider_count && r == 0; i++) {
         world->provider_count = i + 1;
         r = provider_init(engine, world, i, reterr_problem);
@@ -812,6 +814,7 @@ int engine_new(const char *config_path, const char *credentials_directory, struc
 
     if (!engine)
         return -ENOMEM;
+    name_instance(engine);
     engine->config_path = strdup(config_path);
     engine->credentials_directory = credentials_directory;
     engine->watchdog_interval_us = notify_watchdog_interval_us();

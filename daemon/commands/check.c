@@ -1,6 +1,505 @@
+#include "api/client.h"
+#include "api/transport.h"
+#include "base/own.h"
 #include "commands/commands.h"
+#include "commands/output.h"
+#include "host/clock.h"
+#include "host/credentials.h"
+#include "store/rehearsal.h"
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum severity { SEVERITY_OK, SEVERITY_WARNING, SEVERITY_FAULT };
+static const char *const severity_names[] = {"ok", "warning", "fault"};
+
+struct finding {
+    enum severity severity;
+    const char *area;
+    struct problem problem;
+    enum exit_code code; /* of a fault */
+};
+
+/* Everything that was found; what a check needs is borrowed from command_check(). */
+struct check {
+    const struct arguments *arguments;
+    const struct config *config;
+    struct session *session; /* NULL when the database was not reached */
+    struct secret *keys;     /* by provider; text NULL when it could not be read */
+    struct finding *findings;
+    size_t finding_count;
+    bool failed; /* memory ran out */
+    struct problem nowhere;
+};
+
+/* Adds a finding; its problem is to be written. A finding too many is written into the void. */
+static struct problem *found(struct check *check, enum severity severity, const char *area,
+                             enum exit_code code)
+{
+    struct finding *grown = reallocarray(check->findings, check->finding_count + 1, sizeof *grown);
+    if (!grown) {
+        check->failed = true;
+        return &check->nowhere;
+    }
+    check->findings = grown;
+    struct finding *finding = &grown[check->finding_count++];
+    *finding = (struct finding){.severity = severity, .area = area, .code = code};
+    return &finding->problem;
+}
+
+static void found_problem(struct check *check, enum severity severity, const char *area,
+                          enum exit_code code, const struct problem *problem)
+{
+    *found(check, severity, area, code) = *problem;
+}
+
+/* ---- configuration, credentials, state directory ---- */
+
+static bool check_config(struct check *check, struct config **ret_config)
+{
+    struct config_faults faults = {0};
+    const char *path = check->arguments->config_path;
+    int r = config_load(path, ret_config, &faults);
+    if (r == 0) {
+        check->config = *ret_config;
+        problem_set(found(check, SEVERITY_OK, "configuration", EXIT_DONE), "%s, %zu provider%s",
+                    path, check->config->provider_count,
+                    check->config->provider_count == 1 ? "" : "s");
+        return true;
+    }
+    if (r < 0)
+        problem_set(found(check, SEVERITY_FAULT, "configuration", EXIT_CONFIGURATION),
+                    "unable to read %s: %s", path, strerror(-r));
+    for (size_t i = 0; r > 0 && i < faults.count; i++) {
+        const struct config_fault *fault = &faults.faults[i];
+        struct problem *problem = found(check, SEVERITY_FAULT, "configuration", EXIT_CONFIGURATION);
+        if (fault->line)
+            problem_set(problem, "%s:%u: %s", path, fault->line, fault->problem.text);
+        else
+            problem_set(problem, "%s: %s", path, fault->problem.text);
+        if (fault->problem.hint[0])
+            problem_hint(problem, "%s", fault->problem.hint);
+    }
+    config_faults_done(&faults);
+    return false;
+}
+
+static void check_credentials(struct check *check)
+{
+    const char *directory = credentials_directory(check->arguments->credentials_dir);
+    check->keys = calloc(check->config->provider_count + 1, sizeof *check->keys);
+    if (!check->keys) {
+        check->failed = true;
+        return;
+    }
+    for (size_t i = 0; i < check->config->provider_count; i++) {
+        const struct provider_config *provider = &check->config->providers[i];
+        struct problem problem = {0};
+        int r = credentials_read(directory, provider->key_file, &check->keys[i], &problem);
+        if (r == 0)
+            problem_set(found(check, SEVERITY_OK, "credentials", EXIT_DONE),
+                        "%s: the key can be read", provider->name);
+        else if (r > 0)
+            found_problem(check, SEVERITY_FAULT, "credentials", EXIT_CONFIGURATION, &problem);
+        else
+            problem_set(found(check, SEVERITY_FAULT, "credentials", EXIT_CONFIGURATION),
+                        "%s: unable to read the key: %s", provider->name, strerror(-r));
+    }
+}
+
+static void check_state_directory(struct check *check)
+{
+    const char *path = check->config->state_directory;
+    struct stat status;
+    if (stat(path, &status) < 0 && errno == ENOENT) {
+        struct problem *problem = found(check, SEVERITY_WARNING, "state", EXIT_DONE);
+        problem_set(problem, "%s does not exist", path);
+        problem_hint(
+            problem,
+            "systemd makes it (StateDirectory=chwsyncd); by hand: install -d -o chwsync -m 0700 %s",
+            path);
+    } else if (stat(path, &status) < 0 || !S_ISDIR(status.st_mode) ||
+               access(path, W_OK | X_OK) < 0) {
+        struct problem *problem = found(check, SEVERITY_FAULT, "state", EXIT_FINDING);
+        problem_set(problem, "%s is no directory that this user may write in", path);
+        problem_hint(problem,
+                     "it belongs to the user the daemon runs as; run the check as that user");
+    } else {
+        problem_set(found(check, SEVERITY_OK, "state", EXIT_DONE), "%s can be written", path);
+    }
+}
+
+/* ---- database ---- */
+
+static void check_connection(struct check *check)
+{
+    char *passfile =
+        credentials_path(credentials_directory(check->arguments->credentials_dir), "pgpass");
+    const struct session_options options = {.conninfo = check->config->conninfo,
+                                            .passfile = passfile,
+                                            .connect_limit_s = 5,
+                                            .time_limit_s = 15};
+    struct problem problem = {0};
+    int r = session_open(&options, &check->session, &problem);
+    free(passfile);
+    if (r == 0)
+        problem_set(found(check, SEVERITY_OK, "database", EXIT_DONE), "connected to %s as %s",
+                    session_database(check->session), session_user(check->session));
+    else if (r > 0)
+        found_problem(check, SEVERITY_FAULT, "database", EXIT_UNAVAILABLE, &problem);
+    else
+        check->failed = true;
+}
+
+/* A question to the server that failed is a finding; false = it did. */
+static bool answered(struct check *check, enum session_verdict verdict,
+                     const struct problem *problem)
+{
+    if (verdict != SESSION_DONE)
+        found_problem(check, SEVERITY_FAULT, "database", command_exit_code(check->session, verdict),
+                      problem);
+    return verdict == SESSION_DONE;
+}
+
+static void check_server(struct check *check, bool has_ledger)
+{
+    struct rehearsal_server server;
+    struct problem problem = {0}, *found_one;
+    if (!answered(check, rehearsal_server(check->session, &server, &problem), &problem))
+        return;
+    if (server.version < 130000) {
+        found_one = found(check, SEVERITY_FAULT, "database", EXIT_FINDING);
+        problem_set(found_one, "the server is PostgreSQL %d.%d", server.version / 10000,
+                    server.version % 10000);
+        problem_hint(found_one, "version 13 or later is needed");
+    }
+    if (server.read_only) {
+        found_one = found(check, SEVERITY_FAULT, "database", EXIT_FINDING);
+        problem_set(found_one,
+                    "the server accepts no changes (a standby, or default_transaction_read_only)");
+        problem_hint(found_one,
+                     "name the primary, or all hosts with target_session_attrs=read-write");
+    }
+    if (has_ledger && !server.may_write) {
+        found_one = found(check, SEVERITY_FAULT, "database", EXIT_PERMISSION);
+        problem_set(found_one, "role %s lacks rights on the ledger", session_user(check->session));
+        problem_hint(found_one,
+                     "connect as role chwsync; chwsyncd schema upgrade repeats its grants");
+    }
+    if (server.shop_table[0]) {
+        found_one = found(check, SEVERITY_WARNING, "database", EXIT_DONE);
+        problem_set(found_one, "role %s may read tables of the shop (%s)",
+                    session_user(check->session), server.shop_table);
+        problem_hint(found_one,
+                     "the daemon needs no right on them: use role chwsync, and REVOKE what it has");
+    }
+}
+
+/* ---- the contract with the shop ---- */
+
+static void check_view(struct check *check, const struct contract *contract)
+{
+    struct rehearsal_view view;
+    struct problem problem = {0}, *found_one;
+    enum session_verdict verdict = rehearsal_view(check->session, contract, &view, &problem);
+    if (verdict != SESSION_DONE) {
+        found_one = found(check, SEVERITY_FAULT, "contract",
+                          verdict == SESSION_LOST ? EXIT_UNAVAILABLE : EXIT_FINDING);
+        problem_set(found_one, "reading %s fails: %s (SQLSTATE %s)", contract->view_sql,
+                    problem.text, session_sqlstate(check->session));
+        problem_hint(found_one, "one bad row is enough: chwsync.try_jsonb() and try_bigint() give "
+                                "NULL instead of an error");
+        return;
+    }
+    if (view.repeated || view.without_ref || view.too_long) {
+        found_one = found(check, SEVERITY_FAULT, "contract", EXIT_FINDING);
+        problem_set(found_one,
+                    "%s shows %" PRId64 " keys more than once, %" PRId64
+                    " rows without a key, %" PRId64 " keys of more than 200 bytes",
+                    contract->view_sql, view.repeated, view.without_ref, view.too_long);
+        problem_hint(
+            found_one,
+            "order_ref is the key of one order line; look for a join that multiplies rows");
+        return;
+    }
+    bool slow = view.took_ms > 100;
+    found_one = found(check, slow ? SEVERITY_WARNING : SEVERITY_OK, "contract", EXIT_DONE);
+    problem_set(found_one, "%s can be read: %" PRId64 " rows in %" PRId64 " ms", contract->view_sql,
+                view.rows, view.took_ms);
+    if (slow)
+        problem_hint(found_one,
+                     "it is read every few seconds: fill a queue table by a trigger and show that");
+}
+
+/* One status in, one answer out; false when something was found. */
+static bool check_answer(struct check *check, const struct contract *contract, const char *status)
+{
+    struct problem problem = {0}, *found_one;
+    char answer = 'f';
+    enum session_verdict verdict = rehearsal_function(
+        check->session, contract, status, check->config->write_back_timeout_s, &answer, &problem);
+    if (verdict != SESSION_DONE) {
+        found_one = found(check, SEVERITY_FAULT, "contract",
+                          verdict == SESSION_LOST ? EXIT_UNAVAILABLE : EXIT_FINDING);
+        problem_set(found_one, "%s raises for %s of an order that does not exist: %s (SQLSTATE %s)",
+                    contract->function_sql, status, problem.text, session_sqlstate(check->session));
+        problem_hint(found_one, "test the key's form before casting it, and answer false");
+        return false;
+    }
+    if (answer == 'f')
+        return true;
+    found_one = found(check, SEVERITY_WARNING, "contract", EXIT_DONE);
+    problem_set(found_one, "%s answers %s to %s of an order that does not exist, should be false",
+                contract->function_sql, answer == 't' ? "true" : "NULL", status);
+    problem_hint(found_one, answer == 't' ? "so a line that was deleted or withdrawn would be "
+                                            "bought, or a lost result pass for told"
+                                          : "NULL means busy: it would be asked again for ever");
+    return false;
+}
+
+static void check_function(struct check *check, const struct contract *contract)
+{
+    bool veto = check_answer(check, contract, "submitting");
+    if (check_answer(check, contract, "completed") && veto)
+        problem_set(found(check, SEVERITY_OK, "contract", EXIT_DONE),
+                    "%s answers as it should for an unknown order", contract->function_sql);
+}
+
+static void check_contract(struct check *check)
+{
+    OWN(contract_done) struct contract contract = {0};
+    struct problem problem = {0};
+    const struct config *config = check->config;
+    if (!answered(check,
+                  rehearsal_contract(check->session, config->pending_orders, config->write_back,
+                                     &contract, &problem),
+                  &problem))
+        return;
+    check_server(check, contract.has_schema);
+    if (contract_is_sound(&contract, CONTRACT_LEDGER))
+        problem_set(found(check, SEVERITY_OK, "schema", EXIT_DONE), "chwsync is at version %d",
+                    contract.schema_version);
+    for (size_t i = 0; i < contract.fault_count; i++) {
+        const struct contract_fault *fault = &contract.faults[i];
+        bool is_error = fault->severity == CONTRACT_ERROR;
+        found_problem(check, is_error ? SEVERITY_FAULT : SEVERITY_WARNING,
+                      fault->part == CONTRACT_LEDGER ? "schema" : "contract", EXIT_FINDING,
+                      &fault->problem);
+    }
+    if (contract_is_sound(&contract, CONTRACT_VIEW))
+        check_view(check, &contract);
+    if (contract.function_wanted && contract_is_sound(&contract, CONTRACT_FUNCTION))
+        check_function(check, &contract);
+    else if (!contract.function_wanted)
+        problem_set(found(check, SEVERITY_OK, "contract", EXIT_DONE),
+                    "no write-back function: the shop reads chwsync.order_status");
+}
+
+/* ---- providers ---- */
+
+/* One request for the balance, under way. */
+struct inquiry {
+    struct check *check;
+    const struct provider_config *provider;
+    struct client *client;
+    bool waits;
+};
+
+static void take_answer(void *userdata, const struct client_answer *answer)
+{
+    struct inquiry *inquiry = userdata;
+    const char *name = inquiry->provider->name;
+    const struct reply *reply = answer->reply;
+    struct problem *found_one;
+    inquiry->waits = false;
+    if (!reply) {
+        found_one = found(inquiry->check, SEVERITY_FAULT, "provider", EXIT_UNAVAILABLE);
+        problem_set(found_one, "%s: %s", name, answer->problem.text);
+        problem_hint(found_one, "%s",
+                     answer->problem.hint[0] ? answer->problem.hint
+                                             : "look at url, the network, and ca_file");
+    } else if (reply->outcome == REPLY_BALANCE) {
+        problem_set(found(inquiry->check, SEVERITY_OK, "provider", EXIT_DONE),
+                    "%s accepts the key; balance %s %s", name, reply->balance,
+                    reply->currency ? reply->currency : "");
+    } else if (reply->class == ERROR_RATE) {
+        problem_set(found(inquiry->check, SEVERITY_WARNING, "provider", EXIT_DONE),
+                    "%s has no request free: %s", name, reply->error);
+    } else {
+        char words[200];
+        text_one_line(words, sizeof words,
+                      reply->error ? reply->error : "an answer that is no balance");
+        found_one = found(inquiry->check, SEVERITY_FAULT, "provider", EXIT_FINDING);
+        problem_set(found_one, "%s refuses: %s (HTTP %ld)", name, words, answer->http_status);
+        problem_hint(found_one, "%s",
+                     reply->class == ERROR_KEY ? "is it the right key, and may this address use it?"
+                                               : "is url the API's address?");
+    }
+}
+
+/* False: the provider asked to be left alone, and that holds for checks too. */
+static bool may_ask(struct check *check, const struct provider_config *provider)
+{
+    struct problem problem = {0};
+    int64_t pause_s = 0;
+    if (!check->session || rehearsal_pause(check->session, provider->name, provider->url, &pause_s,
+                                           &problem) != SESSION_DONE)
+        return true; /* no ledger yet: nobody was asked to wait */
+    if (pause_s > 0) {
+        char pause[DURATION_SIZE];
+        output_duration(pause_s, pause);
+        problem_set(found(check, SEVERITY_WARNING, "provider", EXIT_DONE),
+                    "%s was not asked: it wants no request for another %s", provider->name, pause);
+        return false;
+    }
+    rehearsal_count_request(check->session, provider->name, provider->url, &problem);
+    return true;
+}
+
+static void ask(struct check *check, struct transport *transport,
+                const struct provider_config *provider, const char *key, struct inquiry *inquiry)
+{
+    const struct api_request request = {.action = ACTION_BALANCE};
+    const struct client_options options = {
+        .name = provider->name,
+        .key = key,
+        .endpoint = {.url = provider->url,
+                     .ca_file = provider->ca_file,
+                     .max_in_flight = 1,
+                     .timeout_s = provider->timeout_s},
+        .limits = {.burst = 1},
+    };
+    struct problem problem = {0};
+    int64_t now_us = clock_monotonic_us();
+    *inquiry = (struct inquiry){.check = check, .provider = provider};
+    int r = client_new(transport, &options, now_us, &inquiry->client, &problem);
+    if (r > 0) {
+        found_problem(check, SEVERITY_FAULT, "provider", EXIT_CONFIGURATION, &problem);
+        return;
+    }
+    if (r == 0 && client_take(inquiry->client, BUDGET_READ, 1, 0, now_us) == 1)
+        r = client_send(inquiry->client, &request, NULL, take_answer, inquiry);
+    if (r < 0)
+        problem_set(found(check, SEVERITY_FAULT, "provider", EXIT_FINDING), "%s: unable to ask: %s",
+                    provider->name, strerror(-r));
+    inquiry->waits = r == 0;
+}
+
+static bool any_waits(const struct inquiry *inquiries, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (inquiries[i].waits)
+            return true;
+    return false;
+}
+
+/* All at once; each has its own time limit in the transport. */
+static void check_providers(struct check *check)
+{
+    size_t count = check->config->provider_count;
+    struct transport *transport = NULL;
+    struct inquiry *inquiries = calloc(count + 1, sizeof *inquiries);
+    if (!inquiries || transport_new(&transport) < 0) {
+        check->failed = true;
+        free(inquiries);
+        return;
+    }
+    for (size_t i = 0; i < count; i++)
+        if (check->keys[i].text && may_ask(check, &check->config->providers[i]))
+            ask(check, transport, &check->config->providers[i], check->keys[i].text, &inquiries[i]);
+    while (any_waits(inquiries, count) && transport_wait(transport, -1, US_PER_S) >= 0)
+        if (transport_work(transport) < 0)
+            break;
+    for (size_t i = 0; i < count; i++)
+        client_free(inquiries[i].client);
+    transport_free(transport);
+    free(inquiries);
+}
+
+/* ---- what was found ---- */
+
+static void print_findings(const struct check *check)
+{
+    size_t faults = 0, warnings = 0;
+    for (size_t i = 0; i < check->finding_count; i++) {
+        const struct finding *finding = &check->findings[i];
+        char line[sizeof finding->problem.text];
+        text_one_line(line, sizeof line, finding->problem.text);
+        printf("%-8s %-14s %s\n", severity_names[finding->severity], finding->area, line);
+        if (finding->problem.hint[0])
+            printf("%-8s %-14s HINT: %s\n", "", "", finding->problem.hint);
+        faults += finding->severity == SEVERITY_FAULT;
+        warnings += finding->severity == SEVERITY_WARNING;
+    }
+    if (faults || warnings)
+        printf("\n%zu fault%s, %zu warning%s.\n", faults, faults == 1 ? "" : "s", warnings,
+               warnings == 1 ? "" : "s");
+    else
+        printf("\nAll is well.\n");
+}
+
+static void print_findings_json(const struct check *check, enum exit_code code)
+{
+    struct json_object *object = json_object_new_object(), *array = json_object_new_array();
+    for (size_t i = 0; i < check->finding_count; i++) {
+        const struct finding *finding = &check->findings[i];
+        struct json_object *row = json_object_new_object();
+        json_object_object_add(row, "severity",
+                               json_object_new_string(severity_names[finding->severity]));
+        json_object_object_add(row, "area", json_object_new_string(finding->area));
+        json_object_object_add(row, "text", json_object_new_string(finding->problem.text));
+        json_object_object_add(
+            row, "remedy",
+            finding->problem.hint[0] ? json_object_new_string(finding->problem.hint) : NULL);
+        json_object_array_add(array, row);
+    }
+    json_object_object_add(object, "exit_code", json_object_new_int((int)code));
+    json_object_object_add(object, "findings", array);
+    output_json(stdout, object);
+}
+
+/* The one that has to be mended first: configuration, permission, what is away, then the rest. */
+static enum exit_code judge(const struct check *check)
+{
+    enum exit_code code = check->failed ? EXIT_FINDING : EXIT_DONE;
+    for (size_t i = 0; i < check->finding_count; i++)
+        if (check->findings[i].severity == SEVERITY_FAULT && check->findings[i].code > code)
+            code = check->findings[i].code;
+    return code;
+}
+
+static void check_done(struct check *check)
+{
+    for (size_t i = 0; check->keys && i < check->config->provider_count; i++)
+        secret_done(&check->keys[i]);
+    free(check->keys);
+    free(check->findings);
+    session_free(check->session);
+}
+
 enum exit_code command_check(const struct arguments *arguments)
 {
-    (void)arguments;
-    return EXIT_DONE;
+    OWN(command_config_freep) struct config *config = NULL;
+    OWN(check_done) struct check check = {.arguments = arguments};
+    if (check_config(&check, &config) && !arguments->config_only) {
+        check_credentials(&check);
+        check_state_directory(&check);
+        check_connection(&check);
+        if (check.session)
+            check_contract(&check);
+        if (check.keys)
+            check_providers(&check);
+    }
+    enum exit_code code = judge(&check);
+    if (check.failed)
+        fputs("chwsyncd: out of memory: the list is not complete\n", stderr);
+    if (arguments->json)
+        print_findings_json(&check, code);
+    else
+        print_findings(&check);
+    return code;
 }

@@ -1,6 +1,7 @@
 #include "commands/commands.h"
 #include "base/own.h"
 #include "base/text.h"
+#include "commands/output.h"
 #include "store/report.h"
 #include <errno.h>
 #include <getopt.h>
@@ -10,32 +11,28 @@
 const struct command commands[] = {
     {"run", "", 0, 0, "the daemon, in the foreground",
      "Buys the paid order lines of the shop at their providers, follows them to their end and "
-     "tells the shop.\n"
-     "Ends cleanly on SIGTERM and SIGINT; reads the configuration anew on SIGHUP.",
+     "tells the shop. Ends cleanly on SIGTERM and SIGINT; reads the configuration anew on SIGHUP.",
      TAKES_CONFIG | TAKES_CREDENTIALS_DIR, command_run},
     {"check", "", 0, 0, "configuration, credentials, database, contract, provider",
      "Lists every fault at once, each with its remedy. It changes nothing: the shop's function is "
-     "called for an order\n"
-     "that does not exist, in a transaction that is rolled back; each provider gets one request "
-     "for the balance.\n"
-     "With --config-only neither network nor database is touched.",
+     "called for an order that does not exist, in a transaction that is rolled back; each provider "
+     "gets one request for the balance. With --config-only neither network nor database is "
+     "touched.",
      TAKES_CONFIG | TAKES_JSON | TAKES_CREDENTIALS_DIR | TAKES_CONFIG_ONLY, command_check},
     {"schema", "install|upgrade|show", 1, 1, "the roles and schemas in the shop's database",
-     "install   creates the roles, schema chwsync with the ledger, and an empty schema "
-     "chwsync_shop\n"
+     "install   creates the roles, schema chwsync, and an empty schema chwsync_shop\n"
      "upgrade   brings schema chwsync to this version; chwsync_shop is not touched\n"
      "show      version, owners, roles, objects and sizes\n"
      "\n"
      "All of it can be repeated, and a failure leaves nothing behind. The database is the "
-     "configuration's, reached as\n"
-     "the calling user; --conninfo names another one, and then no configuration is needed.",
+     "configuration's, reached as the calling user; --conninfo names another one, and then no "
+     "configuration is needed.",
      TAKES_CONFIG | TAKES_JSON | TAKES_CONNINFO, command_schema},
     {"status", "", 0, 0, "providers, budget, queue, what is held up and why",
      "Reads the ledger only; the daemon need not run.", TAKES_CONFIG | TAKES_JSON, command_status},
     {"orders", "[REF]", 0, 1, "one order's whole story, or a list",
      "With REF, the key of an order line in the shop: what the shop wants, where it stands and "
-     "why, what happens next\n"
-     "and when, and everything that happened. Without: the newest orders.",
+     "why, what happens next and when, and everything that happened. Without: the newest orders.",
      TAKES_CONFIG | TAKES_JSON | TAKES_STATE | TAKES_LIMIT, command_orders},
 };
 const size_t command_count = COUNT_OF(commands);
@@ -44,15 +41,15 @@ static const struct command_option_row {
     const char *name, *value, *help;
     unsigned taken_with; /* of enum command_option, 0 = always */
 } option_rows[] = {
-    {"config", "FILE", "the configuration (" CONFIG_DEFAULT_PATH ")", TAKES_CONFIG},
-    {"credentials-dir", "DIR", "where key files are ($CREDENTIALS_DIRECTORY)",
+    {"--config", "FILE", "the configuration (" CONFIG_DEFAULT_PATH ")", TAKES_CONFIG},
+    {"--credentials-dir", "DIR", "where key files are ($CREDENTIALS_DIRECTORY)",
      TAKES_CREDENTIALS_DIR},
-    {"conninfo", "TEXT", "the database, as libpq's connection string", TAKES_CONNINFO},
-    {"config-only", NULL, "check the configuration file alone", TAKES_CONFIG_ONLY},
-    {"state", "STATE", "only orders in that state", TAKES_STATE},
-    {"limit", "N", "at most so many orders (20)", TAKES_LIMIT},
-    {"json", NULL, "print JSON", TAKES_JSON},
-    {"help", NULL, "print this", 0},
+    {"--conninfo", "TEXT", "the database, as libpq's connection string", TAKES_CONNINFO},
+    {"--config-only", NULL, "check the configuration file alone", TAKES_CONFIG_ONLY},
+    {"--state", "STATE", "only orders in that state", TAKES_STATE},
+    {"--limit", "N", "at most so many orders (20)", TAKES_LIMIT},
+    {"--json", NULL, "print JSON", TAKES_JSON},
+    {"--help", NULL, "print this", 0},
 };
 
 /* getopt_long() returns a row's number and this. */
@@ -103,7 +100,7 @@ static void print_options(const struct command *command, FILE *stream)
         const struct command_option_row *row = &option_rows[i];
         if (row->taken_with && !(command->options & row->taken_with))
             continue;
-        int written = fprintf(stream, "  --%s%s%s", row->name, row->value ? " " : "",
+        int written = fprintf(stream, "  %s%s%s", row->name, row->value ? " " : "",
                               row->value ? row->value : "");
         fprintf(stream, "%*s%s\n", written < 26 ? 26 - written : 1, "", row->help);
     }
@@ -111,23 +108,30 @@ static void print_options(const struct command *command, FILE *stream)
 
 static void print_help(const struct command *command, FILE *stream)
 {
-    fprintf(stream, "Usage: chwsyncd %s%s%s [OPTION]...\n\n%s\n\n", command->name,
-            command->words[0] ? " " : "", command->words, command->help);
+    fprintf(stream, "Usage: chwsyncd %s%s%s [OPTION]...\n\n", command->name,
+            command->words[0] ? " " : "", command->words);
+    for (const char *line = command->help; *line;) {
+        char paragraph[512];
+        size_t length = strcspn(line, "\n");
+        snprintf(paragraph, sizeof paragraph, "%.*s", (int)length, line);
+        output_field(stream, "", 0, paragraph);
+        line += length + (line[length] == '\n');
+    }
+    fputc('\n', stream);
     print_options(command, stream);
 }
 
 void command_print_overview(FILE *stream)
 {
-    fputs(
-        "Usage: chwsyncd COMMAND [OPTION]...\n\n"
-        "Buys the paid order lines of a shop at their providers, each exactly once, follows them\n"
-        "to their end and writes the results back.\n\n",
-        stream);
+    fputs("Usage: chwsyncd COMMAND [OPTION]...\n\n"
+          "Buys the paid order lines of a shop at their providers, each exactly once,\n"
+          "follows them to their end and writes the results back.\n\n",
+          stream);
     for (size_t i = 0; i < COUNT_OF(commands); i++)
         fprintf(stream, "  %-8s %s\n", commands[i].name, commands[i].summary);
     fputs("\nEach command has --help. chwsyncd --version prints the version.\n"
-          "Exit codes: 0 done, 1 finding or failure, 64 usage, 69 unavailable, 77 permission,\n"
-          "78 configuration.\n",
+          "Exit codes: 0 done, 1 finding or failure, 64 usage, 69 unavailable,\n"
+          "77 permission, 78 configuration.\n",
           stream);
 }
 
@@ -150,11 +154,11 @@ static int complain_option(const struct command *command, const struct option *o
     if (optopt >= OPTION_BASE)
         return complain_usage(command, "option %s takes no value", given);
     for (size_t i = 0; options[i].name; i++)
-        names[i] = options[i].name;
+        names[i] = options[i].name - 2;
     if (optopt)
         snprintf(name, sizeof name, "-%c", optopt);
     else
-        snprintf(name, sizeof name, "%.*s", (int)strcspn(given + 2, "="), given + 2);
+        snprintf(name, sizeof name, "%.*s", (int)strcspn(given, "="), given);
     command_complain_unknown("option", name, names);
     fprintf(stderr, "    HINT: chwsyncd %s --help\n", command->name);
     return -1;
@@ -210,7 +214,7 @@ static void list_options(const struct command *command, struct option *options)
         const struct command_option_row *row = &option_rows[i];
         if (row->taken_with && !(command->options & row->taken_with))
             continue;
-        options[count++] = (struct option){.name = row->name,
+        options[count++] = (struct option){.name = row->name + 2,
                                            .has_arg = row->value ? required_argument : no_argument,
                                            .val = OPTION_BASE + (int)i};
     }

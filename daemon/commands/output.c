@@ -8,9 +8,7 @@
 void output_duration(int64_t seconds, char ret_duration[DURATION_SIZE])
 {
     int64_t s = seconds < 0 ? 0 : seconds;
-    if (s == 0)
-        snprintf(ret_duration, DURATION_SIZE, "now");
-    else if (s < 120)
+    if (s < 120)
         snprintf(ret_duration, DURATION_SIZE, "%" PRId64 " s", s);
     else if (s < 2 * 3600)
         snprintf(ret_duration, DURATION_SIZE, "%" PRId64 " min", s / 60);

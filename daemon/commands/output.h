@@ -15,7 +15,7 @@
 
 #define OUTPUT_WIDTH 80
 
-/* "now", "12 s", "3 min", "2 h 5 min", "4 days". Negative counts as 0. */
+/* "12 s", "3 min", "2 h 5 min", "4 days". Negative counts as 0. */
 #define DURATION_SIZE 24
 void output_duration(int64_t seconds, char ret_duration[DURATION_SIZE]);
 /* "2026-11-22 08:30:01", local time. */

@@ -29,7 +29,8 @@ enum exit_code command_run(const struct arguments *arguments)
     struct engine *engine = NULL;
     struct problem problem = {0};
     enum exit_code code;
-    int r = engine_new(arguments->config_path, credentials_directory(arguments->credentials_dir), &engine, &problem);
+    int r = engine_new(arguments->config_path, credentials_directory(arguments->credentials_dir),
+                       &engine, &problem);
 
     if (r < 0) {
         log_error("unable to start: %s", strerror(-r));

@@ -196,7 +196,7 @@ static void print_states(const struct status *status)
                      strcmp(state, "active") == 0 || strcmp(state, "uncertain") == 0;
         output_duration(status->now_s - number(rows, row, STATE_OLDEST_AT), oldest);
         printf("  %-10s %10s%s%s\n", state, PQgetvalue(rows, row, STATE_ORDERS),
-               waits ? "   the oldest taken before " : "", waits ? oldest : "");
+               waits ? "   oldest " : "", waits ? oldest : "");
     }
 }
 

@@ -413,7 +413,7 @@ void poll_wake(struct poll *poll, int64_t due_s, int64_t now_us)
 {
     int64_t then_us = now_us + due_s * US_PER_S;
 
-    if (poll->next_us == INT64_MAX || then_us < poll->next_us || poll->next_us <= now_us)
+    if (then_us < poll->next_us)
         poll->next_us = then_us;
 }
 

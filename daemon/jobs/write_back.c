@@ -102,6 +102,8 @@ int64_t write_back_work(struct write_back *write_back, int64_t now_us)
     int64_t only = 0;
     int r;
 
+    if (workshop->stopping && (write_back->list_due || singles_left(&write_back->singles)))
+        return INT64_MAX;
     if (write_back->busy || !shop_has_function(workshop->shop) || !connection_is_up(workshop->lanes.shop))
         return INT64_MAX;
     if (write_back->list_due) {
@@ -123,6 +125,8 @@ bool write_back_is_quiet(const struct write_back *write_back, int64_t now_us)
 {
     if (write_back->busy)
         return false;
-    return !shop_has_function(write_back->workshop->shop) ||
-           (!singles_left(&write_back->singles) && !write_back->list_due && now_us < write_back->next_us);
+    /* What is due stands in the ledger: nobody waits for a shop whose database is away, or whose function fails. */
+    if (!shop_has_function(write_back->workshop->shop) || !connection_is_up(write_back->workshop->lanes.shop))
+        return true;
+    return write_back->list_due || singles_left(&write_back->singles) || now_us < write_back->next_us;
 }

@@ -1,0 +1,173 @@
+#include "store/rehearsal.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define UNKNOWN_REFERENCE "chwsyncd-check-unknown-reference"
+
+enum { VIEW_LIMIT_S = 10 };
+
+static enum session_verdict limit_time(struct session *session, unsigned seconds,
+                                       struct problem *reterr_problem)
+{
+    /* clang-format off */
+    static const struct statement statement = {
+        "rehearsal limits",
+        "SELECT set_config('statement_timeout', $1::text, true), set_config('lock_timeout', $1, true)"};
+    /* clang-format on */
+    char milliseconds[16];
+    const char *values[] = {milliseconds};
+    snprintf(milliseconds, sizeof milliseconds, "%u", seconds * 1000);
+    return session_run(session, &statement, values, 1, NULL, reterr_problem);
+}
+
+enum session_verdict rehearsal_contract(struct session *session, const char *view,
+                                        const char *function, struct contract *ret_contract,
+                                        struct problem *reterr_problem)
+{
+    OWN(rows_freep) PGresult *rows = NULL;
+    const char *values[] = {view, function};
+    enum session_verdict verdict =
+        session_run(session, &contract_statement, values, 2, &rows, reterr_problem);
+    if (verdict != SESSION_DONE)
+        return verdict;
+    int r = contract_read(rows, ret_contract, reterr_problem);
+    if (r < 0)
+        problem_set(reterr_problem, "out of memory");
+    return r ? SESSION_REFUSED : SESSION_DONE;
+}
+
+enum session_verdict rehearsal_server(struct session *session, struct rehearsal_server *ret_server,
+                                      struct problem *reterr_problem)
+{
+    /* clang-format off */
+    static const struct statement statement = {
+        "rehearsal server",
+        "SELECT current_setting('server_version_num')::int, current_setting('transaction_read_only')::boolean,\n"
+        "       coalesce(bool_and(has_table_privilege(c.oid, 'SELECT') AND (c.relname = 'ledger'\n"
+        "           OR has_table_privilege(c.oid, 'INSERT') AND has_table_privilege(c.oid, 'UPDATE')\n"
+        "              AND has_table_privilege(c.oid, 'DELETE'))) FILTER (WHERE n.nspname = 'chwsync'), false),\n"
+        "       min(format('%I.%I', n.nspname, c.relname)) FILTER (\n"
+        "           WHERE n.nspname NOT IN ('chwsync', 'chwsync_shop', 'pg_catalog', 'information_schema', 'pg_toast')\n"
+        "             AND has_schema_privilege(n.oid, 'USAGE') AND has_any_column_privilege(c.oid, 'SELECT'))\n"
+        "  FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace\n"
+        " WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't'"};
+    /* clang-format on */
+    OWN(rows_freep) PGresult *rows = NULL;
+    enum session_verdict verdict = session_run(session, &statement, NULL, 0, &rows, reterr_problem);
+    if (verdict != SESSION_DONE)
+        return verdict;
+    *ret_server = (struct rehearsal_server){
+        .version = atoi(PQgetvalue(rows, 0, 0)),
+        .read_only = PQgetvalue(rows, 0, 1)[0] == 't',
+        .may_write = PQgetvalue(rows, 0, 2)[0] == 't',
+    };
+    snprintf(ret_server->shop_table, sizeof ret_server->shop_table, "%s", PQgetvalue(rows, 0, 3));
+    return SESSION_DONE;
+}
+
+static int64_t now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* The whole row reaches the outer list: a column that is not used would not be computed, and a bad
+ * row not found. */
+enum session_verdict rehearsal_view(struct session *session, const struct contract *contract,
+                                    struct rehearsal_view *ret_view, struct problem *reterr_problem)
+{
+    OWN(text_done) struct text text = {0};
+    OWN(rows_freep) PGresult *rows = NULL;
+    text_add(
+        &text,
+        "SELECT count(*), count(*) FILTER (WHERE s.order_ref IS NULL OR s.order_ref = ''),\n"
+        "       count(s.order_ref) - count(DISTINCT s.order_ref),\n"
+        "       count(*) FILTER (WHERE octet_length(s.order_ref) > 200), sum(length(s::text))\n"
+        "  FROM (SELECT ");
+    contract_column_list(contract, &text);
+    text_format(&text, "\n          FROM %s AS v) AS s", contract->view_sql);
+    const struct statement statement = {"rehearsal view", text_string(&text)};
+
+    int64_t began_ms = now_ms();
+    enum session_verdict verdict = session_begin_report(session, reterr_problem);
+    if (verdict == SESSION_DONE)
+        verdict = limit_time(session, VIEW_LIMIT_S, reterr_problem);
+    if (verdict == SESSION_DONE)
+        verdict = session_run(session, &statement, NULL, 0, &rows, reterr_problem);
+    session_rollback(session);
+    if (verdict != SESSION_DONE)
+        return verdict;
+    *ret_view = (struct rehearsal_view){
+        .rows = atoll(PQgetvalue(rows, 0, 0)),
+        .without_ref = atoll(PQgetvalue(rows, 0, 1)),
+        .repeated = atoll(PQgetvalue(rows, 0, 2)),
+        .too_long = atoll(PQgetvalue(rows, 0, 3)),
+        .took_ms = now_ms() - began_ms,
+    };
+    return SESSION_DONE;
+}
+
+enum session_verdict rehearsal_function(struct session *session, const struct contract *contract,
+                                        const char *status, unsigned time_limit_s, char *ret_answer,
+                                        struct problem *reterr_problem)
+{
+    static const struct statement immediate = {"constraints", "SET CONSTRAINTS ALL IMMEDIATE"};
+    OWN(text_done) struct text text = {0};
+    OWN(rows_freep) PGresult *rows = NULL;
+    const char *values[] = {status};
+    text_format(&text,
+                "SELECT %s(jsonb_populate_record(NULL::chwsync.result, jsonb_build_object(\n"
+                "    'order_ref', '" UNKNOWN_REFERENCE "', 'status', $1::text, 'seq', 1)))",
+                contract->function_sql);
+    const struct statement statement = {"rehearsal function", text_string(&text)};
+
+    enum session_verdict verdict = session_begin(session, reterr_problem);
+    if (verdict == SESSION_DONE)
+        verdict = limit_time(session, time_limit_s, reterr_problem);
+    if (verdict == SESSION_DONE)
+        verdict = session_run(session, &statement, values, 1, &rows, reterr_problem);
+    if (verdict == SESSION_DONE)
+        verdict = session_run(session, &immediate, NULL, 0, NULL, reterr_problem);
+    session_rollback(session);
+    if (verdict == SESSION_DONE)
+        *ret_answer = PQgetisnull(rows, 0, 0) ? 'n' : PQgetvalue(rows, 0, 0)[0];
+    return verdict;
+}
+
+enum session_verdict rehearsal_pause(struct session *session, const char *provider,
+                                     const char *endpoint, int64_t *ret_pause_s,
+                                     struct problem *reterr_problem)
+{
+    /* clang-format off */
+    static const struct statement statement = {
+        "rehearsal pause",
+        "SELECT least(extract(epoch FROM least(all_paused_until, now() + interval '30 days') - now()), 2592000)::bigint\n"
+        "  FROM chwsync.accounts WHERE provider = $1::text AND endpoint = $2::text AND all_paused_until > now()\n"
+        " ORDER BY last_used_at DESC LIMIT 1"};
+    /* clang-format on */
+    OWN(rows_freep) PGresult *rows = NULL;
+    const char *values[] = {provider, endpoint};
+    enum session_verdict verdict =
+        session_run(session, &statement, values, 2, &rows, reterr_problem);
+    if (verdict == SESSION_DONE)
+        *ret_pause_s = PQntuples(rows) ? atoll(PQgetvalue(rows, 0, 0)) : 0;
+    return verdict;
+}
+
+enum session_verdict rehearsal_count_request(struct session *session, const char *provider,
+                                             const char *endpoint, struct problem *reterr_problem)
+{
+    /* clang-format off */
+    static const struct statement statement = {
+        "rehearsal count request",
+        "INSERT INTO chwsync.budget_minutes AS m (account_id, minute, reads)\n"
+        "SELECT id, date_trunc('minute', now()), 1 FROM chwsync.accounts\n"
+        " WHERE provider = $1::text AND endpoint = $2::text ORDER BY last_used_at DESC LIMIT 1\n"
+        "ON CONFLICT (account_id, minute) DO UPDATE SET reads = m.reads + 1"};
+    /* clang-format on */
+    const char *values[] = {provider, endpoint};
+    return session_run(session, &statement, values, 2, NULL, reterr_problem);
+}

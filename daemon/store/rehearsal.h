@@ -1,0 +1,53 @@
+/*
+ * store/rehearsal.h - what only shows when it is done: reading the shop's view, calling its
+ * function, the daemon's rights.
+ *
+ * For `chwsyncd check`. Everything happens in transactions that are rolled back, within a time
+ * limit each.
+ */
+#pragma once
+#include "store/contract.h"
+#include "store/session.h"
+#include <stdint.h>
+
+/* The contract as the catalogue shows it to this session's role. `function` may be NULL. */
+enum session_verdict rehearsal_contract(struct session *session, const char *view,
+                                        const char *function, struct contract *ret_contract,
+                                        struct problem *reterr_problem);
+
+struct rehearsal_server {
+    int version;          /* 150018 */
+    bool read_only;       /* a standby, or default_transaction_read_only */
+    bool may_write;       /* this role has its rights on every table of the ledger */
+    char shop_table[128]; /* a table outside the two schemas that this role may read, or "" */
+};
+enum session_verdict rehearsal_server(struct session *session, struct rehearsal_server *ret_server,
+                                      struct problem *reterr_problem);
+
+/* Reads every row and every column of the view, as intake does. */
+struct rehearsal_view {
+    int64_t rows, without_ref, repeated; /* repeated: keys that are shown more than once */
+    int64_t too_long;                    /* keys of more than 200 bytes */
+    int64_t took_ms;
+};
+enum session_verdict rehearsal_view(struct session *session, const struct contract *contract,
+                                    struct rehearsal_view *ret_view,
+                                    struct problem *reterr_problem);
+
+/*
+ * Calls the function for an order that does not exist. *ret_answer is what it said: 't', 'f', or
+ * 'n' for NULL; `status` is one of the contract.
+ */
+enum session_verdict rehearsal_function(struct session *session, const struct contract *contract,
+                                        const char *status, unsigned time_limit_s, char *ret_answer,
+                                        struct problem *reterr_problem);
+
+/*
+ * Before and after a request to a provider: seconds for which it asked to be left alone (0 = none),
+ * and the request in the budget of its account. Nothing when there is no such account yet.
+ */
+enum session_verdict rehearsal_pause(struct session *session, const char *provider,
+                                     const char *endpoint, int64_t *ret_pause_s,
+                                     struct problem *reterr_problem);
+enum session_verdict rehearsal_count_request(struct session *session, const char *provider,
+                                             const char *endpoint, struct problem *reterr_problem);
