@@ -431,8 +431,10 @@ int64_t poll_work(struct poll *poll, int64_t now_us)
         then_us = free_us;
     if (then_us > now_us)
         return then_us;
-    if (client_take(account->client, BUDGET_POLL, 1, 0, now_us) == 0)
-        return budget_next_us(client_budget(account->client), BUDGET_POLL, now_us);
+    if (client_take(account->client, BUDGET_POLL, 1, 0, now_us) == 0) {
+        then_us = budget_next_us(client_budget(account->client), BUDGET_POLL, now_us);
+        return then_us > now_us ? then_us : INT64_MAX; /* it waits for a connection: until the next reply */
+    }
     poll->paced_us = now_us + pace_of(poll, now_us);
     if (poll->alone) {
         ask(poll, GIVE(poll->alone));

@@ -658,10 +658,24 @@ static bool must_release(struct submit *submit, int64_t now_us)
     return true;
 }
 
+/* When a claim is worth trying again. What only waits for a connection is tried after the next reply. */
+static int64_t next_claim_us(struct submit *submit, int64_t now_us)
+{
+    int64_t free_us = account_submits_free_us(submit->account, now_us), slot_us;
+
+    if (!may_claim(submit) || submit->claiming)
+        return submit->due_us;
+    if (free_us > now_us)
+        return free_us;
+    slot_us = budget_next_us(client_budget(submit->account->client), BUDGET_ADD, now_us);
+    return slot_us > now_us ? slot_us : INT64_MAX;
+}
+
 int64_t submit_work(struct submit *submit, int64_t now_us)
 {
     struct account *account = submit->account;
-    int64_t free_us = account_submits_free_us(account, now_us);
+    bool is_free = account_submits_free_us(account, now_us) <= now_us;
+    int64_t next_us;
 
     send_ready(submit);
     if (submit->ended > 0 && !submit->recording && now_us >= submit->record_us)
@@ -672,18 +686,17 @@ int64_t submit_work(struct submit *submit, int64_t now_us)
         submit->hungry = true;
         submit->due_us = INT64_MAX;
     }
-    client_budget(account->client)->adds_waiting = submit->hungry && free_us <= now_us;
-    if (!may_claim(submit))
-        return submit->ended ? submit->record_us : submit->due_us;
-    if (free_us > now_us)
-        return free_us;
-    if (submit->ask_due)
-        list_due(submit);
-    else
-        claim(submit, now_us);
-    if (submit->claiming)
-        return INT64_MAX;
-    return budget_next_us(client_budget(account->client), BUDGET_ADD, now_us);
+    client_budget(account->client)->adds_waiting = submit->hungry && is_free;
+    if (may_claim(submit) && is_free) {
+        if (submit->ask_due)
+            list_due(submit);
+        else
+            claim(submit, now_us);
+    }
+    next_us = next_claim_us(submit, now_us);
+    if (submit->ended > 0 && !submit->recording && submit->record_us < next_us)
+        next_us = submit->record_us;
+    return next_us;
 }
 
 bool submit_is_quiet(const struct submit *submit)
