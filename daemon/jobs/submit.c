@@ -734,8 +734,7 @@ static int64_t next_without_claim(const struct submit *submit)
 int64_t submit_work(struct submit *submit, int64_t now_us)
 {
     struct account *account = submit->account;
-    bool is_free = account_submits_free_us(account, now_us) <= now_us;
-    int64_t next_us;
+    int64_t free_us = account_submits_free_us(account, now_us);
 
     send_ready(submit);
     if (submit->ended > 0 && !submit->recording && now_us >= submit->record_us)
