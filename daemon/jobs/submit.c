@@ -141,6 +141,8 @@ static void put_off(struct flight *flight, const char *outcome, const struct rep
     struct account *account = flight->submit->account;
     int64_t now_us = clock_monotonic_us(), then_us = now_us + 5 * US_PER_S;
 
+    if (!reply && account->submits_paused_until_us > then_us)
+        then_us = account->submits_paused_until_us;
     if (reply && (reply->class == ERROR_KEY || reply->class == ERROR_ENDPOINT)) {
         account_pause(account, reply->class, words, now_us);
         then_us = account->paused_until_us;
@@ -203,7 +205,7 @@ static void answered(void *userdata, const struct client_answer *answer)
     note_turn(submit);
     flight->http_status = answer->http_status;
     if (reply && reply->outcome == REPLY_REFUSED && reply->class == ERROR_DUPLICATE) {
-        account_note_answer(submit->account);
+        account_note_add_answer(submit->account);
         decide_duplicate(flight, reply);
         return;
     }
@@ -212,19 +214,22 @@ static void answered(void *userdata, const struct client_answer *answer)
         end_accepted(flight, reply->id);
         break;
     case ADD_REFUSED:
-        account_note_answer(submit->account);
+        account_note_add_answer(submit->account);
         end_refused(flight, words);
         break;
     case ADD_PUT_OFF:
         put_off(flight, "put off", reply, words);
         break;
     case ADD_NOT_EXECUTED:
-        if (!reply && !answer->refused_at_gate)
+        if (!reply && !answer->refused_at_gate) {
             account_note_silence(submit->account, ACTION_ADD, answer);
+            account_note_failure(submit->account, false, clock_monotonic_us());
+        }
         put_off(flight, "not executed", reply, words);
         break;
     case ADD_UNKNOWN:
         account_note_silence(submit->account, ACTION_ADD, answer);
+        account_note_failure(submit->account, true, clock_monotonic_us());
         end_unknown(flight, words);
         break;
     }
