@@ -428,9 +428,10 @@ static void claim_failed(struct submit *submit, const struct store_answer *answe
         submit->ask_due = true;
         return;
     }
-    log_repeated(&submit->claim_log, LOG_LEVEL_WARNING, &entry,
-                 "unable to ask the shop whether order %lld may be sent: %s; next try in 60 s",
-                 (long long)singles->ids[singles->next], answer->problem.text);
+    log_repeated(
+        &submit->claim_log, LOG_LEVEL_WARNING, &entry,
+        "unable to ask the shop whether an order may be sent: %s; it is asked again in 60 s",
+        answer->problem.text);
     workshop_note_error(submit->workshop, "veto: %s", answer->problem.text);
     if (orders_put_off(submit->workshop->lanes.ledger, singles->ids[singles->next], 60,
                        answer->problem.text, put_off_single, submit) == 0)
