@@ -73,7 +73,8 @@ int orders_record(struct connection *lane, const struct attempt_end *ends, size_
                   bool tell_shop, unsigned first_poll_s, store_done done, void *userdata)
 {
     struct values values = {0};
-    struct transaction transaction = {.statement = &record_statement, .values = &values};
+    struct transaction transaction = {
+        .statement = &record_statement, .values = &values, .by_index = true};
 
     assert(count <= ORDERS_BATCH_MAX);
     VALUES_ADD_ARRAY(&values, ends, count, values_add_integer, order_id);
@@ -118,7 +119,8 @@ int orders_release(struct connection *lane, const char *instance, int account_id
                    void *userdata)
 {
     struct values values = {0};
-    struct transaction transaction = {.statement = &release_statement, .values = &values};
+    struct transaction transaction = {
+        .statement = &release_statement, .values = &values, .by_index = true};
 
     values_add_text(&values, instance);
     values_begin_array(&values);
@@ -159,7 +161,8 @@ int orders_recover(struct connection *lane, const char *instance, bool tell_shop
                    void *userdata)
 {
     struct values values = {0};
-    struct transaction transaction = {.statement = &recover_statement, .values = &values};
+    struct transaction transaction = {
+        .statement = &recover_statement, .values = &values, .by_index = true};
 
     values_add_text(&values, instance);
     values_add_boolean(&values, tell_shop);
@@ -180,7 +183,8 @@ static const struct statement other_live_statement = {
 int orders_other_live(struct connection *lane, int64_t order_id, store_done done, void *userdata)
 {
     struct values values = {0};
-    struct transaction transaction = {.statement = &other_live_statement, .values = &values};
+    struct transaction transaction = {
+        .statement = &other_live_statement, .values = &values, .by_index = true};
 
     values_add_integer(&values, order_id);
     return connection_run(lane, &transaction, done, userdata);
@@ -201,7 +205,8 @@ int orders_put_off(struct connection *lane, int64_t order_id, unsigned wait_s, c
                    store_done done, void *userdata)
 {
     struct values values = {0};
-    struct transaction transaction = {.statement = &put_off_statement, .values = &values};
+    struct transaction transaction = {
+        .statement = &put_off_statement, .values = &values, .by_index = true};
 
     values_add_integer(&values, order_id);
     values_add_integer(&values, wait_s);
@@ -220,7 +225,8 @@ int orders_due(struct connection *lane, const char *provider, unsigned limit, st
                void *userdata)
 {
     struct values values = {0};
-    struct transaction transaction = {.statement = &due_statement, .values = &values};
+    struct transaction transaction = {
+        .statement = &due_statement, .values = &values, .by_index = true};
 
     values_add_text(&values, provider);
     values_add_integer(&values, limit);
@@ -237,7 +243,8 @@ static const struct statement write_backs_due_statement = {
 int orders_write_backs_due(struct connection *lane, unsigned limit, store_done done, void *userdata)
 {
     struct values values = {0};
-    struct transaction transaction = {.statement = &write_backs_due_statement, .values = &values};
+    struct transaction transaction = {
+        .statement = &write_backs_due_statement, .values = &values, .by_index = true};
 
     values_add_integer(&values, limit);
     return connection_run(lane, &transaction, done, userdata);
@@ -256,7 +263,8 @@ int orders_write_back_failed(struct connection *lane, int64_t order_id, const ch
                              const char *error, store_done done, void *userdata)
 {
     struct values values = {0};
-    struct transaction transaction = {.statement = &write_back_failed_statement, .values = &values};
+    struct transaction transaction = {
+        .statement = &write_back_failed_statement, .values = &values, .by_index = true};
 
     values_add_integer(&values, order_id);
     values_add_text(&values, sqlstate);

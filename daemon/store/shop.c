@@ -354,6 +354,7 @@ static int run(struct shop *shop, struct connection *lane, enum shop_statement w
         .lock_timeout_ms = shop->timeout_ms,
         .statement_timeout_ms = timeout_ms,
         .constraints_immediate = which == SHOP_DELIVER,
+        .by_index = which == SHOP_CLAIM || which == SHOP_DELIVER,
     };
 
     return connection_run(lane, &transaction, done, userdata);
