@@ -1,6 +1,7 @@
 #include "jobs/intake.h"
 #include "base/own.h"
 #include "host/clock.h"
+#include "host/events.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -35,7 +36,7 @@ void intake_wake(struct intake *intake)
 
 static void note_rejected(const char *rejected)
 {
-    static const struct log_entry entry = {.message_id = "2e3f4a5b6c7d4e8f9a0b1c2d3e4f5a18"};
+    static const struct log_entry entry = {.message_id = MESSAGE_ORDER_REJECTED};
 
     while (rejected && *rejected) {
         const char *end = strchrnul(rejected, '\n');
@@ -56,17 +57,18 @@ static void note_taken(struct intake *intake, const struct intake_result *result
         log_repeated(
             &intake->parked_log, LOG_LEVEL_WARNING,
             &(struct log_entry){
-                .message_id = "b4f0d1c2a39e4b7d8c6f5e4d3c2b1a15",
+                .message_id = MESSAGE_LINE_PARKED,
                 .hint =
                     "'chwsyncd status' names them; each must be one row with its own order_ref"},
             "%u lines of the shop's view cannot be taken", result->parked_in_all);
     else if (log_recovered(&intake->parked_log))
-        log_notice("every line of the shop's view can be taken again");
+        log_event(LOG_LEVEL_NOTICE, MESSAGE_LINES_WELL,
+                  "every line of the shop's view can be taken again");
 }
 
 static void failed(struct intake *intake, const struct store_answer *answer)
 {
-    struct log_entry entry = {.message_id = "e9a8b7c6d5f44e3d9c2b1a0f9e8d7c16",
+    struct log_entry entry = {.message_id = MESSAGE_INTAKE_FAILED,
                               .sqlstate = answer->sqlstate,
                               .hint = answer->problem.hint[0] ? answer->problem.hint : NULL};
 
@@ -109,7 +111,7 @@ static void one_looked(void *userdata, const struct store_answer *answer)
         &(struct log_entry){
             .order_ref = key,
             .sqlstate = answer->sqlstate,
-            .message_id = "b4f0d1c2a39e4b7d8c6f5e4d3c2b1a15",
+            .message_id = MESSAGE_LINE_PARKED,
             .hint = "mend the row or the view; the line is tried again in 5 min, the others go on"},
         "unable to take order line %s: %s", key, answer->problem.text);
     if (shop_park(intake->workshop->lanes.ledger, key, answer->sqlstate, answer->problem.text,
@@ -166,7 +168,8 @@ static void looked(void *userdata, const struct store_answer *answer)
     }
     shop_intake_decode(answer->rows, &result);
     if (log_recovered(&intake->failed_log)) {
-        log_notice("the shop's pending orders can be read again");
+        log_event(LOG_LEVEL_NOTICE, MESSAGE_INTAKE_WELL,
+                  "the shop's pending orders can be read again");
         intake->workshop->last_error[0] = '\0';
     }
     note_taken(intake, &result);

@@ -1,6 +1,7 @@
 #include "jobs/submit.h"
 #include "base/own.h"
 #include "host/clock.h"
+#include "host/events.h"
 #include "rules/add_outcome.h"
 #include "store/shop.h"
 #include <json-c/json.h>
@@ -86,7 +87,7 @@ static void end_accepted(struct flight *flight, const char *provider_order_id)
     flight->provider_order_id = strdup(provider_order_id);
     flight_end(flight, "accepted", NULL, 0);
     flight->submit->workshop->counts.bought++;
-    entry.message_id = "1d2e3f4a5b6c4d7e8f9a0b1c2d3e4f17";
+    entry.message_id = MESSAGE_ORDER_BOUGHT;
     log_write(LOG_LEVEL_INFO, &entry, "order %s bought: %s order %s", flight->order_ref,
               provider_of(flight->submit), provider_order_id);
 }
@@ -97,7 +98,7 @@ static void end_refused(struct flight *flight, const char *words)
 
     flight_end(flight, "refused", words, 0);
     flight->submit->workshop->counts.refused++;
-    entry.message_id = "2e3f4a5b6c7d4e8f9a0b1c2d3e4f5a18";
+    entry.message_id = MESSAGE_ORDER_REJECTED;
     log_write(LOG_LEVEL_WARNING, &entry, "order %s rejected by %s: %s", flight->order_ref,
               provider_of(flight->submit), flight->answer ? flight->answer : "no reason given");
 }
@@ -108,7 +109,7 @@ static void end_unknown(struct flight *flight, const char *words)
 
     flight_end(flight, "unknown", words, 0);
     flight->submit->workshop->counts.unknown++;
-    entry.message_id = "3f4a5b6c7d8e4f9a8b1c2d3e4f5a6b19";
+    entry.message_id = MESSAGE_ORDER_UNCERTAIN;
     entry.hint =
         "it is not sent again; look in the provider's dashboard whether the order exists there";
     log_write(LOG_LEVEL_ERROR, &entry, "order %s is uncertain: sent to %s, but %s",
@@ -389,7 +390,8 @@ static unsigned take_rows(struct submit *submit, const PGresult *rows, int64_t s
     for (int i = 0; batch->rows && i < count; i++) {
         if (!row_boolean(rows, i, CLAIM_GO))
             log_write(LOG_LEVEL_INFO,
-                      &(struct log_entry){.order_ref = row_text(rows, i, CLAIM_ORDER_REF),
+                      &(struct log_entry){.message_id = MESSAGE_ORDER_WITHDRAWN,
+                                          .order_ref = row_text(rows, i, CLAIM_ORDER_REF),
                                           .provider = provider_of(submit)},
                       "order %s was withdrawn by the shop before it was sent",
                       row_text(rows, i, CLAIM_ORDER_REF));
@@ -414,7 +416,7 @@ static void claim_failed(struct submit *submit, const struct store_answer *answe
 {
     struct log_entry entry = {.provider = provider_of(submit),
                               .sqlstate = answer->sqlstate,
-                              .message_id = "4a5b6c7d8e9f4a0b8c2d3e4f5a6b7c20",
+                              .message_id = MESSAGE_CLAIM_FAILED,
                               .hint = "the shop's function (or view) failed for it; the order "
                                       "stays queued, the others go on"};
     struct singles *singles = &submit->singles;
@@ -561,7 +563,8 @@ static void recorded_one(struct submit *submit, struct flight *flight, unsigned 
 static void note_surplus(const struct submit *submit, const PGresult *rows)
 {
     for (int i = 0; i < PQntuples(rows); i++) {
-        struct log_entry entry = {.order_ref = row_text(rows, i, 0),
+        struct log_entry entry = {.message_id = MESSAGE_BOUGHT_TWICE,
+                                  .order_ref = row_text(rows, i, 0),
                                   .provider = provider_of(submit),
                                   .hint = "cancel one of the two at the provider"};
 
@@ -585,7 +588,7 @@ static void recorded(void *userdata, const struct store_answer *answer)
         submit->workshop->replied = true;
         note_surplus(submit, answer->rows);
         if (log_recovered(&submit->record_log))
-            log_notice("outcomes are recorded again");
+            log_event(LOG_LEVEL_NOTICE, MESSAGE_LEDGER_WELL, "outcomes are recorded again");
         for (size_t i = 0; i < count; i++)
             recorded_one(submit, submit->batch[i], &accepted);
         submit->on_recorded(submit->userdata, accepted);
@@ -600,7 +603,7 @@ static void recorded(void *userdata, const struct store_answer *answer)
         log_repeated(&submit->record_log, LOG_LEVEL_ERROR,
                      &(struct log_entry){.provider = provider_of(submit),
                                          .sqlstate = answer->sqlstate,
-                                         .message_id = "5b6c7d8e9f0a4b1c8d3e4f5a6b7c8d21"},
+                                         .message_id = MESSAGE_LEDGER_FAILED},
                      "unable to record what %s answered: %s; kept in memory, next try in 1 s",
                      provider_of(submit), answer->problem.text);
         submit->batch_limit = 1;
@@ -656,8 +659,9 @@ static void released(void *userdata, const struct store_answer *answer)
         return;
     submit->ambiguous = false;
     if (PQntuples(answer->rows) > 0) {
-        log_notice("%d claimed orders were never sent and are queued again",
-                   PQntuples(answer->rows));
+        log_event(LOG_LEVEL_NOTICE, MESSAGE_CLAIMS_RETURNED,
+                  "%d claimed orders were never sent and are queued again",
+                  PQntuples(answer->rows));
         submit->hungry = true;
     }
 }
