@@ -8,20 +8,5 @@ SET LOCAL lock_timeout = '10s';
 SET LOCAL client_min_messages = warning;
 SET LOCAL ROLE chwsync_adapter;
 
-CREATE OR REPLACE FUNCTION chwsync_shop.wake() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    NOTIFY chwsync;
-    RETURN NULL;
-EXCEPTION WHEN OTHERS THEN
-    RAISE WARNING 'chwsync_shop.wake: %', SQLERRM;
-    RETURN NULL;
-END
-$$;
-REVOKE ALL ON FUNCTION chwsync_shop.wake() FROM PUBLIC;
-RESET ROLE;
-
 @triggers@
 COMMIT;
