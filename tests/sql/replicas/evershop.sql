@@ -23,7 +23,7 @@ CREATE FUNCTION replica.place(link text, packs int, payment text DEFAULT 'paid')
     WITH o AS (INSERT INTO public."order" (order_number, status, shipment_status, payment_status)
                VALUES (10000 + nextval('replica.numbers'), 'completed', 'delivered', payment) RETURNING order_id)
     INSERT INTO public.order_item (order_item_order_id, product_id, product_sku, qty, requested_data)
-    SELECT order_id, 1, 'IG-1', packs, jsonb_build_object('link', link, 'pack_size', '1000')::text FROM o RETURNING order_item_id::text $$;
+    SELECT order_id, 1, 'IG-LIKES-FAST', packs, jsonb_build_object('link', link, 'pack_size', '1000')::text FROM o RETURNING order_item_id::text $$;
 CREATE FUNCTION replica.place_unpaid(link text) RETURNS text LANGUAGE sql AS $$ SELECT replica.place(link, 1, 'pending') $$;
 CREATE FUNCTION replica.set_payment(ref text, word text) RETURNS void LANGUAGE sql AS $$
     UPDATE public."order" SET payment_status = word
@@ -38,4 +38,4 @@ CREATE FUNCTION replica.old(n int) RETURNS void LANGUAGE sql AS $$
     WITH o AS (INSERT INTO public."order" (order_number, status, payment_status, created_at)
                SELECT 'old' || nextval('replica.numbers'), 'completed', 'paid', now() - interval '90 days' FROM generate_series(1, n) RETURNING order_id)
     INSERT INTO public.order_item (order_item_order_id, product_id, product_sku, qty, requested_data)
-    SELECT order_id, 1, 'IG-1', 1, '{"link": "https://example.org/old"}' FROM o $$;
+    SELECT order_id, 1, 'IG-LIKES-FAST', 1, '{"link": "https://instagram.com/p/old"}' FROM o $$;

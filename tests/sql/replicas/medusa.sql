@@ -28,7 +28,7 @@ DECLARE n text := lpad(nextval('replica.numbers')::text, 10, '0');
 BEGIN
     INSERT INTO public."order" (id) VALUES ('order_' || n);
     INSERT INTO public.order_line_item (id, variant_sku, metadata)
-    VALUES ('ordli_' || n, 'IG-1', jsonb_build_object('link', link, 'pack_size', 1000));
+    VALUES ('ordli_' || n, 'IG-LIKES-FAST', jsonb_build_object('link', link, 'pack_size', 1000));
     INSERT INTO public.order_item (id, order_id, version, item_id, quantity) VALUES ('orditem_' || n, 'order_' || n, 1, 'ordli_' || n, packs);
     INSERT INTO public.payment_collection (id, amount, status) VALUES ('paycol_' || n, 1.29, status);
     INSERT INTO public.order_payment_collection (order_id, payment_collection_id, id) VALUES ('order_' || n, 'paycol_' || n, 'l' || n);
@@ -45,7 +45,7 @@ CREATE FUNCTION replica.told(ref text) RETURNS bigint LANGUAGE sql AS $$ SELECT 
 CREATE FUNCTION replica.old(n int) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE i int;
 BEGIN
-    FOR i IN 1 .. n LOOP PERFORM replica.place('https://example.org/old', 1); END LOOP;
+    FOR i IN 1 .. n LOOP PERFORM replica.place('https://instagram.com/p/old', 1); END LOOP;
     UPDATE public."order" SET created_at = now() - interval '90 days';
 END $$;
 -- A fulfilment writes every row anew under the next version.

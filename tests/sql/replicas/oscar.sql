@@ -21,7 +21,7 @@ CREATE FUNCTION replica.place(link text, packs int, status text DEFAULT 'Paid', 
     WITH o AS (INSERT INTO public.order_order (number, currency, status, guest_email, date_placed)
                VALUES (100000 + nextval('replica.numbers'), 'USD', 'Being processed', '', at) RETURNING id),
     l AS (INSERT INTO public.order_line (order_id, partner_sku, partner_line_notes, title, quantity, status)
-          SELECT o.id, 'IG-1', '', 'Followers', packs, status FROM o RETURNING id),
+          SELECT o.id, 'IG-LIKES-FAST', '', 'Followers', packs, status FROM o RETURNING id),
     a AS (INSERT INTO public.order_lineattribute (line_id, type, value)
           SELECT l.id, t.type, t.value FROM l, (VALUES ('link', to_jsonb(link)), ('pack_size', '1000')) t(type, value))
     SELECT id::text FROM l $$;
@@ -33,4 +33,4 @@ CREATE FUNCTION replica.hold(ref text) RETURNS void LANGUAGE sql AS $$
 CREATE FUNCTION replica.told(ref text) RETURNS bigint LANGUAGE sql AS $$
     SELECT count(*) FROM public.order_ordernote n JOIN public.order_line l USING (order_id) WHERE l.id = ref::int $$;
 CREATE FUNCTION replica.old(n int) RETURNS void LANGUAGE sql AS $$
-    SELECT replica.place('https://example.org/old', 1, 'Paid', now() - interval '90 days') FROM generate_series(1, n) $$;
+    SELECT replica.place('https://instagram.com/p/old', 1, 'Paid', now() - interval '90 days') FROM generate_series(1, n) $$;

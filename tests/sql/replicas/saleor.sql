@@ -18,7 +18,7 @@ CREATE SEQUENCE replica.numbers;
 CREATE FUNCTION replica.place(link text, packs int, charge text DEFAULT 'full', at timestamptz DEFAULT now()) RETURNS text LANGUAGE sql AS $$
     WITH o AS (INSERT INTO public.order_order VALUES (gen_random_uuid(), nextval('replica.numbers'), at, at, 'unfulfilled', charge, 'USD', 1.29, '{}', '{}') RETURNING id)
     INSERT INTO public.order_orderline
-    SELECT gen_random_uuid(), at, o.id, 'Followers', 'IG-1', packs, 0, 1.29, jsonb_build_object('link', link, 'pack_size', '1000'), '{}' FROM o RETURNING id::text $$;
+    SELECT gen_random_uuid(), at, o.id, 'Followers', 'IG-LIKES-FAST', packs, 0, 1.29, jsonb_build_object('link', link, 'pack_size', '1000'), '{}' FROM o RETURNING id::text $$;
 CREATE FUNCTION replica.place_unpaid(link text) RETURNS text LANGUAGE sql AS $$ SELECT replica.place(link, 1, 'none') $$;
 CREATE FUNCTION replica.pay(ref text) RETURNS void LANGUAGE sql AS $$
     UPDATE public.order_order SET charge_status = 'full' WHERE id = (SELECT order_id FROM public.order_orderline WHERE id = ref::uuid) $$;
@@ -28,4 +28,4 @@ CREATE FUNCTION replica.hold(ref text) RETURNS void LANGUAGE sql AS $$
     SELECT FROM public.order_orderline l JOIN public.order_order o ON o.id = l.order_id WHERE l.id = ref::uuid FOR UPDATE $$;
 CREATE FUNCTION replica.told(ref text) RETURNS bigint LANGUAGE sql AS $$ SELECT NULL::bigint $$;
 CREATE FUNCTION replica.old(n int) RETURNS void LANGUAGE sql AS $$
-    SELECT replica.place('https://example.org/old', 1, 'full', now() - interval '90 days') FROM generate_series(1, n) $$;
+    SELECT replica.place('https://instagram.com/p/old', 1, 'full', now() - interval '90 days') FROM generate_series(1, n) $$;

@@ -16,7 +16,7 @@ CREATE TABLE public.history_entry (
     "createdAt" timestamp NOT NULL DEFAULT now(), "updatedAt" timestamp NOT NULL DEFAULT now(), type varchar NOT NULL,
     "isPublic" boolean NOT NULL, data text NOT NULL, id serial PRIMARY KEY, discriminator varchar NOT NULL, "orderId" int
     REFERENCES public."order" ON DELETE CASCADE);
-INSERT INTO public.product_variant (sku, "customFieldsPacksize") VALUES ('IG-1', 1000);
+INSERT INTO public.product_variant (sku, "customFieldsPacksize") VALUES ('IG-LIKES-FAST', 1000);
 
 CREATE SCHEMA replica;
 CREATE FUNCTION replica.place(link text, packs int, state text DEFAULT 'PaymentSettled') RETURNS text LANGUAGE sql AS $$
@@ -38,7 +38,7 @@ CREATE FUNCTION replica.old(n int) RETURNS void LANGUAGE sql AS $$
     WITH o AS (INSERT INTO public."order" (code, state, "orderPlacedAt")
                SELECT 'old' || i, 'PaymentSettled', now() - interval '90 days' FROM generate_series(1, n) i RETURNING id)
     INSERT INTO public.order_line (quantity, "productVariantId", "orderId", "customFieldsLink")
-    SELECT 1, 1, o.id, 'https://example.org/' || o.id FROM o $$;
+    SELECT 1, 1, o.id, 'https://instagram.com/p/' || o.id FROM o $$;
 -- An order of several vendors: its Aggregate must not be sent beside it.
 INSERT INTO public."order" (code, state, "orderPlacedAt", type) VALUES ('aggregate', 'PaymentSettled', now(), 'Aggregate');
 INSERT INTO public.order_line (quantity, "productVariantId", "orderId") VALUES (1, 1, currval('public.order_id_seq'));
