@@ -8,6 +8,7 @@
 #include "host/notify.h"
 #include "jobs/intake.h"
 #include "jobs/poll.h"
+#include "jobs/reconcile.h"
 #include "jobs/submit.h"
 #include "jobs/write_back.h"
 #include "store/accounts.h"
@@ -49,12 +50,13 @@ struct world {
     size_t provider_count;
     struct workshop workshop;
     struct connection *wake; /* its own connection that only listens, or NULL */
+    struct reconcile reconcile;
     struct intake intake;
     struct write_back write_back;
     const char **provider_names;
     char *salt;            /* of the ledger's key digests; NULL until the ledger was read */
     struct shop *new_shop; /* found, waits until no statement of the old one runs */
-    bool asking_ledger, asking_contract, recovering, recovered, ledger_known;
+    bool asking_ledger, asking_contract, ledger_known;
     int64_t ledger_us, contract_us, history_us;
 };
 
@@ -64,10 +66,11 @@ struct engine {
     sd_event *event;
     sd_event_source *signals[4];
     struct transport *transport;
+    struct flight_journal *journal; /* of the process: a reload keeps it */
     char instance[37]; /* uuid of this run */
     struct world *world;
     bool stop_asked, reload_asked, schema_newer, draining;
-    int64_t drain_until_us;
+    int64_t drain_until_us, leases_until_us;
     int64_t status_us, watchdog_us, watchdog_interval_us;
     char *contract_said; /* all faults of the contract, as they were last said */
     struct log_repeat contract_log, schema_log, down_log;
@@ -95,6 +98,8 @@ static void account_was_opened(void *userdata, const struct store_answer *answer
         return;
     }
     account->id = (int)row_integer(answer->rows, 0, 0, 0);
+    account->opened_us = now_us;
+    budget_forget(client_budget(account->client), now_us); /* what another instance used is in the ledger with ours */
     wait_s = row_integer(answer->rows, 0, 1, 0);
     if (wait_s > 0)
         budget_pause(client_budget(account->client), now_us + wait_s * US_PER_S);
@@ -128,26 +133,6 @@ static void open_account(struct provider *provider, int64_t now_us)
     if (accounts_open(world->workshop.lanes.ledger, config->name, config->url, digest,
                       account_was_opened, provider) == 0)
         provider->opening = true;
-}
-
-static void recovered(void *userdata, const struct store_answer *answer)
-{
-    struct engine *engine = userdata;
-    struct world *world = engine->world;
-
-    world->recovering = false;
-    if (answer->verdict != STORE_DONE)
-        return; /* tried again in the next turn */
-    world->recovered = true;
-    for (int i = 0; i < PQntuples(answer->rows); i++)
-        log_write(LOG_LEVEL_ERROR,
-                  &(struct log_entry){.order_ref = row_text(answer->rows, i, 0),
-                                      .message_id = "3f4a5b6c7d8e4f9a8b1c2d3e4f5a6b19",
-                                      .hint = "it is not sent again; look in the provider's "
-                                              "dashboard whether the order exists there"},
-                  "order %s is uncertain: it was claimed at %s, and the daemon ended before an "
-                  "answer was recorded",
-                  row_text(answer->rows, i, 0), row_text(answer->rows, i, 2));
 }
 
 static void ledger_read(void *userdata, const struct store_answer *answer)
@@ -309,6 +294,7 @@ static void lane_up(void *userdata)
     }
     if (!world->ledger_known)
         world->ledger_us = now_us;
+    reconcile_wake(&world->reconcile);
     world->contract_us = now_us;
     intake_wake(&world->intake);
     for (size_t i = 0; i < world->provider_count; i++) {
@@ -400,6 +386,20 @@ static void statuses_applied(void *userdata)
     write_back_wake(&provider->engine->world->write_back, 0, clock_monotonic_us());
 }
 
+/* What was put back or ended is to be claimed, followed and told. */
+static void ledger_agrees(void *userdata)
+{
+    struct engine *engine = userdata;
+    struct world *world = engine->world;
+    int64_t now_us = clock_monotonic_us();
+
+    for (size_t i = 0; i < world->provider_count; i++) {
+        submit_wake(&world->providers[i].submit, 0, now_us);
+        poll_wake(&world->providers[i].poll, 0, now_us);
+    }
+    write_back_wake(&world->write_back, 0, now_us);
+}
+
 /* ---- making and ending a world ---- */
 
 static void provider_done(struct provider *provider)
@@ -422,6 +422,7 @@ static void world_free(struct world *world)
     connection_free(world->wake);
     for (size_t i = 0; i < world->provider_count; i++)
         provider_done(&world->providers[i]);
+    reconcile_done(&world->reconcile);
     intake_done(&world->intake);
     shop_free(world->workshop.shop);
     shop_free(world->new_shop);
@@ -517,6 +518,10 @@ static int world_new(struct engine *engine, struct config *config, struct world 
     if (!world->providers || !world->provider_names)
         return -ENOMEM;
     memcpy(world->workshop.instance, engine->instance, sizeof engine->instance);
+    world->workshop.journal = engine->journal;
+    reconcile_init(&world->reconcile, &world->workshop);
+    world->reconcile.on_done = ledger_agrees;
+    world->reconcile.userdata = engine;
     for (size_t i = 0; i < config->provider_count && r == 0; i++) {
         world->provider_count = i + 1;
         r = provider_init(engine, world, i, reterr_problem);
@@ -675,10 +680,6 @@ static int64_t prepare(struct engine *engine, int64_t now_us)
             world->asking_ledger = true;
         return earlier(next_us, world->ledger_us);
     }
-    if (!world->recovered && !world->recovering && world->workshop.shop &&
-        orders_recover(lanes->ledger, world->workshop.instance,
-                       shop_has_function(world->workshop.shop), recovered, engine) == 0)
-        world->recovering = true;
     for (size_t i = 0; i < world->provider_count; i++) {
         struct provider *provider = &world->providers[i];
 
@@ -697,22 +698,31 @@ static int64_t prepare(struct engine *engine, int64_t now_us)
     return earlier(next_us, world->history_us);
 }
 
+static bool wants_lease(const struct provider *provider, int64_t now_us)
+{
+    return submit_wants_lease(&provider->submit) ||
+           (provider->poll.next_us <= now_us && provider->poll.paced_us <= now_us);
+}
+
 static int64_t work(struct engine *engine, int64_t now_us)
 {
     struct world *world = engine->world;
     int64_t next_us = prepare(engine, now_us);
 
-    if (!world->recovered || world->new_shop)
+    if (!world->ledger_known || !world->workshop.shop || world->new_shop)
         return next_us;
+    next_us = earlier(next_us, reconcile_work(&world->reconcile, now_us));
     next_us = earlier(next_us, intake_work(&world->intake, now_us));
     for (size_t i = 0; i < world->provider_count; i++) {
         struct provider *provider = &world->providers[i];
 
         if (!provider->account.opened)
             continue;
+        next_us = earlier(next_us, lease_work(&provider->account, wants_lease(provider, now_us), now_us));
         /* Polls ask the gate first: while adds wait they get one slot in twenty, and only their
          * own. */
-        next_us = earlier(next_us, poll_work(&provider->poll, now_us));
+        if (lease_holds(&provider->account.lease) || provider->poll.next_us > now_us)
+            next_us = earlier(next_us, poll_work(&provider->poll, now_us));
         next_us = earlier(next_us, submit_work(&provider->submit, now_us));
     }
     return earlier(next_us, write_back_work(&world->write_back, now_us));
@@ -776,6 +786,21 @@ static int turn(struct engine *engine, int64_t wait_us)
     return r < 0 ? r : transport_work(engine->transport);
 }
 
+/* So that another instance, or the next run, need not wait for them to expire. */
+static bool leases_given_up(struct engine *engine, int64_t now_us)
+{
+    struct world *world = engine->world;
+
+    if (!engine->draining) {
+        engine->draining = true;
+        engine->leases_until_us = now_us + US_PER_S;
+        for (size_t i = 0; i < world->provider_count; i++)
+            lease_give_up(&world->providers[i].account);
+    }
+    return connection_is_quiet(world->workshop.lanes.ledger) ||
+           !connection_is_up(world->workshop.lanes.ledger) || now_us >= engine->leases_until_us;
+}
+
 static bool is_finished(struct engine *engine, int64_t now_us, int *ret_end)
 {
     if (engine->schema_newer) {
@@ -784,7 +809,7 @@ static bool is_finished(struct engine *engine, int64_t now_us, int *ret_end)
     }
     if (!engine->stop_asked)
         return false;
-    if (world_is_quiet(engine->world)) {
+    if (world_is_quiet(engine->world) && leases_given_up(engine, now_us)) {
         *ret_end = ENGINE_STOPPED;
         return true;
     }
@@ -839,6 +864,11 @@ static int load(struct engine *engine, struct problem *reterr_problem)
         return ENGINE_WRONG_CONFIGURATION;
     }
     log_open(config->log_level, config->log_target);
+    r = flight_journal_new(config->state_directory, &engine->journal);
+    if (r < 0) {
+        config_free(config);
+        return r;
+    }
     r = world_new(engine, config, &engine->world, reterr_problem);
     return r == 1 ? ENGINE_NO_PERMISSION : r;
 }
@@ -877,6 +907,7 @@ void engine_free(struct engine *engine)
     if (!engine)
         return;
     world_free(engine->world);
+    flight_journal_free(engine->journal);
     transport_free(engine->transport);
     for (size_t i = 0; i < COUNT_OF(engine->signals); i++)
         sd_event_source_unref(engine->signals[i]);

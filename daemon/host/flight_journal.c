@@ -319,7 +319,7 @@ struct open_list {
 static int take_record(struct flight_log *log, size_t *size, struct open_list *open,
                        const struct flight_record *record)
 {
-    if (record->kind == FLIGHT_LEAVES) {
+    if (record->kind == RECORD_LEAVES) {
         if (log->count == *size) {
             size_t more = *size ? *size * 2 : 256;
             struct flight_entry *entries = reallocarray(log->entries, more, sizeof *entries);

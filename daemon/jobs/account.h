@@ -9,6 +9,7 @@
 #include "api/client.h"
 #include "host/config.h"
 #include "jobs/job.h"
+#include "jobs/lease.h"
 
 struct account {
     struct workshop *workshop;            /* borrowed */
@@ -20,6 +21,8 @@ struct account {
     int64_t submits_paused_until_us; /* submits: funds */
     unsigned pauses;                 /* in a row, for the back-off of a wrong key */
     bool probing; /* after a pause of submits: one order at a time until one is accepted */
+    struct lease lease;
+    int64_t opened_us;
     struct log_repeat refused_log, funds_log, rate_log, silence_log;
 };
 

@@ -9,59 +9,70 @@
  */
 static const struct statement record_statement = {
     .name = "record outcomes",
-    .text = "WITH told AS MATERIALIZED (\n"
-            "    SELECT * FROM unnest($1::bigint[], $2::int[], $3::text[], $4::text[], $5::int[], "
-            "$6::text[], $7::int[])\n"
-            "             AS t(order_id, number, outcome, provider_order_id, http_status, answer, "
-            "wait_s)\n"
-            "), ended AS (\n"
-            "    UPDATE chwsync.attempts a\n"
-            "       SET open = t.outcome = 'unknown', outcome = t.outcome, ended_at = "
-            "clock_timestamp(),\n"
-            "           http_status = t.http_status, answer = t.answer, provider_order_id = "
-            "t.provider_order_id\n"
-            "      FROM told t\n"
-            "     WHERE a.order_id = t.order_id AND a.number = t.number AND a.open AND a.outcome "
-            "IS DISTINCT FROM t.outcome\n"
-            "    RETURNING t.*, a.account_id\n"
-            "), moved AS (\n"
-            "    UPDATE chwsync.orders o\n"
-            "       SET state = CASE e.outcome WHEN 'accepted' THEN 'active' WHEN 'refused' THEN "
-            "'rejected'\n"
-            "                                  WHEN 'unknown' THEN 'uncertain' ELSE 'queued' "
-            "END::chwsync.order_state,\n"
-            "           in_progress = false, seq = o.seq + 1, updated_at = now(),\n"
-            "           account_id = CASE WHEN e.outcome = 'accepted' THEN e.account_id ELSE "
-            "o.account_id END,\n"
-            "           provider_order_id = coalesce(e.provider_order_id, o.provider_order_id),\n"
-            "           error = CASE WHEN e.outcome <> 'accepted' THEN e.answer END,\n"
-            "           accepted_at = CASE WHEN e.outcome = 'accepted' THEN now() ELSE "
-            "o.accepted_at END,\n"
-            "           changed_at = now()\n"
-            "      FROM ended e\n"
-            "     WHERE o.id = e.order_id\n"
-            "       AND (o.state IN ('submitting', 'uncertain') AND o.attempts = e.number\n"
-            "            OR e.outcome = 'accepted' AND o.state IN ('uncertain', 'queued', "
-            "'rejected', 'withdrawn', 'abandoned'))\n"
-            "    RETURNING o.id, o.order_ref, o.provider, o.state, o.seq, e.account_id, e.wait_s\n"
-            "), followed AS (\n"
-            "    INSERT INTO chwsync.polls (order_id, account_id, next_at, interval_s)\n"
-            "    SELECT m.id, m.account_id, now() + make_interval(secs => $9::int), $9::int FROM "
-            "moved m WHERE m.state = 'active'\n"
-            "    ON CONFLICT (order_id) DO NOTHING\n"
-            "), queued AS (\n"
-            "    INSERT INTO chwsync.queue (order_id, provider, next_at)\n"
-            "    SELECT m.id, m.provider, now() + make_interval(secs => m.wait_s) FROM moved m "
-            "WHERE m.state = 'queued'\n"
-            "    ON CONFLICT (order_id) DO NOTHING\n"
-            "), unqueued AS (\n"
-            "    DELETE FROM chwsync.queue q USING moved m WHERE m.state = 'active' AND q.order_id "
-            "= m.id\n"
-            "), due AS (\n"
-            "    INSERT INTO chwsync.write_backs (order_id, seq) SELECT m.id, m.seq FROM moved m "
-            "WHERE $8::boolean\n"
-            ")\n"
-            "SELECT m.order_ref, m.state FROM moved m",
+    .text =
+        "WITH told AS MATERIALIZED (\n"
+        "    SELECT * FROM unnest($1::bigint[], $2::int[], $3::text[], $4::text[], $5::int[],\n"
+        "                         $6::text[], $7::int[], $10::uuid[])\n"
+        "             AS t(order_id, number, outcome, provider_order_id, http_status, answer, wait_s,\n"
+        "                  journal)\n"
+        "), ended AS (\n"
+        "    UPDATE chwsync.attempts a\n"
+        "       SET open = t.outcome = 'unknown', outcome = t.outcome, ended_at = clock_timestamp(),\n"
+        "           http_status = t.http_status, answer = t.answer,\n"
+        "           provider_order_id = t.provider_order_id\n"
+        "      FROM told t\n"
+        "     WHERE a.order_id = t.order_id AND a.number = t.number\n"
+        "       AND (t.journal IS NULL OR a.journal = t.journal)\n"
+        "       AND (a.open AND a.outcome IS DISTINCT FROM t.outcome\n"
+        "            OR t.outcome = 'accepted' AND (a.outcome, a.provider_order_id)\n"
+        "                                          IS DISTINCT FROM ('accepted', t.provider_order_id))\n"
+        "    RETURNING t.order_id, t.number, t.outcome, t.provider_order_id, t.answer, t.wait_s,\n"
+        "              a.account_id\n"
+        "), moved AS (\n"
+        "    UPDATE chwsync.orders o\n"
+        "       SET state = CASE e.outcome WHEN 'accepted' THEN 'active' WHEN 'refused' THEN 'rejected'\n"
+        "                                  WHEN 'unknown' THEN 'uncertain'\n"
+        "                                  ELSE 'queued' END::chwsync.order_state,\n"
+        "           in_progress = false, seq = o.seq + 1, updated_at = now(),\n"
+        "           account_id = CASE WHEN e.outcome = 'accepted' THEN e.account_id\n"
+        "                             ELSE o.account_id END,\n"
+        "           provider_order_id = coalesce(e.provider_order_id, o.provider_order_id),\n"
+        "           error = CASE WHEN e.outcome <> 'accepted' THEN e.answer END,\n"
+        "           accepted_at = CASE WHEN e.outcome = 'accepted' THEN now()\n"
+        "                              ELSE o.accepted_at END,\n"
+        "           changed_at = now()\n"
+        "      FROM ended e\n"
+        "     WHERE o.id = e.order_id\n"
+        "       AND (o.state IN ('submitting', 'uncertain') AND o.attempts = e.number\n"
+        "            OR e.outcome = 'accepted' AND o.state IN ('submitting', 'uncertain', 'queued',\n"
+        "                                                      'rejected', 'withdrawn', 'abandoned'))\n"
+        "    RETURNING o.id, o.order_ref, o.provider, o.state, o.seq, e.account_id, e.wait_s, e.number\n"
+        "), followed AS (\n"
+        "    INSERT INTO chwsync.polls (order_id, account_id, next_at, interval_s)\n"
+        "    SELECT m.id, m.account_id, now() + make_interval(secs => $9::int), $9::int\n"
+        "      FROM moved m WHERE m.state = 'active'\n"
+        "    ON CONFLICT (order_id) DO NOTHING\n"
+        "), queued AS (\n"
+        "    INSERT INTO chwsync.queue (order_id, provider, next_at)\n"
+        "    SELECT m.id, m.provider, now() + make_interval(secs => m.wait_s)\n"
+        "      FROM moved m WHERE m.state = 'queued'\n"
+        "    ON CONFLICT (order_id) DO NOTHING\n"
+        "), unqueued AS (\n"
+        "    DELETE FROM chwsync.queue q USING moved m\n"
+        "     WHERE m.state = 'active' AND q.order_id = m.id\n"
+        "), due AS (\n"
+        "    INSERT INTO chwsync.write_backs (order_id, seq)\n"
+        "    SELECT m.id, m.seq FROM moved m WHERE $8::boolean\n"
+        "), surplus AS MATERIALIZED (\n"
+        "    SELECT o.order_ref, e.provider_order_id,\n"
+        "           chwsync.follow_surplus(o.id, e.number, e.account_id, e.provider_order_id, $9::int)\n"
+        "      FROM ended e JOIN chwsync.orders o ON o.id = e.order_id\n"
+        "     WHERE e.outcome = 'accepted'\n"
+        "       AND NOT EXISTS (SELECT FROM moved m WHERE m.id = e.order_id AND m.number = e.number)\n"
+        "       AND o.provider_order_id IS DISTINCT FROM e.provider_order_id\n"
+        ")\n"
+        "SELECT m.order_ref, m.state::text, NULL AS provider_order_id FROM moved m\n"
+        "UNION ALL SELECT s.order_ref, 'surplus', s.provider_order_id FROM surplus s",
 };
 
 int orders_record(struct connection *lane, const struct attempt_end *ends, size_t count,
@@ -80,84 +91,133 @@ int orders_record(struct connection *lane, const struct attempt_end *ends, size_
     VALUES_ADD_ARRAY(&values, ends, count, values_add_integer, wait_s);
     values_add_boolean(&values, tell_shop);
     values_add_integer(&values, first_poll_s);
+    VALUES_ADD_ARRAY(&values, ends, count, values_add_text, journal);
     return connection_run(lane, &transaction, done, userdata);
 }
 
 static const struct statement release_statement = {
     .name = "release unsent claims",
-    .text =
-        "WITH ended AS (\n"
-        "    UPDATE chwsync.attempts a\n"
-        "       SET open = false, outcome = 'not executed', ended_at = clock_timestamp(),\n"
-        "           answer = 'claimed, but never sent: the commit of the claim was not confirmed'\n"
-        "     WHERE a.open AND a.outcome IS NULL AND a.instance = $1::uuid AND a.order_id <> ALL "
-        "($2::bigint[])\n"
-        "       AND a.account_id = $4::int\n"
-        "       AND a.claimed_at <= now() - make_interval(secs => $3::int)\n"
-        "    RETURNING a.order_id, a.number\n"
-        "), moved AS (\n"
-        "    UPDATE chwsync.orders o SET state = 'queued', seq = o.seq + 1, updated_at = now()\n"
-        "      FROM ended e WHERE o.id = e.order_id AND o.state = 'submitting' AND o.attempts = "
-        "e.number\n"
-        "    RETURNING o.id, o.provider, o.order_ref\n"
-        "), queued AS (\n"
-        "    INSERT INTO chwsync.queue (order_id, provider, next_at) SELECT m.id, m.provider, "
-        "now() FROM moved m\n"
-        "    ON CONFLICT (order_id) DO NOTHING\n"
-        ")\n"
-        "SELECT m.order_ref FROM moved m",
+    .text = "WITH ended AS (\n"
+            "    UPDATE chwsync.attempts a\n"
+            "       SET open = false, outcome = 'not executed', ended_at = clock_timestamp(),\n"
+            "           answer = 'claimed, but never sent: the claim was not confirmed'\n"
+            "     WHERE a.open AND a.outcome IS NULL AND a.instance = $1::uuid\n"
+            "       AND a.account_id = $2::int AND a.claim = $3::bigint\n"
+            "       AND a.order_id <> ALL ($4::bigint[])\n"
+            "    RETURNING a.order_id, a.number\n"
+            "), moved AS (\n"
+            "    UPDATE chwsync.orders o SET state = 'queued', seq = o.seq + 1, updated_at = now()\n"
+            "      FROM ended e\n"
+            "     WHERE o.id = e.order_id AND o.state = 'submitting' AND o.attempts = e.number\n"
+            "    RETURNING o.id, o.provider, o.order_ref\n"
+            "), queued AS (\n"
+            "    INSERT INTO chwsync.queue (order_id, provider, next_at)\n"
+            "    SELECT m.id, m.provider, now() FROM moved m\n"
+            "    ON CONFLICT (order_id) DO NOTHING\n"
+            ")\n"
+            "SELECT m.order_ref FROM moved m",
 };
 
-int orders_release(struct connection *lane, const char *instance, int account_id,
-                   const int64_t *known, size_t known_count, unsigned older_s, store_done done,
-                   void *userdata)
+int orders_release(struct connection *lane, const char *instance, int account_id, int64_t claim,
+                   const int64_t *known, size_t known_count, store_done done, void *userdata)
 {
     struct values values = {0};
     struct transaction transaction = {.statement = &release_statement, .values = &values};
 
     values_add_text(&values, instance);
+    values_add_integer(&values, account_id);
+    values_add_integer(&values, claim);
     values_begin_array(&values);
     for (size_t i = 0; i < known_count; i++)
         values_add_integer(&values, known[i]);
     values_end_array(&values);
-    values_add_integer(&values, older_s);
-    values_add_integer(&values, account_id);
     return connection_run(lane, &transaction, done, userdata);
 }
 
-static const struct statement recover_statement = {
-    .name = "find attempts without an end",
-    .text =
-        "WITH ended AS (\n"
-        "    UPDATE chwsync.attempts a\n"
-        "       SET outcome = 'unknown', ended_at = clock_timestamp(),\n"
-        "           answer = 'the daemon ended before an answer was recorded'\n"
-        "     WHERE a.open AND a.outcome IS NULL AND a.instance <> $1::uuid\n"
-        "    RETURNING a.order_id, a.number, a.claimed_at\n"
-        "), moved AS (\n"
-        "    UPDATE chwsync.orders o\n"
-        "       SET state = 'uncertain', seq = o.seq + 1, updated_at = now(), changed_at = now(),\n"
-        "           error = 'the daemon ended before an answer was recorded: the order may exist "
-        "at the provider'\n"
-        "      FROM ended e WHERE o.id = e.order_id AND o.state = 'submitting' AND o.attempts = "
-        "e.number\n"
-        "    RETURNING o.id, o.order_ref, o.display_ref, o.seq, e.claimed_at\n"
-        "), due AS (\n"
-        "    INSERT INTO chwsync.write_backs (order_id, seq) SELECT m.id, m.seq FROM moved m WHERE "
-        "$2::boolean\n"
-        ")\n"
-        "SELECT m.order_ref, m.display_ref, to_char(m.claimed_at, 'YYYY-MM-DD HH24:MI:SS TZ') FROM "
-        "moved m",
+static const struct statement open_statement = {
+    .name = "attempts without an end",
+    .text = "SELECT a.order_id, a.number, o.order_ref, a.journal, coalesce(a.journal_number, a.number),\n"
+            "       a.instance = $1::uuid,\n"
+            "       ceil(extract(epoch FROM a.send_before + make_interval(secs => $2::int) - now()))::bigint,\n"
+            "       to_char(a.claimed_at, 'YYYY-MM-DD HH24:MI:SS TZ')\n"
+            "  FROM chwsync.attempts a JOIN chwsync.orders o ON o.id = a.order_id\n"
+            " WHERE a.open AND a.outcome IS NULL",
 };
 
-int orders_recover(struct connection *lane, const char *instance, bool tell_shop, store_done done,
+int orders_open(struct connection *lane, const char *instance, unsigned patience_s, store_done done,
+                void *userdata)
+{
+    struct values values = {0};
+    struct transaction transaction = {.statement = &open_statement, .values = &values};
+
+    values_add_text(&values, instance);
+    values_add_integer(&values, patience_s);
+    return connection_run(lane, &transaction, done, userdata);
+}
+
+/* Lost: there is no such attempt. Else the journal knows an end that the ledger lacks. */
+static const struct statement compare_statement = {
+    .name = "compare with the flight journal",
+    .text = "SELECT t.place, a.order_id, a.number\n"
+            "  FROM unnest($2::int[], $3::text[], $4::int[], $5::text[], $6::text[])\n"
+            "       AS t(place, order_ref, number, outcome, provider_order_id)\n"
+            "  LEFT JOIN chwsync.orders o ON o.order_ref = t.order_ref\n"
+            "  LEFT JOIN chwsync.attempts a ON a.order_id = o.id AND a.journal = $1::uuid\n"
+            "                              AND coalesce(a.journal_number, a.number) = t.number\n"
+            " WHERE a.order_id IS NULL OR a.open AND a.outcome IS DISTINCT FROM t.outcome\n"
+            "    OR t.outcome = 'accepted' AND (a.outcome, a.provider_order_id)\n"
+            "                                  IS DISTINCT FROM ('accepted', t.provider_order_id)",
+};
+
+int orders_compare(struct connection *lane, const char *journal, const struct journal_end *ends,
+                   size_t count, store_done done, void *userdata)
+{
+    struct values values = {0};
+    struct transaction transaction = {.statement = &compare_statement, .values = &values};
+
+    values_add_text(&values, journal);
+    VALUES_ADD_ARRAY(&values, ends, count, values_add_integer, place);
+    VALUES_ADD_ARRAY(&values, ends, count, values_add_text, order_ref);
+    VALUES_ADD_ARRAY(&values, ends, count, values_add_integer, number);
+    VALUES_ADD_ARRAY(&values, ends, count, values_add_text, outcome);
+    VALUES_ADD_ARRAY(&values, ends, count, values_add_text, provider_order_id);
+    return connection_run(lane, &transaction, done, userdata);
+}
+
+static const struct statement restore_statement = {
+    .name = "restore lost attempts",
+    .text = "SELECT t.order_ref,\n"
+            "       chwsync.restore_attempt(t.order_ref, t.provider, t.account_id, $1::uuid, t.number,\n"
+            "           to_timestamp(t.left_s), t.service, t.link, chwsync.try_bigint(t.quantity),\n"
+            "           t.outcome, t.provider_order_id, t.http_status, t.answer, $13::boolean, $14::int)\n"
+            "  FROM unnest($2::text[], $3::text[], $4::int[], $5::int[], $6::bigint[], $7::text[],\n"
+            "              $8::text[], $9::text[], $10::text[], $11::text[], $12::int[], $15::text[])\n"
+            "       AS t(order_ref, provider, account_id, number, left_s, service, link, quantity,\n"
+            "            outcome, provider_order_id, http_status, answer)",
+};
+
+int orders_restore(struct connection *lane, const char *journal, const struct journal_end *ends,
+                   size_t count, bool tell_shop, unsigned first_poll_s, store_done done,
                    void *userdata)
 {
     struct values values = {0};
-    struct transaction transaction = {.statement = &recover_statement, .values = &values};
+    struct transaction transaction = {.statement = &restore_statement, .values = &values};
 
-    values_add_text(&values, instance);
+    values_add_text(&values, journal);
+    VALUES_ADD_ARRAY(&values, ends, count, values_add_text, order_ref);
+    VALUES_ADD_ARRAY(&values, ends, count, values_add_text, provider);
+    VALUES_ADD_ARRAY(&values, ends, count, values_add_integer, account_id);
+    VALUES_ADD_ARRAY(&values, ends, count, values_add_integer, number);
+    VALUES_ADD_ARRAY(&values, ends, count, values_add_integer, left_s);
+    VALUES_ADD_ARRAY(&values, ends, count, values_add_text, service);
+    VALUES_ADD_ARRAY(&values, ends, count, values_add_text, link);
+    VALUES_ADD_ARRAY(&values, ends, count, values_add_text, quantity);
+    VALUES_ADD_ARRAY(&values, ends, count, values_add_text, outcome);
+    VALUES_ADD_ARRAY(&values, ends, count, values_add_text, provider_order_id);
+    VALUES_ADD_ARRAY(&values, ends, count, values_add_integer, http_status);
     values_add_boolean(&values, tell_shop);
+    values_add_integer(&values, first_poll_s);
+    VALUES_ADD_ARRAY(&values, ends, count, values_add_text, answer);
     return connection_run(lane, &transaction, done, userdata);
 }
 

@@ -126,13 +126,27 @@ static const char intake_counts[] =
 
 /*
  * Claim, around `asked` (the lines with the shop's answer `go`). $1 provider, $2 account, $3
- * instance, $4 limit, $5 seconds until send_before, $6 one order or NULL.
+ * instance, $4 limit, $5 seconds until send_before, $6 one order or NULL, $7 the lease's number, $8
+ * its claims as we know them, $9 journal.
+ *
+ * The lease is renewed and its claims are counted here, or nothing is claimed: another instance has
+ * taken it, or this database has lost our last claim. While submits are stopped nothing is due.
  */
 static const char claim_due[] =
-    "WITH due AS MATERIALIZED (\n"
+    "WITH held AS (\n"
+    "    UPDATE chwsync.leases l\n"
+    "       SET claims = l.claims + 1, journal = $9::uuid,\n"
+    "           expires_at = clock_timestamp() + interval '10 seconds'\n"
+    "     WHERE l.account_id = $2::int AND l.holder = $3::uuid AND l.number = $7::bigint\n"
+    "       AND l.claims = $8::bigint\n"
+    "    RETURNING l.claims\n"
+    "), due AS MATERIALIZED (\n"
     "    SELECT q.order_id FROM chwsync.queue q\n"
-    "     WHERE q.provider = $1::text AND q.next_at <= now() AND ($6::bigint IS NULL OR q.order_id "
-    "= $6::bigint)\n"
+    "     WHERE q.provider = $1::text AND q.next_at <= now() AND ($6::bigint IS NULL OR q.order_id = "
+    "$6::bigint)\n"
+    "       AND EXISTS (SELECT FROM held)\n"
+    "       AND NOT EXISTS (SELECT FROM chwsync.submit_stops s\n"
+    "                        WHERE s.account_id = $2::int AND s.released_at IS NULL)\n"
     "     ORDER BY q.next_at, q.order_id LIMIT $4::int FOR UPDATE SKIP LOCKED\n"
     "), line AS MATERIALIZED (\n"
     "    SELECT o.id, o.order_ref, o.seq + 1 AS seq FROM due d JOIN chwsync.orders o ON o.id = "
@@ -176,9 +190,9 @@ static const char claim_rest[] =
               "     WHERE q.order_id = a.id AND a.go IS NULL\n"
               "), attempt AS (\n"
               "    INSERT INTO chwsync.attempts (order_id, number, account_id, instance, "
-              "send_before, service, link, quantity, further)\n"
+              "send_before, claim, journal, service, link, quantity, further)\n"
               "    SELECT m.id, m.number, $2::int, $3::uuid, now() + make_interval(secs => "
-              "$5::int), m.service, m.link, m.quantity,\n"
+              "$5::int), $8::bigint + 1, $9::uuid, m.service, m.link, m.quantity,\n"
               "           CASE WHEN num_nonnulls(m.runs, m.\"interval\", m.min, m.max, m.comments, "
               "m.usernames, m.hashtags,\n"
               "                                  m.username, m.params) > 0\n"
@@ -200,8 +214,8 @@ static const char claim_rest[] =
               ")\n"
               "SELECT m.id, m.number, m.order_ref, m.go, m.service, m.link, m.quantity, m.runs, "
               "m.\"interval\", m.min, m.max,\n"
-              "       m.comments, m.usernames, m.hashtags, m.username, m.params FROM moved m ORDER "
-              "BY m.id";
+              "       m.comments, m.usernames, m.hashtags, m.username, m.params\n"
+              "  FROM held LEFT JOIN moved m ON true ORDER BY m.id";
 
 /*
  * Write-back. $1 limit, $2 one order or NULL. A row of write_backs is one change (order, seq); the
@@ -452,6 +466,9 @@ int shop_claim(struct shop *shop, struct connection *lane, const struct claim_op
         values_add_integer(&values, options->only_order_id);
     else
         values_add_text(&values, NULL);
+    values_add_integer(&values, options->lease_number);
+    values_add_integer(&values, options->lease_claims);
+    values_add_text(&values, options->journal);
     return run(shop, lane, SHOP_CLAIM, &values, shop->timeout_ms, done, userdata);
 }
 

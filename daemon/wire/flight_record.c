@@ -87,7 +87,7 @@ struct slot {
 static void list_strings(const struct flight_record *record,
                          struct slot ret_slots[static STRING_COUNT])
 {
-    bool leaves = record->kind == FLIGHT_LEAVES;
+    bool leaves = record->kind == RECORD_LEAVES;
     struct slot slots[STRING_COUNT] = {
         {record->order_ref, KEY_TEXT_MAX, false},
         {record->provider, KEY_TEXT_MAX, false},
@@ -121,6 +121,8 @@ size_t flight_record_encode(const struct flight_record *record,
             if (!slots[i].cut)
                 return 0;
             bytes = slots[i].max;
+            while (bytes > 0 && (slots[i].text[bytes] & 0xC0) == 0x80)
+                bytes--; /* not within a character */
         }
         if (bytes > 0)
             memcpy(ret_bytes + length, slots[i].text, bytes);
@@ -177,7 +179,7 @@ size_t flight_record_decode(const uint8_t *bytes, size_t count,
     record.sequence = get64(bytes + 16);
     record.kind = bytes[58];
     if (record.sequence != sequence ||
-        (record.kind != FLIGHT_LEAVES && record.kind != FLIGHT_ENDED) ||
+        (record.kind != RECORD_LEAVES && record.kind != RECORD_ENDED) ||
         !split_strings(bytes, length, strings))
         return 0;
     record.at_s = (int64_t)get64(bytes + 24);
@@ -190,7 +192,7 @@ size_t flight_record_decode(const uint8_t *bytes, size_t count,
     record.provider = strings[1];
     record.service = record.link = record.quantity = "";
     record.outcome = record.provider_order_id = record.answer = "";
-    if (record.kind == FLIGHT_LEAVES) {
+    if (record.kind == RECORD_LEAVES) {
         record.service = strings[2];
         record.link = strings[3];
         record.quantity = strings[4];

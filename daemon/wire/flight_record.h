@@ -18,8 +18,8 @@
 #define FLIGHT_KEY_BYTES 16    /* the file's id */
 
 enum flight_record_kind {
-    FLIGHT_LEAVES = 1, /* the bytes leave after this record is written */
-    FLIGHT_ENDED = 2,
+    RECORD_LEAVES = 1, /* the bytes leave after this record is written */
+    RECORD_ENDED = 2,
 };
 
 /* Strings are never NULL in what was decoded, and then borrowed from the bytes. */
@@ -33,9 +33,9 @@ struct flight_record {
     int64_t order_id;
     const char *order_ref;
     const char *provider; /* as configured */
-    /* FLIGHT_LEAVES: what was sent; cut to what has room, it is evidence only. */
+    /* RECORD_LEAVES: what was sent; cut to what has room, it is evidence only. */
     const char *service, *link, *quantity;
-    /* FLIGHT_ENDED. */
+    /* RECORD_ENDED. */
     const char *outcome;           /* a word of the ledger */
     const char *provider_order_id; /* "" = none */
     const char *answer;            /* "" = none; cut likewise */
