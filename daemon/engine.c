@@ -3,6 +3,7 @@
 #include "base/own.h"
 #include "host/clock.h"
 #include "host/config.h"
+#include "host/crash_point.h"
 #include "host/credentials.h"
 #include "host/log.h"
 #include "host/notify.h"
@@ -843,6 +844,7 @@ int engine_run(struct engine *engine)
         now_us = clock_monotonic_us();
         next_us = earlier(next_us, now_us + LOOP_WAIT_MAX_US);
         r = turn(engine, next_us > now_us ? next_us - now_us : 0);
+        CRASH_POINT("turn");
         if (r < 0)
             return r;
     }

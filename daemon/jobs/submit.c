@@ -224,6 +224,7 @@ static void answered(void *userdata, const struct client_answer *answer)
     const struct reply *reply = answer->reply;
     const char *words = reply ? reply->error : answer->problem.text;
 
+    CRASH_POINT("reply: arrived");
     submit->on_the_wire--;
     note_turn(submit);
     flight->http_status = answer->http_status;
@@ -376,6 +377,7 @@ static void flight_send(struct flight *flight)
         submit->on_the_wire--;
         end_put_off(flight, "not executed", "the request could not be made: out of memory", 5);
     }
+    CRASH_POINT("send: given to the transport");
 }
 
 static void send_ready(struct submit *submit)
@@ -740,6 +742,7 @@ static void record(struct submit *submit)
                       shop_has_function(submit->workshop->shop), FIRST_POLL_S, recorded,
                       submit) < 0)
         return;
+    CRASH_POINT("record: asked");
     for (size_t i = 0; i < count; i++)
         submit->batch[i]->stage = FLIGHT_RECORDING;
     submit->batch_count = count;
