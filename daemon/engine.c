@@ -26,7 +26,8 @@
 
 DEFINE_OWN(char, free, string_freep)
 
-#define LOOK_AGAIN_S 30         /* after a fault of the contract or the schema */
+#define LOOK_AGAIN_S 30  /* after a fault of the contract or the schema */
+#define LOOK_ANYWAY_S 20 /* without a word from the intake: the view may raise, or take long */
 #define HISTORY_INTERVAL_S 3600 /* retention */
 #define HISTORY_BATCH 1000
 #define STATUS_INTERVAL_US (10 * US_PER_S)
@@ -59,6 +60,7 @@ struct world {
     struct shop *new_shop; /* found, waits until no statement of the old one runs */
     bool asking_ledger, asking_contract, ledger_known;
     int64_t ledger_us, contract_us, history_us;
+    int64_t look_us; /* when jobs look at their lists although no intake told what is due */
 };
 
 struct engine {
@@ -68,13 +70,13 @@ struct engine {
     sd_event_source *signals[4];
     struct transport *transport;
     struct flight_journal *journal; /* of the process: a reload keeps it */
-    char instance[37]; /* uuid of this run */
+    char instance[37];              /* uuid of this run */
     struct world *world;
     bool stop_asked, reload_asked, schema_newer, draining;
     int64_t drain_until_us, leases_until_us;
     int64_t status_us, watchdog_us, watchdog_interval_us;
     char *contract_said; /* all faults of the contract, as they were last said */
-    struct log_repeat contract_log, schema_log, down_log;
+    struct log_repeat contract_log, schema_log, ledger_log, down_log;
 };
 
 static struct workshop *workshop_of(struct engine *engine)
@@ -94,13 +96,16 @@ static void account_was_opened(void *userdata, const struct store_answer *answer
     provider->open_us = now_us + 5 * US_PER_S;
     if (answer->verdict != STORE_DONE || PQntuples(answer->rows) == 0) {
         if (answer->verdict == STORE_REFUSED)
-            log_error("unable to open the account of provider %s: %s; next try in 5 s",
-                      account->config->name, answer->problem.text);
+            log_repeated(&provider->engine->ledger_log, LOG_LEVEL_ERROR,
+                         &(struct log_entry){.sqlstate = answer->sqlstate},
+                         "unable to open the account of provider %s: %s; next try in 5 s",
+                         account->config->name, answer->problem.text);
         return;
     }
     account->id = (int)row_integer(answer->rows, 0, 0, 0);
     account->opened_us = now_us;
-    budget_forget(client_budget(account->client), now_us); /* what another instance used is in the ledger with ours */
+    budget_forget(client_budget(account->client),
+                  now_us); /* what another instance used is in the ledger with ours */
     wait_s = row_integer(answer->rows, 0, 1, 0);
     if (wait_s > 0)
         budget_pause(client_budget(account->client), now_us + wait_s * US_PER_S);
@@ -368,6 +373,7 @@ static void intake_looked(void *userdata, int64_t queue_due_s, int64_t write_bac
         submit_wake(&world->providers[i].submit, queue_due_s, now_us);
     if (write_back_due_s >= 0)
         write_back_wake(&world->write_back, write_back_due_s, now_us);
+    world->look_us = now_us + LOOK_ANYWAY_S * US_PER_S;
 }
 
 static void outcomes_recorded(void *userdata, unsigned accepted)
@@ -519,6 +525,7 @@ static int world_new(struct engine *engine, struct config *config, struct world 
     if (!world->providers || !world->provider_names)
         return -ENOMEM;
     memcpy(world->workshop.instance, engine->instance, sizeof engine->instance);
+    world->workshop.tell_shop = config->write_back != NULL;
     world->workshop.journal = engine->journal;
     reconcile_init(&world->reconcile, &world->workshop);
     world->reconcile.on_done = ledger_agrees;
@@ -550,6 +557,15 @@ static bool world_is_quiet(const struct world *world)
             !poll_is_quiet(&world->providers[i].poll))
             return false;
     return write_back_is_quiet(&world->write_back, clock_monotonic_us());
+}
+
+/* A claim whose commit is not known would be nobody's in the next world. */
+static bool world_is_settled(const struct world *world)
+{
+    for (size_t i = 0; i < world->provider_count; i++)
+        if (world->providers[i].submit.ambiguous_claim != 0)
+            return false;
+    return world_is_quiet(world);
 }
 
 /* The new configuration is read and tried whole before the old world ends; a wrong one is refused
@@ -710,16 +726,20 @@ static int64_t work(struct engine *engine, int64_t now_us)
     struct world *world = engine->world;
     int64_t next_us = prepare(engine, now_us);
 
-    if (!world->ledger_known || !world->workshop.shop || world->new_shop)
+    if (!world->ledger_known || world->new_shop)
         return next_us;
     next_us = earlier(next_us, reconcile_work(&world->reconcile, now_us));
     next_us = earlier(next_us, intake_work(&world->intake, now_us));
+    if (now_us >= world->look_us)
+        intake_looked(engine, 0, 0);
+    next_us = earlier(next_us, world->look_us);
     for (size_t i = 0; i < world->provider_count; i++) {
         struct provider *provider = &world->providers[i];
 
         if (!provider->account.opened)
             continue;
-        next_us = earlier(next_us, lease_work(&provider->account, wants_lease(provider, now_us), now_us));
+        next_us =
+            earlier(next_us, lease_work(&provider->account, wants_lease(provider, now_us), now_us));
         /* Polls ask the gate first: while adds wait they get one slot in twenty, and only their
          * own. */
         if (lease_holds(&provider->account.lease) || provider->poll.next_us > now_us)
@@ -834,7 +854,7 @@ int engine_run(struct engine *engine)
     for (;;) {
         int64_t now_us = clock_monotonic_us(), next_us;
 
-        if (engine->reload_asked && world_is_quiet(engine->world))
+        if (engine->reload_asked && world_is_settled(engine->world))
             reload(engine);
         next_us = earlier(work(engine, now_us), tend(engine, now_us));
         if (is_finished(engine, now_us, &end))

@@ -29,14 +29,15 @@ struct lanes {
 struct workshop {
     struct lanes lanes;
     struct shop *shop; /* NULL until the contract was found sound */
-    bool stopping;     /* nothing new begins; what is on the wire is finished */
-    char instance[37]; /* uuid of this process's run */
+    bool tell_shop; /* a function is configured; while it is broken, what it is to be told waits */
+    bool stopping;  /* nothing new begins; what is on the wire is finished */
+    char instance[37];              /* uuid of this process's run */
     struct flight_journal *journal; /* borrowed from the engine */
     /* What jobs/reconcile found. */
-    bool reconciled;                 /* the ledger is known to hold what the journals do; else nothing is claimed */
-    int64_t reconciled_us;           /* when that was found */
-    uint64_t epoch;                  /* grows whenever `reconciled` ends: claims of before may be lost */
-    bool ledger_was_older;           /* attempts had to be put back: outcomes may find other ids there */
+    bool reconciled; /* the ledger is known to hold what the journals do; else nothing is claimed */
+    int64_t reconciled_us; /* when that was found */
+    uint64_t epoch;        /* grows whenever `reconciled` ends: claims of before may be lost */
+    bool ledger_was_older; /* attempts had to be put back: outcomes may find other ids there */
     const char *const *dead_journals; /* borrowed; of processes that have ended */
     size_t dead_count;
     /* Told by jobs, acted on by the engine. */

@@ -20,19 +20,24 @@ static int64_t lasts_until(int64_t asked_us)
 static void note_stops(struct account *account, const PGresult *rows)
 {
     struct lease *lease = &account->lease;
-    struct log_entry entry = {
-        .provider = account->config->name,
-        .message_id = "c2d3e4f5a6b74c8d9e0f1a2b3c4d5e28",
-        .hint = "look at them ('chwsyncd status' names them), then settle each with 'chwsyncd resolve', or let submits go on "
-                "with: SELECT chwsync.release_submits(NULL, NULL, 'your name')"};
+    struct log_entry entry = {.provider = account->config->name,
+                              .message_id = "c2d3e4f5a6b74c8d9e0f1a2b3c4d5e28",
+                              .hint =
+                                  "look at them ('chwsyncd status' names them), then settle each "
+                                  "with 'chwsyncd resolve', or let submits go on "
+                                  "with: SELECT chwsync.release_submits(NULL, NULL, 'your name')"};
 
     lease->stops = (uint64_t)row_integer(rows, 0, LEASE_STOPS, 0);
     if (lease->stops) {
         log_repeated(&lease->stop_log, LOG_LEVEL_ERROR, &entry,
-                     "submits to %s are stopped: the database had lost %llu attempts, of order %s and others",
-                     account->config->name, (unsigned long long)lease->stops, row_text(rows, 0, LEASE_STOPPED_BY));
-        workshop_note_error(account->workshop, "submits to %s are stopped: the database is older than the flight journal",
-                            account->config->name);
+                     "submits to %s are stopped: the database had lost %llu attempts, of order %s "
+                     "and others",
+                     account->config->name, (unsigned long long)lease->stops,
+                     row_text(rows, 0, LEASE_STOPPED_BY));
+        workshop_note_error(
+            account->workshop,
+            "submits to %s are stopped: the database is older than the flight journal",
+            account->config->name);
     } else if (log_recovered(&lease->stop_log)) {
         log_notice("submits to %s go on: every lost attempt was released", account->config->name);
         account->workshop->last_error[0] = '\0';
@@ -50,8 +55,10 @@ static void taken_by_other(struct account *account, const PGresult *rows, int64_
         snprintf(lease->seen, sizeof lease->seen, "%s", expires_at);
         lease->seen_us = now_us;
     }
-    lease->retry_us = now_us + (left_us < LOOK_AGAIN_US ? left_us + 100 * US_PER_MS : LOOK_AGAIN_US);
-    log_repeated(&lease->other_log, LOG_LEVEL_INFO, &(struct log_entry){.provider = account->config->name},
+    lease->retry_us =
+        now_us + (left_us < LOOK_AGAIN_US ? left_us + 100 * US_PER_MS : LOOK_AGAIN_US);
+    log_repeated(&lease->other_log, LOG_LEVEL_INFO,
+                 &(struct log_entry){.provider = account->config->name},
                  "another instance works for %s; this one stands by", account->config->name);
 }
 
@@ -87,7 +94,8 @@ static void answered(void *userdata, const struct store_answer *answer)
     }
     if (row_boolean(answer->rows, 0, LEASE_TAKEN)) {
         note_take_over(account, now_us);
-    } else if (!same_server || (was_ours && lease->claims != row_integer(answer->rows, 0, LEASE_CLAIMS, 0))) {
+    } else if (!same_server ||
+               (was_ours && lease->claims != row_integer(answer->rows, 0, LEASE_CLAIMS, 0))) {
         log_notice("the database is not the one it was: it is compared with the flight journal");
         account->workshop->ledger_doubtful = true;
     }
@@ -159,6 +167,7 @@ static void given_up(void *userdata, const struct store_answer *answer)
 void lease_give_up(struct account *account)
 {
     if (account->lease.ours && connection_is_up(account->workshop->lanes.ledger))
-        (void)leases_give_up(account->workshop->lanes.ledger, account->id, account->workshop->instance, given_up, NULL);
+        (void)leases_give_up(account->workshop->lanes.ledger, account->id,
+                             account->workshop->instance, given_up, NULL);
     account->lease.ours = false;
 }

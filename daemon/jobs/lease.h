@@ -1,9 +1,10 @@
 /*
  * jobs/lease.h - whether this instance may claim and send for an account.
  *
- * Taken when there is something to do, renewed by every claim, and by itself only while requests wait or polls are
- * due: an idle daemon keeps no lease alive, and whoever has work next takes it. What is sent is sent within the
- * lease, by a clock that counts suspended time and began before the database was asked.
+ * Taken when there is something to do, renewed by every claim, and by itself only while requests
+ * wait or polls are due: an idle daemon keeps no lease alive, and whoever has work next takes it.
+ * What is sent is sent within the lease, by a clock that counts suspended time and began before the
+ * database was asked.
  */
 #pragma once
 #include "host/log.h"

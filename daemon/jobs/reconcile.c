@@ -5,13 +5,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* After send_before: the longest a request may wait for its reply, and room for clocks that differ. */
+/* After send_before: the longest a request may wait for its reply, and room for clocks that differ.
+ */
 #define PATIENCE_S 90
 #define FIRST_POLL_S 5
 #define NO_ANSWER "the daemon ended before an answer was recorded"
 
 enum open_column {
-    OPEN_ORDER_ID, OPEN_NUMBER, OPEN_ORDER_REF, OPEN_JOURNAL, OPEN_JOURNAL_NUMBER, OPEN_OURS, OPEN_LEFT_S, OPEN_CLAIMED_AT
+    OPEN_ORDER_ID,
+    OPEN_NUMBER,
+    OPEN_ORDER_REF,
+    OPEN_JOURNAL,
+    OPEN_JOURNAL_NUMBER,
+    OPEN_OURS,
+    OPEN_LEFT_S,
+    OPEN_CLAIMED_AT
 };
 
 /* ---- what the journals know ---- */
@@ -32,12 +40,15 @@ static void end_round(struct reconcile *reconcile)
 static void give_up(struct reconcile *reconcile, const struct store_answer *answer)
 {
     if (answer && answer->verdict == STORE_REFUSED)
-        log_repeated(&reconcile->failed_log, LOG_LEVEL_ERROR, &(struct log_entry){.sqlstate = answer->sqlstate},
-                     "unable to compare the ledger with the flight journal: %s; nothing is bought until it works, next try in 1 s",
+        log_repeated(&reconcile->failed_log, LOG_LEVEL_ERROR,
+                     &(struct log_entry){.sqlstate = answer->sqlstate},
+                     "unable to compare the ledger with the flight journal: %s; nothing is bought "
+                     "until it works, next try in 1 s",
                      answer->problem.text);
     end_round(reconcile);
     reconcile->again = true;
-    reconcile->retry_us = clock_monotonic_us() + (answer && answer->verdict == STORE_LOST ? 0 : US_PER_S);
+    reconcile->retry_us =
+        clock_monotonic_us() + (answer && answer->verdict == STORE_LOST ? 0 : US_PER_S);
 }
 
 static void add_end(struct reconcile *reconcile, const struct attempt_end *end)
@@ -60,7 +71,8 @@ static const char *or_null(const char *text)
 }
 
 /* The end of an attempt as a record has it; strings are the record's. */
-static struct attempt_end end_of(const struct flight_record *ended, int64_t order_id, int number, const char *journal)
+static struct attempt_end end_of(const struct flight_record *ended, int64_t order_id, int number,
+                                 const char *journal)
 {
     return (struct attempt_end){.order_id = order_id,
                                 .number = number,
@@ -72,10 +84,12 @@ static struct attempt_end end_of(const struct flight_record *ended, int64_t orde
                                 .journal = journal};
 }
 
-static const struct flight_entry *find_entry(const struct flight_log *log, const char *order_ref, int number)
+static const struct flight_entry *find_entry(const struct flight_log *log, const char *order_ref,
+                                             int number)
 {
     for (size_t i = log->count; i-- > 0;)
-        if (log->entries[i].leaves.number == number && strcmp(log->entries[i].leaves.order_ref, order_ref) == 0)
+        if (log->entries[i].leaves.number == number &&
+            strcmp(log->entries[i].leaves.order_ref, order_ref) == 0)
             return &log->entries[i];
     return NULL;
 }
@@ -85,8 +99,9 @@ static void judge_open(struct reconcile *reconcile, int row)
 {
     const struct flight_log *log = &reconcile->log;
     const PGresult *open = reconcile->open;
-    const struct flight_entry *entry = find_entry(log, row_text(open, row, OPEN_ORDER_REF),
-                                                  (int)row_integer(open, row, OPEN_JOURNAL_NUMBER, 0));
+    const struct flight_entry *entry =
+        find_entry(log, row_text(open, row, OPEN_ORDER_REF),
+                   (int)row_integer(open, row, OPEN_JOURNAL_NUMBER, 0));
     struct attempt_end end = {.order_id = row_integer(open, row, OPEN_ORDER_ID, 0),
                               .number = (int)row_integer(open, row, OPEN_NUMBER, 0),
                               .journal = log->id};
@@ -138,13 +153,15 @@ static void judge_absent(struct reconcile *reconcile)
         if (reconcile->matched[row] || row_boolean(reconcile->open, row, OPEN_OURS))
             continue;
         if (left_s <= 0) {
-            add_end(reconcile, &(struct attempt_end){.order_id = row_integer(reconcile->open, row, OPEN_ORDER_ID, 0),
-                                                     .number = (int)row_integer(reconcile->open, row, OPEN_NUMBER, 0),
-                                                     .outcome = "unknown",
-                                                     .answer = NO_ANSWER});
+            add_end(reconcile, &(struct attempt_end){
+                                   .order_id = row_integer(reconcile->open, row, OPEN_ORDER_ID, 0),
+                                   .number = (int)row_integer(reconcile->open, row, OPEN_NUMBER, 0),
+                                   .outcome = "unknown",
+                                   .answer = NO_ANSWER});
             continue;
         }
-        /* Sooner, too: its process may end, and its journal be free. An hour at most, should the clock have gone back. */
+        /* Sooner, too: its process may end, and its journal be free. An hour at most, should the
+         * clock have gone back. */
         then_us = clock_monotonic_us() + (left_s < 5 ? left_s : 5) * US_PER_S;
         if (then_us < reconcile->next_us)
             reconcile->next_us = then_us;
@@ -159,14 +176,18 @@ static void say_state(const char *order_ref, const char *state, const char *more
 
     if (strcmp(state, "uncertain") == 0) {
         entry.message_id = "3f4a5b6c7d8e4f9a8b1c2d3e4f5a6b19";
-        entry.hint = "it is not sent again; look in the provider's dashboard whether the order exists there";
-        log_write(LOG_LEVEL_ERROR, &entry, "order %s is uncertain: it was sent, and " NO_ANSWER, order_ref);
+        entry.hint =
+            "it is not sent again; look in the provider's dashboard whether the order exists there";
+        log_write(LOG_LEVEL_ERROR, &entry, "order %s is uncertain: it was sent, and " NO_ANSWER,
+                  order_ref);
     } else if (strcmp(state, "surplus") == 0) {
         entry.message_id = "d3e4f5a6b7c84d9e8f0a1b2c3d4e5f29";
         entry.hint = "ask the provider to cancel one of them; both are followed";
-        log_write(LOG_LEVEL_ERROR, &entry, "order %s was bought twice: a second order %s exists", order_ref, more ? more : "");
+        log_write(LOG_LEVEL_ERROR, &entry, "order %s was bought twice: a second order %s exists",
+                  order_ref, more ? more : "");
     } else {
-        log_write(LOG_LEVEL_NOTICE, &entry, "order %s is %s: so the flight journal says", order_ref, state);
+        log_write(LOG_LEVEL_NOTICE, &entry, "order %s is %s: so the flight journal says", order_ref,
+                  state);
     }
 }
 
@@ -181,18 +202,21 @@ static void recorded(void *userdata, const struct store_answer *answer)
     }
     CRASH_POINT("reconcile: recorded");
     for (int i = 0; i < PQntuples(answer->rows); i++)
-        say_state(row_text(answer->rows, i, 0), row_text(answer->rows, i, 1), row_text(answer->rows, i, 2));
+        say_state(row_text(answer->rows, i, 0), row_text(answer->rows, i, 1),
+                  row_text(answer->rows, i, 2));
     reconcile->end_count -= reconcile->recording;
-    memmove(reconcile->ends, reconcile->ends + reconcile->recording, reconcile->end_count * sizeof *reconcile->ends);
+    memmove(reconcile->ends, reconcile->ends + reconcile->recording,
+            reconcile->end_count * sizeof *reconcile->ends);
 }
 
 static void record(struct reconcile *reconcile)
 {
     struct workshop *workshop = reconcile->workshop;
 
-    reconcile->recording = reconcile->end_count < ORDERS_BATCH_MAX ? reconcile->end_count : ORDERS_BATCH_MAX;
+    reconcile->recording =
+        reconcile->end_count < ORDERS_BATCH_MAX ? reconcile->end_count : ORDERS_BATCH_MAX;
     reconcile->busy = orders_record(workshop->lanes.ledger, reconcile->ends, reconcile->recording,
-                                    shop_has_function(workshop->shop), FIRST_POLL_S, recorded, reconcile) == 0;
+                                    workshop->tell_shop, FIRST_POLL_S, recorded, reconcile) == 0;
     if (!reconcile->busy)
         give_up(reconcile, NULL);
 }
@@ -212,12 +236,16 @@ static void restored(void *userdata, const struct store_answer *answer)
     for (int i = 0; i < PQntuples(answer->rows); i++) {
         const char *order_ref = row_text(answer->rows, i, 0), *state = row_text(answer->rows, i, 1);
 
-        log_write(LOG_LEVEL_ERROR,
-                  &(struct log_entry){.order_ref = order_ref,
-                                      .message_id = "c2d3e4f5a6b74c8d9e0f1a2b3c4d5e28",
-                                      .hint = "the database is older than the flight journal: submits stop until somebody "
-                                              "has looked ('chwsyncd status')"},
-                  "the database had lost an attempt of order %s: it was put back, the order is %s", order_ref, state);
+        log_write(
+            LOG_LEVEL_ERROR,
+            &(struct log_entry){
+                .order_ref = order_ref,
+                .message_id = "c2d3e4f5a6b74c8d9e0f1a2b3c4d5e28",
+                .hint =
+                    "the database is older than the flight journal: submits stop until somebody "
+                    "has looked ('chwsyncd status')"},
+            "the database had lost an attempt of order %s: it was put back, the order is %s",
+            order_ref, state);
         if (strcmp(state, "surplus") == 0)
             say_state(order_ref, state, NULL);
     }
@@ -236,7 +264,7 @@ static void restore(struct reconcile *reconcile)
             lost[count].outcome = "unknown";
     }
     reconcile->busy = orders_restore(workshop->lanes.ledger, reconcile->log.id, lost, count,
-                                     shop_has_function(workshop->shop), FIRST_POLL_S, restored, reconcile) == 0;
+                                     workshop->tell_shop, FIRST_POLL_S, restored, reconcile) == 0;
     if (!reconcile->busy)
         give_up(reconcile, NULL);
 }
@@ -261,17 +289,20 @@ static void compared(void *userdata, const struct store_answer *answer)
         if (!order_id)
             reconcile->lost[reconcile->lost_count++] = place;
         else if (entry->ended.kind) {
-            struct attempt_end end = end_of(&entry->ended, order_id, (int)row_integer(answer->rows, i, 2, 0), log->id);
+            struct attempt_end end =
+                end_of(&entry->ended, order_id, (int)row_integer(answer->rows, i, 2, 0), log->id);
 
             add_end(reconcile, &end);
         } else if (!log->own)
-            add_end(reconcile, &(struct attempt_end){.order_id = order_id,
-                                                     .number = (int)row_integer(answer->rows, i, 2, 0),
-                                                     .outcome = "unknown",
-                                                     .answer = NO_ANSWER,
-                                                     .journal = log->id});
+            add_end(reconcile,
+                    &(struct attempt_end){.order_id = order_id,
+                                          .number = (int)row_integer(answer->rows, i, 2, 0),
+                                          .outcome = "unknown",
+                                          .answer = NO_ANSWER,
+                                          .journal = log->id});
     }
-    reconcile->known_run = PQntuples(answer->rows) ? 0 : reconcile->known_run + reconcile->compared_count;
+    reconcile->known_run =
+        PQntuples(answer->rows) ? 0 : reconcile->known_run + reconcile->compared_count;
 }
 
 /* The next batch, from the newest entry that was not compared backwards. */
@@ -282,7 +313,8 @@ static void compare(struct reconcile *reconcile)
 
     reconcile->compared_count = 0;
     for (size_t i = reconcile->left - count; i < reconcile->left; i++) {
-        const struct flight_record *leaves = &log->entries[i].leaves, *ended = &log->entries[i].ended;
+        const struct flight_record *leaves = &log->entries[i].leaves,
+                                   *ended = &log->entries[i].ended;
 
         reconcile->compared[reconcile->compared_count++] = (struct journal_end){
             .place = (int)i,
@@ -294,15 +326,17 @@ static void compare(struct reconcile *reconcile)
             .service = leaves->service,
             .link = leaves->link,
             .quantity = leaves->quantity,
-            .outcome = ended->kind ? ended->outcome : log->own ? NULL : "unknown",
+            .outcome = ended->kind ? ended->outcome
+                       : log->own  ? NULL
+                                   : "unknown",
             .provider_order_id = ended->kind ? ended->provider_order_id : "",
             .http_status = ended->http_status,
             .answer = ended->kind ? ended->answer : "",
         };
     }
     reconcile->left -= count;
-    reconcile->busy = orders_compare(reconcile->workshop->lanes.ledger, log->id, reconcile->compared, count, compared,
-                                     reconcile) == 0;
+    reconcile->busy = orders_compare(reconcile->workshop->lanes.ledger, log->id,
+                                     reconcile->compared, count, compared, reconcile) == 0;
     if (!reconcile->busy)
         give_up(reconcile, NULL);
 }
@@ -324,7 +358,8 @@ static void next_place(struct reconcile *reconcile)
         return;
     }
     if (!reconcile->log.complete && !reconcile->log.own)
-        log_notice("the flight journal %s proves nothing by what is not in it: it is not whole, or of an earlier boot",
+        log_notice("the flight journal %s proves nothing by what is not in it: it is not whole, or "
+                   "of an earlier boot",
                    place->path);
     judge_opens(reconcile);
     reconcile->left = compares ? reconcile->log.count : 0;
@@ -365,7 +400,8 @@ static void opens_listed(void *userdata, const struct store_answer *answer)
     if (answer->verdict == STORE_DONE)
         reconcile->open = PQcopyResult(answer->rows, PG_COPYRES_ATTRS | PG_COPYRES_TUPLES);
     if (reconcile->open)
-        reconcile->matched = calloc((size_t)PQntuples(reconcile->open) + 1, sizeof *reconcile->matched);
+        reconcile->matched =
+            calloc((size_t)PQntuples(reconcile->open) + 1, sizeof *reconcile->matched);
     if (!reconcile->matched) {
         give_up(reconcile, answer);
         return;
@@ -384,8 +420,8 @@ static void begin(struct reconcile *reconcile)
     reconcile->place = reconcile->left = reconcile->known_run = 0;
     reconcile->judged_absent = false;
     reconcile->running = true;
-    reconcile->busy =
-        orders_open(workshop->lanes.ledger, workshop->instance, PATIENCE_S, opens_listed, reconcile) == 0;
+    reconcile->busy = orders_open(workshop->lanes.ledger, workshop->instance, PATIENCE_S,
+                                  opens_listed, reconcile) == 0;
     if (!reconcile->busy)
         give_up(reconcile, NULL);
 }

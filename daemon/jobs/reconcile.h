@@ -1,17 +1,22 @@
 /*
- * jobs/reconcile.h - the ledger and the flight journals are made to agree, before anything is claimed.
+ * jobs/reconcile.h - the ledger and the flight journals are made to agree, before anything is
+ * claimed.
  *
- * At start, on every new database connection, after a take-over, and when the database is not as it was:
+ * At start, on every new database connection, after a take-over, and when the database is not as it
+ * was:
  *
  * - A reply that stands in a journal and not in the ledger is recorded.
- * - An attempt that nobody ended, of a journal whose writer is dead: with a record, it is unknown; without one it was
- *   not sent, if that very journal is complete (host/flight_journal.h), else unknown. Where the journal is not
- *   here, another machine's process may still be at it: unknown once its send_before is long past.
- * - An attempt that the ledger does not know at all: the ledger is older than the journal. It is put back (bought, or
- *   uncertain), named, and submits of the account stop until an operator releases them.
+ * - An attempt that nobody ended, of a journal whose writer is dead: with a record, it is unknown;
+ * without one it was not sent, if that very journal is complete (host/flight_journal.h), else
+ * unknown. Where the journal is not here, another machine's process may still be at it: unknown
+ * once its send_before is long past.
+ * - An attempt that the ledger does not know at all: the ledger is older than the journal. It is
+ * put back (bought, or uncertain), named, and submits of the account stop until an operator
+ * releases them.
  *
- * Journals are compared from their newest record backwards, until 500 in a row are as they should be: what a database
- * loses is its last commits. Nothing is ever sent because of what is found here, but by the usual way through the queue.
+ * Journals are compared from their newest record backwards, until 500 in a row are as they should
+ * be: what a database loses is its last commits. Nothing is ever sent because of what is found
+ * here, but by the usual way through the queue.
  */
 #pragma once
 #include "jobs/job.h"
@@ -23,11 +28,11 @@
 struct reconcile {
     struct workshop *workshop; /* borrowed */
     bool running, busy, judged_absent;
-    bool again; /* a round from now on is wanted before anything is claimed */
+    bool again;       /* a round from now on is wanted before anything is claimed */
     int64_t retry_us; /* after a failure: not before */
-    int64_t next_us; /* the next round: attempts of others may be overdue then; INT64_MAX = none */
-    PGresult *open;  /* attempts without an end, as the round began */
-    bool *matched;   /* by row of `open` */
+    int64_t next_us;  /* the next round: attempts of others may be overdue then; INT64_MAX = none */
+    PGresult *open;   /* attempts without an end, as the round began */
+    bool *matched;    /* by row of `open` */
     struct flight_shelf shelf;
     size_t place; /* the next one on the shelf */
     struct flight_log log;

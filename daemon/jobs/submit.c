@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SEND_WITHIN_S 30    /* a claim that could not be sent by then goes back to the queue */
+#define SEND_WITHIN_S 30 /* a claim that could not be sent by then goes back to the queue */
 #define FIRST_POLL_S 5
 #define JOURNAL_AGAIN_S 5
 #define UNRECORDED_MAX 1000 /* no claim while that many ends wait for the ledger */
@@ -285,8 +285,9 @@ static bool journal_leaves(struct flight *flight)
 }
 
 /*
- * Immediately before the first byte leaves: is the claim still good, and does the journal have it? Writing may take long
- * where the disk does, so the time is looked at again; what was recorded and does not leave gets its end at once.
+ * Immediately before the first byte leaves: is the claim still good, and does the journal have it?
+ * Writing may take long where the disk does, so the time is looked at again; what was recorded and
+ * does not leave gets its end at once.
  */
 static bool leave(void *userdata)
 {
@@ -440,8 +441,8 @@ static int claimed_count(const PGresult *rows)
 }
 
 /*
- * Returns how many lines are ready to be sent. When memory was not left for all of them, what the claim holds beyond
- * those is released as if its commit had been ambiguous.
+ * Returns how many lines are ready to be sent. When memory was not left for all of them, what the
+ * claim holds beyond those is released as if its commit had been ambiguous.
  */
 static unsigned take_rows(struct submit *submit, const PGresult *rows, int64_t send_before_us)
 {
@@ -507,7 +508,8 @@ static void claim_failed(struct submit *submit, const struct store_answer *answe
 /* Nothing was claimed: another instance took over, or this database has lost our last claim. */
 static void fenced_off(struct submit *submit)
 {
-    log_notice("the lease for %s is not as it was: the ledger is looked at again", provider_of(submit));
+    log_notice("the lease for %s is not as it was: the ledger is looked at again",
+               provider_of(submit));
     lease_forget(&submit->account->lease, clock_monotonic_us());
     submit->workshop->ledger_doubtful = true;
     submit->hungry = true;
@@ -586,20 +588,22 @@ static unsigned claim_ahead(const struct submit *submit)
 static bool take_journal(struct submit *submit, int64_t now_us)
 {
     struct problem problem = {0};
-    struct log_entry entry = {.message_id = "b1c2d3e4f5a64b7c8d9e0f1a2b3c4d30", .hint = problem.hint};
+    struct log_entry entry = {.message_id = "b1c2d3e4f5a64b7c8d9e0f1a2b3c4d30",
+                              .hint = problem.hint};
 
     submit->claim_journal = flight_journal_hold(submit->workshop->journal, now_us, &problem);
     if (submit->claim_journal) {
         if (log_recovered(&submit->journal_log)) {
-            log_notice("the flight journal can be written again: orders for %s are bought", provider_of(submit));
+            log_notice("the flight journal can be written again: orders for %s are bought",
+                       provider_of(submit));
             submit->workshop->last_error[0] = '\0';
         }
         return true;
     }
     submit->journal_us = now_us + JOURNAL_AGAIN_S * US_PER_S;
     log_repeated(&submit->journal_log, LOG_LEVEL_ERROR, &entry,
-                 "nothing is bought at %s: %s; looked at again every %d s, polls go on", provider_of(submit), problem.text,
-                 JOURNAL_AGAIN_S);
+                 "nothing is bought at %s: %s; looked at again every %d s, polls go on",
+                 provider_of(submit), problem.text, JOURNAL_AGAIN_S);
     workshop_note_error(submit->workshop, "nothing is bought: %s", problem.text);
     return false;
 }
@@ -654,7 +658,11 @@ static void list_due(struct submit *submit)
 
 static void recorded_one(struct submit *submit, struct flight *flight, unsigned *accepted)
 {
+    int64_t due_us = clock_monotonic_us() + flight->wait_s * US_PER_S;
+
     *accepted += strcmp(flight->outcome, "accepted") == 0;
+    if (flight->wait_s > 0 && due_us < submit->due_us)
+        submit->due_us = due_us;
     TAILQ_REMOVE(&submit->flights, flight, entry);
     flight_free(flight);
 }
@@ -667,8 +675,9 @@ static void alarm_surplus(struct submit *submit, const PGresult *rows, int row)
                               .hint = "ask the provider to cancel one of them; both are followed"};
 
     if (strcmp(row_text(rows, row, 1), "surplus") == 0)
-        log_write(LOG_LEVEL_ERROR, &entry, "order %s was bought twice: %s has a second order %s for it",
-                  entry.order_ref, provider_of(submit), row_text(rows, row, 2));
+        log_write(LOG_LEVEL_ERROR, &entry,
+                  "order %s was bought twice: %s has a second order %s for it", entry.order_ref,
+                  provider_of(submit), row_text(rows, row, 2));
 }
 
 static void recorded(void *userdata, const struct store_answer *answer)
@@ -690,7 +699,8 @@ static void recorded(void *userdata, const struct store_answer *answer)
         for (size_t i = 0; i < count; i++)
             recorded_one(submit, submit->batch[i], &accepted);
         if (submit->workshop->ledger_was_older)
-            submit->workshop->ledger_doubtful = true; /* they may have other numbers there: by way of the journal */
+            submit->workshop->ledger_doubtful =
+                true; /* they may have other numbers there: by way of the journal */
         submit->on_recorded(submit->userdata, accepted);
         return;
     }
@@ -737,10 +747,11 @@ static void record(struct submit *submit)
         if (count == submit->batch_limit)
             break;
     }
+    if (count == 0)
+        return;
     CRASH_POINT("record: before");
-    if (orders_record(submit->workshop->lanes.ledger, ends, count,
-                      shop_has_function(submit->workshop->shop), FIRST_POLL_S, recorded,
-                      submit) < 0)
+    if (orders_record(submit->workshop->lanes.ledger, ends, count, submit->workshop->tell_shop,
+                      FIRST_POLL_S, recorded, submit) < 0)
         return;
     CRASH_POINT("record: asked");
     for (size_t i = 0; i < count; i++)
@@ -837,10 +848,22 @@ static bool may_claim(const struct submit *submit, int64_t now_us)
     const struct lease *lease = &submit->account->lease;
 
     return submit->hungry && !submit->claiming && !workshop->stopping && workshop->reconciled &&
-           lease->ours && !lease->asking && !lease->stops && !must_release(submit) && !submit->releasing &&
-           now_us >= submit->journal_us && shop_has_view(workshop->shop) &&
+           lease->ours && !lease->asking && !lease->stops && !must_release(submit) &&
+           !submit->releasing && now_us >= submit->journal_us && shop_has_view(workshop->shop) &&
            connection_is_up(workshop->lanes.orders) &&
            submit->ended + submit->batch_count < UNRECORDED_MAX;
+}
+
+/* While a recording or a release is under way, its own callback is the next moment. */
+static int64_t next_without_claim(const struct submit *submit, int64_t now_us)
+{
+    int64_t next_us = submit->due_us;
+
+    if (submit->ended > 0 && !submit->recording && submit->record_us < next_us)
+        next_us = submit->record_us;
+    if (submit->journal_us > now_us && submit->journal_us < next_us)
+        next_us = submit->journal_us;
+    return next_us;
 }
 
 int64_t submit_work(struct submit *submit, int64_t now_us)
@@ -860,9 +883,7 @@ int64_t submit_work(struct submit *submit, int64_t now_us)
     }
     client_budget(account->client)->adds_waiting = submit->hungry && free_us <= now_us;
     if (!may_claim(submit, now_us))
-        return submit->ended && !submit->recording ? submit->record_us
-               : submit->journal_us > now_us       ? submit->journal_us
-                                                   : submit->due_us;
+        return next_without_claim(submit, now_us);
     if (free_us > now_us)
         return free_us;
     if (submit->ask_due)
@@ -871,7 +892,9 @@ int64_t submit_work(struct submit *submit, int64_t now_us)
         claim(submit, now_us);
     if (submit->claiming)
         return INT64_MAX;
-    return budget_next_us(client_budget(account->client), BUDGET_ADD, now_us);
+    if (account->probing && submit->on_the_wire + submit->ready > 0)
+        return INT64_MAX;
+    return client_next_us(account->client, BUDGET_ADD, claim_ahead(submit), now_us);
 }
 
 bool submit_is_quiet(const struct submit *submit)

@@ -5,8 +5,8 @@
  * through the shop's veto, under the account's lease (jobs/lease), naming the flight journal.
  * Nothing is sent before the server confirmed the commit; a claim whose commit is ambiguous is
  * never sent, and released when the lease's count says that it was committed.
- * 2. Send: one `add` each, through the transport's gate. Immediately before the first byte leaves it
- * asks for send_before, the lease and the epoch, and the journal gets its record.
+ * 2. Send: one `add` each, through the transport's gate. Immediately before the first byte leaves
+ * it asks for send_before, the lease and the epoch, and the journal gets its record.
  * 3. Record: the reply's end goes to the journal first. It is kept here until the ledger confirmed
  * it, however long the database stalls.
  *
@@ -34,12 +34,12 @@ struct flight {
     int64_t order_id;
     int number;
     char *order_ref;
-    int64_t send_before_us;      /* CLOCK_BOOTTIME */
-    uint64_t epoch;              /* workshop's, when it was claimed: in another one it never leaves */
+    int64_t send_before_us; /* CLOCK_BOOTTIME */
+    uint64_t epoch;         /* workshop's, when it was claimed: in another one it never leaves */
     struct flight_file *journal; /* held; named in the claim */
     bool left;                   /* the journal has its record, and not its end */
-    struct claim_batch *batch; /* holds what is to be sent, until the flight ended */
-    int row;                   /* in it */
+    struct claim_batch *batch;   /* holds what is to be sent, until the flight ended */
+    int row;                     /* in it */
     enum flight_stage stage;
     const char *outcome; /* of the ledger, once ended */
     char *provider_order_id, *answer;
@@ -54,14 +54,14 @@ struct submit {
     struct flight_list flights;         /* all of them, in the order of claiming */
     unsigned ready, on_the_wire, ended; /* of the list, by stage */
     bool claiming, recording, releasing;
-    bool hungry;           /* lines may be queued that are due */
+    bool hungry;             /* lines may be queued that are due */
     int64_t ambiguous_claim; /* number of a claim whose commit was not confirmed; 0 = none */
-    unsigned reserved;     /* budget slots of the claim that is under way */
-    int64_t due_us;        /* when the next queued line is due, as intake saw it */
+    unsigned reserved;       /* budget slots of the claim that is under way */
+    int64_t due_us;          /* when the next queued line is due, as intake saw it */
     struct flight_file *claim_journal; /* held while a claim is under way */
     int64_t claim_asked_us;            /* CLOCK_BOOTTIME */
     uint64_t claim_epoch;
-    int64_t journal_us;                /* no claim before: no journal can be written */
+    int64_t journal_us;    /* no claim before: no journal can be written */
     bool ask_due;          /* a claim failed: list what is due, to claim it one by one */
     int64_t claim_took_us; /* smoothed: from claim to its commit */
     int64_t turn_us;       /* smoothed: time between two ends of requests */

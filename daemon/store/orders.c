@@ -13,11 +13,13 @@ static const struct statement record_statement = {
         "WITH told AS MATERIALIZED (\n"
         "    SELECT * FROM unnest($1::bigint[], $2::int[], $3::text[], $4::text[], $5::int[],\n"
         "                         $6::text[], $7::int[], $10::uuid[])\n"
-        "             AS t(order_id, number, outcome, provider_order_id, http_status, answer, wait_s,\n"
+        "             AS t(order_id, number, outcome, provider_order_id, http_status, answer, "
+        "wait_s,\n"
         "                  journal)\n"
         "), ended AS (\n"
         "    UPDATE chwsync.attempts a\n"
-        "       SET open = t.outcome = 'unknown', outcome = t.outcome, ended_at = clock_timestamp(),\n"
+        "       SET open = t.outcome = 'unknown', outcome = t.outcome, ended_at = "
+        "clock_timestamp(),\n"
         "           http_status = t.http_status, answer = t.answer,\n"
         "           provider_order_id = t.provider_order_id\n"
         "      FROM told t\n"
@@ -25,12 +27,14 @@ static const struct statement record_statement = {
         "       AND (t.journal IS NULL OR a.journal = t.journal)\n"
         "       AND (a.open AND a.outcome IS DISTINCT FROM t.outcome\n"
         "            OR t.outcome = 'accepted' AND (a.outcome, a.provider_order_id)\n"
-        "                                          IS DISTINCT FROM ('accepted', t.provider_order_id))\n"
+        "                                          IS DISTINCT FROM ('accepted', "
+        "t.provider_order_id))\n"
         "    RETURNING t.order_id, t.number, t.outcome, t.provider_order_id, t.answer, t.wait_s,\n"
         "              a.account_id\n"
         "), moved AS (\n"
         "    UPDATE chwsync.orders o\n"
-        "       SET state = CASE e.outcome WHEN 'accepted' THEN 'active' WHEN 'refused' THEN 'rejected'\n"
+        "       SET state = CASE e.outcome WHEN 'accepted' THEN 'active' WHEN 'refused' THEN "
+        "'rejected'\n"
         "                                  WHEN 'unknown' THEN 'uncertain'\n"
         "                                  ELSE 'queued' END::chwsync.order_state,\n"
         "           in_progress = false, seq = o.seq + 1, updated_at = now(),\n"
@@ -44,9 +48,12 @@ static const struct statement record_statement = {
         "      FROM ended e\n"
         "     WHERE o.id = e.order_id\n"
         "       AND (o.state IN ('submitting', 'uncertain') AND o.attempts = e.number\n"
-        "            OR e.outcome = 'accepted' AND o.state IN ('submitting', 'uncertain', 'queued',\n"
-        "                                                      'rejected', 'withdrawn', 'abandoned'))\n"
-        "    RETURNING o.id, o.order_ref, o.provider, o.state, o.seq, e.account_id, e.wait_s, e.number\n"
+        "            OR e.outcome = 'accepted' AND o.state IN ('submitting', 'uncertain', "
+        "'queued',\n"
+        "                                                      'rejected', 'withdrawn', "
+        "'abandoned'))\n"
+        "    RETURNING o.id, o.order_ref, o.provider, o.state, o.seq, e.account_id, e.wait_s, "
+        "e.number\n"
         "), followed AS (\n"
         "    INSERT INTO chwsync.polls (order_id, account_id, next_at, interval_s)\n"
         "    SELECT m.id, m.account_id, now() + make_interval(secs => $9::int), $9::int\n"
@@ -65,10 +72,12 @@ static const struct statement record_statement = {
         "    SELECT m.id, m.seq FROM moved m WHERE $8::boolean\n"
         "), surplus AS MATERIALIZED (\n"
         "    SELECT o.order_ref, e.provider_order_id,\n"
-        "           chwsync.follow_surplus(o.id, e.number, e.account_id, e.provider_order_id, $9::int)\n"
+        "           chwsync.follow_surplus(o.id, e.number, e.account_id, e.provider_order_id, "
+        "$9::int)\n"
         "      FROM ended e JOIN chwsync.orders o ON o.id = e.order_id\n"
         "     WHERE e.outcome = 'accepted'\n"
-        "       AND NOT EXISTS (SELECT FROM moved m WHERE m.id = e.order_id AND m.number = e.number)\n"
+        "       AND NOT EXISTS (SELECT FROM moved m WHERE m.id = e.order_id AND m.number = "
+        "e.number)\n"
         "       AND o.provider_order_id IS DISTINCT FROM e.provider_order_id\n"
         ")\n"
         "SELECT m.order_ref, m.state::text, NULL AS provider_order_id FROM moved m\n"
@@ -79,7 +88,8 @@ int orders_record(struct connection *lane, const struct attempt_end *ends, size_
                   bool tell_shop, unsigned first_poll_s, store_done done, void *userdata)
 {
     struct values values = {0};
-    struct transaction transaction = {.statement = &record_statement, .values = &values};
+    struct transaction transaction = {
+        .statement = &record_statement, .values = &values, .by_index = true};
 
     assert(count <= ORDERS_BATCH_MAX);
     VALUES_ADD_ARRAY(&values, ends, count, values_add_integer, order_id);
@@ -97,32 +107,34 @@ int orders_record(struct connection *lane, const struct attempt_end *ends, size_
 
 static const struct statement release_statement = {
     .name = "release unsent claims",
-    .text = "WITH ended AS (\n"
-            "    UPDATE chwsync.attempts a\n"
-            "       SET open = false, outcome = 'not executed', ended_at = clock_timestamp(),\n"
-            "           answer = 'claimed, but never sent: the claim was not confirmed'\n"
-            "     WHERE a.open AND a.outcome IS NULL AND a.instance = $1::uuid\n"
-            "       AND a.account_id = $2::int AND a.claim = $3::bigint\n"
-            "       AND a.order_id <> ALL ($4::bigint[])\n"
-            "    RETURNING a.order_id, a.number\n"
-            "), moved AS (\n"
-            "    UPDATE chwsync.orders o SET state = 'queued', seq = o.seq + 1, updated_at = now()\n"
-            "      FROM ended e\n"
-            "     WHERE o.id = e.order_id AND o.state = 'submitting' AND o.attempts = e.number\n"
-            "    RETURNING o.id, o.provider, o.order_ref\n"
-            "), queued AS (\n"
-            "    INSERT INTO chwsync.queue (order_id, provider, next_at)\n"
-            "    SELECT m.id, m.provider, now() FROM moved m\n"
-            "    ON CONFLICT (order_id) DO NOTHING\n"
-            ")\n"
-            "SELECT m.order_ref FROM moved m",
+    .text =
+        "WITH ended AS (\n"
+        "    UPDATE chwsync.attempts a\n"
+        "       SET open = false, outcome = 'not executed', ended_at = clock_timestamp(),\n"
+        "           answer = 'claimed, but never sent: the claim was not confirmed'\n"
+        "     WHERE a.open AND a.outcome IS NULL AND a.instance = $1::uuid\n"
+        "       AND a.account_id = $2::int AND a.claim = $3::bigint\n"
+        "       AND a.order_id <> ALL ($4::bigint[])\n"
+        "    RETURNING a.order_id, a.number\n"
+        "), moved AS (\n"
+        "    UPDATE chwsync.orders o SET state = 'queued', seq = o.seq + 1, updated_at = now()\n"
+        "      FROM ended e\n"
+        "     WHERE o.id = e.order_id AND o.state = 'submitting' AND o.attempts = e.number\n"
+        "    RETURNING o.id, o.provider, o.order_ref\n"
+        "), queued AS (\n"
+        "    INSERT INTO chwsync.queue (order_id, provider, next_at)\n"
+        "    SELECT m.id, m.provider, now() FROM moved m\n"
+        "    ON CONFLICT (order_id) DO NOTHING\n"
+        ")\n"
+        "SELECT m.order_ref FROM moved m",
 };
 
 int orders_release(struct connection *lane, const char *instance, int account_id, int64_t claim,
                    const int64_t *known, size_t known_count, store_done done, void *userdata)
 {
     struct values values = {0};
-    struct transaction transaction = {.statement = &release_statement, .values = &values};
+    struct transaction transaction = {
+        .statement = &release_statement, .values = &values, .by_index = true};
 
     values_add_text(&values, instance);
     values_add_integer(&values, account_id);
@@ -136,9 +148,11 @@ int orders_release(struct connection *lane, const char *instance, int account_id
 
 static const struct statement open_statement = {
     .name = "attempts without an end",
-    .text = "SELECT a.order_id, a.number, o.order_ref, a.journal, coalesce(a.journal_number, a.number),\n"
+    .text = "SELECT a.order_id, a.number, o.order_ref, a.journal, coalesce(a.journal_number, "
+            "a.number),\n"
             "       a.instance = $1::uuid,\n"
-            "       ceil(extract(epoch FROM a.send_before + make_interval(secs => $2::int) - now()))::bigint,\n"
+            "       ceil(extract(epoch FROM a.send_before + make_interval(secs => $2::int) - "
+            "now()))::bigint,\n"
             "       to_char(a.claimed_at, 'YYYY-MM-DD HH24:MI:SS TZ')\n"
             "  FROM chwsync.attempts a JOIN chwsync.orders o ON o.id = a.order_id\n"
             " WHERE a.open AND a.outcome IS NULL",
@@ -148,7 +162,8 @@ int orders_open(struct connection *lane, const char *instance, unsigned patience
                 void *userdata)
 {
     struct values values = {0};
-    struct transaction transaction = {.statement = &open_statement, .values = &values};
+    struct transaction transaction = {
+        .statement = &open_statement, .values = &values, .by_index = true};
 
     values_add_text(&values, instance);
     values_add_integer(&values, patience_s);
@@ -173,7 +188,8 @@ int orders_compare(struct connection *lane, const char *journal, const struct jo
                    size_t count, store_done done, void *userdata)
 {
     struct values values = {0};
-    struct transaction transaction = {.statement = &compare_statement, .values = &values};
+    struct transaction transaction = {
+        .statement = &compare_statement, .values = &values, .by_index = true};
 
     values_add_text(&values, journal);
     VALUES_ADD_ARRAY(&values, ends, count, values_add_integer, place);
@@ -186,14 +202,17 @@ int orders_compare(struct connection *lane, const char *journal, const struct jo
 
 static const struct statement restore_statement = {
     .name = "restore lost attempts",
-    .text = "SELECT t.order_ref,\n"
-            "       chwsync.restore_attempt(t.order_ref, t.provider, t.account_id, $1::uuid, t.number,\n"
-            "           to_timestamp(t.left_s), t.service, t.link, chwsync.try_bigint(t.quantity),\n"
-            "           t.outcome, t.provider_order_id, t.http_status, t.answer, $13::boolean, $14::int)\n"
-            "  FROM unnest($2::text[], $3::text[], $4::int[], $5::int[], $6::bigint[], $7::text[],\n"
-            "              $8::text[], $9::text[], $10::text[], $11::text[], $12::int[], $15::text[])\n"
-            "       AS t(order_ref, provider, account_id, number, left_s, service, link, quantity,\n"
-            "            outcome, provider_order_id, http_status, answer)",
+    .text =
+        "SELECT t.order_ref,\n"
+        "       chwsync.restore_attempt(t.order_ref, t.provider, t.account_id, $1::uuid, "
+        "t.number,\n"
+        "           to_timestamp(t.left_s), t.service, t.link, chwsync.try_bigint(t.quantity),\n"
+        "           t.outcome, t.provider_order_id, t.http_status, t.answer, $13::boolean, "
+        "$14::int)\n"
+        "  FROM unnest($2::text[], $3::text[], $4::int[], $5::int[], $6::bigint[], $7::text[],\n"
+        "              $8::text[], $9::text[], $10::text[], $11::text[], $12::int[], $15::text[])\n"
+        "       AS t(order_ref, provider, account_id, number, left_s, service, link, quantity,\n"
+        "            outcome, provider_order_id, http_status, answer)",
 };
 
 int orders_restore(struct connection *lane, const char *journal, const struct journal_end *ends,
@@ -201,7 +220,8 @@ int orders_restore(struct connection *lane, const char *journal, const struct jo
                    void *userdata)
 {
     struct values values = {0};
-    struct transaction transaction = {.statement = &restore_statement, .values = &values};
+    struct transaction transaction = {
+        .statement = &restore_statement, .values = &values, .by_index = true};
 
     values_add_text(&values, journal);
     VALUES_ADD_ARRAY(&values, ends, count, values_add_text, order_ref);
@@ -235,7 +255,8 @@ static const struct statement other_live_statement = {
 int orders_other_live(struct connection *lane, int64_t order_id, store_done done, void *userdata)
 {
     struct values values = {0};
-    struct transaction transaction = {.statement = &other_live_statement, .values = &values};
+    struct transaction transaction = {
+        .statement = &other_live_statement, .values = &values, .by_index = true};
 
     values_add_integer(&values, order_id);
     return connection_run(lane, &transaction, done, userdata);
@@ -256,7 +277,8 @@ int orders_put_off(struct connection *lane, int64_t order_id, unsigned wait_s, c
                    store_done done, void *userdata)
 {
     struct values values = {0};
-    struct transaction transaction = {.statement = &put_off_statement, .values = &values};
+    struct transaction transaction = {
+        .statement = &put_off_statement, .values = &values, .by_index = true};
 
     values_add_integer(&values, order_id);
     values_add_integer(&values, wait_s);
@@ -275,7 +297,8 @@ int orders_due(struct connection *lane, const char *provider, unsigned limit, st
                void *userdata)
 {
     struct values values = {0};
-    struct transaction transaction = {.statement = &due_statement, .values = &values};
+    struct transaction transaction = {
+        .statement = &due_statement, .values = &values, .by_index = true};
 
     values_add_text(&values, provider);
     values_add_integer(&values, limit);
@@ -292,7 +315,8 @@ static const struct statement write_backs_due_statement = {
 int orders_write_backs_due(struct connection *lane, unsigned limit, store_done done, void *userdata)
 {
     struct values values = {0};
-    struct transaction transaction = {.statement = &write_backs_due_statement, .values = &values};
+    struct transaction transaction = {
+        .statement = &write_backs_due_statement, .values = &values, .by_index = true};
 
     values_add_integer(&values, limit);
     return connection_run(lane, &transaction, done, userdata);
@@ -311,7 +335,8 @@ int orders_write_back_failed(struct connection *lane, int64_t order_id, const ch
                              const char *error, store_done done, void *userdata)
 {
     struct values values = {0};
-    struct transaction transaction = {.statement = &write_back_failed_statement, .values = &values};
+    struct transaction transaction = {
+        .statement = &write_back_failed_statement, .values = &values, .by_index = true};
 
     values_add_integer(&values, order_id);
     values_add_text(&values, sqlstate);

@@ -16,9 +16,9 @@ struct attempt_end {
     const char *outcome;           /* "accepted", "refused", "put off", "not executed", "unknown" */
     const char *provider_order_id; /* of accepted, else NULL */
     long http_status;              /* 0 = none */
-    const char *answer; /* the provider's words, or what happened; NULL = nothing to say */
+    const char *answer;  /* the provider's words, or what happened; NULL = nothing to say */
     const char *journal; /* uuid text: only the attempt that named it; NULL = whichever */
-    int64_t wait_s;     /* of put off and not executed: until the next attempt */
+    int64_t wait_s;      /* of put off and not executed: until the next attempt */
 };
 
 /*
@@ -26,23 +26,23 @@ struct attempt_end {
  * its attempt and is accepted at any time; the order moves only from the states the life of an
  * order allows), and the work lists what follows. Saying it twice changes nothing. `tell_shop`: a
  * write-back is due for each. `first_poll_s`: until an accepted order is first asked about. Rows: 0
- * order_ref, 1 state.
+ * order_ref, 1 state; or 1 "surplus", 2 provider_order_id: bought a second time.
  */
 int orders_record(struct connection *lane, const struct attempt_end *ends, size_t count,
                   bool tell_shop, unsigned first_poll_s, store_done done, void *userdata);
 
 /*
- * The claim of that number, of this process, whose COMMIT was ambiguous or whose answer could not be kept: its attempts
- * that are not among `known` (order ids this process holds) were never sent, as only what was claimed and answered is
- * sent. Rows: 0 order_ref.
+ * The claim of that number, of this process, whose COMMIT was ambiguous or whose answer could not
+ * be kept: its attempts that are not among `known` (order ids this process holds) were never sent,
+ * as only what was claimed and answered is sent. Rows: 0 order_ref.
  */
 int orders_release(struct connection *lane, const char *instance, int account_id, int64_t claim,
                    const int64_t *known, size_t known_count, store_done done, void *userdata);
 
 /*
- * Attempts that nobody ended. Rows: 0 order_id, 1 number, 2 order_ref, 3 journal (NULL = none), 4 the
- * number in that journal, 5 boolean: of `instance`, 6 seconds until its writer must have given it
- * up (send_before and `patience_s`; negative = long ago), 7 claimed_at.
+ * Attempts that nobody ended. Rows: 0 order_id, 1 number, 2 order_ref, 3 journal (NULL = none), 4
+ * the number in that journal, 5 boolean: of `instance`, 6 seconds until its writer must have given
+ * it up (send_before and `patience_s`; negative = long ago), 7 claimed_at.
  */
 int orders_open(struct connection *lane, const char *instance, unsigned patience_s, store_done done,
                 void *userdata);

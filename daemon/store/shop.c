@@ -142,7 +142,8 @@ static const char claim_due[] =
     "    RETURNING l.claims\n"
     "), due AS MATERIALIZED (\n"
     "    SELECT q.order_id FROM chwsync.queue q\n"
-    "     WHERE q.provider = $1::text AND q.next_at <= now() AND ($6::bigint IS NULL OR q.order_id = "
+    "     WHERE q.provider = $1::text AND q.next_at <= now() AND ($6::bigint IS NULL OR q.order_id "
+    "= "
     "$6::bigint)\n"
     "       AND EXISTS (SELECT FROM held)\n"
     "       AND NOT EXISTS (SELECT FROM chwsync.submit_stops s\n"
@@ -367,6 +368,7 @@ static int run(struct shop *shop, struct connection *lane, enum shop_statement w
         .lock_timeout_ms = shop->timeout_ms,
         .statement_timeout_ms = timeout_ms,
         .constraints_immediate = which == SHOP_DELIVER,
+        .by_index = which == SHOP_CLAIM || which == SHOP_DELIVER,
     };
 
     return connection_run(lane, &transaction, done, userdata);

@@ -67,8 +67,8 @@ struct claim_options {
     int account_id;
     const char *instance; /* uuid text */
     unsigned limit;
-    unsigned send_within_s; /* send_before = now + this */
-    int64_t only_order_id;  /* 0 = whichever is due */
+    unsigned send_within_s;             /* send_before = now + this */
+    int64_t only_order_id;              /* 0 = whichever is due */
     int64_t lease_number, lease_claims; /* as jobs/lease knows them */
     const char *journal;                /* uuid text of the flight journal */
 };

@@ -1,7 +1,6 @@
 -- 003-journal.sql - flight journals, leases, stops of submits, surplus purchases.
 
 ALTER TABLE chwsync.attempts
-    ADD COLUMN claim bigint,      -- number of its claim in the account's lease
     ADD COLUMN journal uuid,      -- the flight journal in which a record stands if the request left
     ADD COLUMN journal_number int; -- the attempt's number there, where it got another one here
 
