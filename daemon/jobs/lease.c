@@ -82,8 +82,15 @@ static void answered(void *userdata, const struct store_answer *answer)
 
     lease->asking = false;
     lease->retry_us = now_us + US_PER_S;
+    if (answer->verdict == STORE_REFUSED && strcmp(answer->sqlstate, "55P03") != 0)
+        log_repeated(
+            &lease->failed_log, LOG_LEVEL_ERROR,
+            &(struct log_entry){.provider = account->config->name, .sqlstate = answer->sqlstate},
+            "unable to take the lease for %s: %s; nothing is sent without it, next try in 1 s",
+            account->config->name, answer->problem.text);
     if (answer->verdict != STORE_DONE)
         return;
+    log_recovered(&lease->failed_log);
     server = row_text(answer->rows, 0, LEASE_SERVER);
     same_server = !lease->server[0] || strcmp(lease->server, server) == 0;
     snprintf(lease->server, sizeof lease->server, "%s", server);

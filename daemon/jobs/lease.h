@@ -24,7 +24,7 @@ struct lease {
     int64_t seen_us;
     char server[64];
     uint64_t stops; /* orders for which submits are stopped */
-    struct log_repeat stop_log, other_log;
+    struct log_repeat stop_log, other_log, failed_log;
 };
 
 /* Asks for it when it is wanted and must be taken or renewed. Returns when to be called again. */

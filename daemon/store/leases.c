@@ -52,7 +52,7 @@ int leases_take(struct connection *lane, const struct lease_request *request, st
 
 static const struct statement give_up_statement = {
     .name = "give up the lease",
-    .text = "UPDATE chwsync.leases SET expires_at = '-infinity'\n"
+    .text = "UPDATE chwsync.leases SET expires_at = clock_timestamp()\n"
             " WHERE account_id = $1::int AND holder = $2::uuid",
 };
 
