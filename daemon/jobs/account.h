@@ -9,6 +9,7 @@
 #include "api/client.h"
 #include "host/config.h"
 #include "jobs/job.h"
+#include "jobs/lease.h"
 
 struct account {
     struct workshop *workshop;            /* borrowed */
@@ -21,6 +22,8 @@ struct account {
     unsigned pauses;                 /* in a row, for the back-off of a wrong key */
     bool probing;      /* after a pause of submits: one order at a time until one is accepted */
     unsigned failures; /* adds in a row that found nobody, or whose answer is not known */
+    struct lease lease;
+    int64_t opened_us;
     struct log_repeat breaker_log, refused_log, funds_log, rate_log, silence_log;
 };
 

@@ -1,6 +1,7 @@
 #include "jobs/intake.h"
 #include "base/own.h"
 #include "host/clock.h"
+#include "host/crash_point.h"
 #include "host/events.h"
 #include <stdlib.h>
 #include <string.h>
@@ -166,6 +167,7 @@ static void looked(void *userdata, const struct store_answer *answer)
         }
         return;
     }
+    CRASH_POINT("intake: committed");
     shop_intake_decode(answer->rows, &result);
     if (log_recovered(&intake->failed_log)) {
         log_event(LOG_LEVEL_NOTICE, MESSAGE_INTAKE_WELL,

@@ -1,5 +1,6 @@
 #include "jobs/write_back.h"
 #include "host/clock.h"
+#include "host/crash_point.h"
 #include "host/events.h"
 #include "store/orders.h"
 #include "store/shop.h"
@@ -61,6 +62,7 @@ static void delivered(void *userdata, const struct store_answer *answer)
 
     write_back->busy = false;
     if (answer->verdict == STORE_DONE) {
+        CRASH_POINT("write-back: committed");
         note_answers(write_back, answer->rows);
         if (single)
             write_back->singles.next++;
@@ -125,8 +127,10 @@ int64_t write_back_work(struct write_back *write_back, int64_t now_us)
             return write_back->next_us;
         else
             write_back->next_us = INT64_MAX;
+        CRASH_POINT("write-back: before");
         r = shop_deliver(workshop->shop, workshop->lanes.shop, DELIVER_LIMIT, only, delivered,
                          write_back);
+        CRASH_POINT("write-back: asked");
     }
     write_back->busy = r == 0;
     return INT64_MAX;

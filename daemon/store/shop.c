@@ -126,8 +126,9 @@ static const char intake_counts[] =
     "       (SELECT string_agg(i.order_ref || ' rejected: ' || i.error, E'\\n') FROM inserted i "
     "WHERE i.state = 'rejected')";
 
-static const char claim_text[] = "SELECT * FROM chwsync.claim($1::text, $2::int, $3::uuid, "
-                                 "$4::int, $5::int, $6::bigint, $7::bigint, $8::text, $9::text)";
+static const char claim_text[] =
+    "SELECT * FROM chwsync.claim($1::text, $2::int, $3::uuid, $4::int, $5::int, $6::bigint, "
+    "$7::bigint, $8::bigint, $9::uuid, $10::text, $11::text)";
 static const char deliver_text[] = "SELECT * FROM chwsync.deliver($1::int, $2::bigint, $3::text)";
 
 /* What those two ask the shop: $1 the questions (chwsync.result[]), the answer's columns their keys
@@ -361,7 +362,9 @@ int shop_claim(struct shop *shop, struct connection *lane, const struct claim_op
         values_add_integer(&values, options->only_order_id);
     else
         values_add_text(&values, NULL);
-    values_add_integer(&values, options->claim);
+    values_add_integer(&values, options->lease_number);
+    values_add_integer(&values, options->lease_claims);
+    values_add_text(&values, options->journal);
     values_add_text(&values, text_string(&shop->ask));
     values_add_text(&values, shop->has_function ? NULL : text_string(&shop->ask_any));
     return run(shop, lane, SHOP_CLAIM, &values, shop->timeout_ms, done, userdata);

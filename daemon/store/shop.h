@@ -67,11 +67,15 @@ struct claim_options {
     int account_id;
     const char *instance; /* uuid text */
     unsigned limit;
-    unsigned send_within_s; /* send_before = now + this */
-    int64_t only_order_id;  /* 0 = whichever is due */
-    int64_t claim;          /* grows from claim to claim within the instance */
+    unsigned send_within_s;             /* send_before = now + this */
+    int64_t only_order_id;              /* 0 = whichever is due */
+    int64_t lease_number, lease_claims; /* as jobs/lease knows them */
+    const char *journal;                /* uuid text of the flight journal */
 };
-/* Columns of the answer, one row a claimed or withdrawn line. */
+/*
+ * Columns of the answer, one row a claimed or withdrawn line. No row at all: we do not hold the
+ * lease as we knew it, nothing was claimed. A single row with a NULL order: nothing was due.
+ */
 enum claim_column {
     CLAIM_ORDER_ID,
     CLAIM_NUMBER,
