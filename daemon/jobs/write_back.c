@@ -2,6 +2,7 @@
 #include "host/clock.h"
 #include "store/orders.h"
 #include "store/shop.h"
+#include <stdio.h>
 #include <string.h>
 
 #define DELIVER_LIMIT 100
@@ -12,6 +13,20 @@ static void put_off_done(void *userdata, const struct store_answer *answer)
 
     (void)answer;
     write_back->busy = false;
+}
+
+/* Warns of a fault that was not said yet, else logs at debug. Past the last place all are said. */
+static enum log_level level_of(struct write_back *write_back, enum log_level level,
+                               const char *words)
+{
+    size_t size = sizeof write_back->said[0];
+
+    for (unsigned i = 0; i < write_back->said_count; i++)
+        if (strncmp(write_back->said[i], words, size - 1) == 0)
+            return LOG_LEVEL_DEBUG;
+    if (write_back->said_count < WRITE_BACK_SAID_MAX)
+        snprintf(write_back->said[write_back->said_count++], size, "%.159s", words);
+    return level;
 }
 
 static void single_failed(struct write_back *write_back, const struct store_answer *answer)
@@ -25,8 +40,8 @@ static void single_failed(struct write_back *write_back, const struct store_answ
     const char *words =
         answer->verdict == STORE_LOST ? "the database connection broke" : answer->problem.text;
 
-    log_repeated(&write_back->failed_log, LOG_LEVEL_WARNING, &entry,
-                 "the shop's function fails: %s; tried again later", words);
+    log_write(level_of(write_back, LOG_LEVEL_WARNING, words), &entry,
+              "the shop's function fails: %s; tried again later", words);
     workshop_note_error(workshop, "write-back: %s", words);
     if (orders_write_back_failed(workshop->lanes.ledger, order_id, answer->sqlstate, words,
                                  put_off_done, write_back) == 0)
@@ -42,10 +57,10 @@ static void note_answers(struct write_back *write_back, const PGresult *rows)
 
         write_back->workshop->counts.told += answer != NULL;
         if (!answer)
-            log_repeated(&write_back->busy_log, LOG_LEVEL_NOTICE,
-                         &(struct log_entry){.order_ref = order_ref},
-                         "the shop's function answered NULL for order %s; told again later",
-                         order_ref);
+            log_write(level_of(write_back, LOG_LEVEL_NOTICE, "NULL"),
+                      &(struct log_entry){.order_ref = order_ref},
+                      "the shop's function answered NULL for order %s; told again later",
+                      order_ref);
         else if (!row_boolean(rows, i, DELIVER_ANSWER))
             log_debug("the shop does not know order %s; its result stands in chwsync.order_status",
                       order_ref);
@@ -64,10 +79,6 @@ static void delivered(void *userdata, const struct store_answer *answer)
             write_back->singles.next++;
         else if (PQntuples(answer->rows) > 0)
             write_back_wake(write_back, 0, clock_monotonic_us());
-        if (PQntuples(answer->rows) > 0 && log_recovered(&write_back->failed_log)) {
-            log_notice("the shop's function works again");
-            write_back->workshop->last_error[0] = '\0';
-        }
         return;
     }
     if (sqlstate_doubts_contract(answer->sqlstate))
@@ -101,6 +112,15 @@ void write_back_wake(struct write_back *write_back, int64_t due_s, int64_t now_u
 
     if (then_us < write_back->next_us)
         write_back->next_us = then_us;
+}
+
+void write_back_note_empty(struct write_back *write_back)
+{
+    if (write_back->said_count == 0)
+        return;
+    write_back->said_count = 0;
+    log_notice("the shop's function works again, and was told everything");
+    write_back->workshop->last_error[0] = '\0';
 }
 
 int64_t write_back_work(struct write_back *write_back, int64_t now_us)

@@ -8,17 +8,23 @@
 #pragma once
 #include "jobs/job.h"
 
+#define WRITE_BACK_SAID_MAX 8
 struct write_back {
     struct workshop *workshop;
     bool busy, list_due;
     int64_t next_us; /* INT64_MAX = nothing is due */
     struct singles singles;
-    struct log_repeat failed_log, busy_log;
+    /* What was said of the function's faults since it last did all that it was asked; so faults of
+     * several kinds, which take turns, are said once each. */
+    char said[WRITE_BACK_SAID_MAX][160];
+    unsigned said_count;
 };
 
 void write_back_init(struct write_back *write_back, struct workshop *workshop);
 /* Something is due in `due_s` seconds, 0 = now. */
 void write_back_wake(struct write_back *write_back, int64_t due_s, int64_t now_us);
+/* The ledger holds nothing more that the shop has to be told. */
+void write_back_note_empty(struct write_back *write_back);
 int64_t write_back_work(struct write_back *write_back, int64_t now_us);
 /* Nothing under way, nothing due now. */
 bool write_back_is_quiet(const struct write_back *write_back, int64_t now_us);
