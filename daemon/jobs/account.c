@@ -50,6 +50,7 @@ void account_pause_submits(struct account *account, const char *words, int64_t n
     if (account->submits_paused_until_us > now_us)
         return;
     account->submits_paused_until_us = now_us + FUNDS_WAIT_S * US_PER_S;
+    account->submits_paused_at_us = now_us;
     account->probing = true;
     log_repeated(&account->funds_log, LOG_LEVEL_WARNING, &entry,
                  "provider %s is out of funds: %s; orders wait, one is tried every %d s",
@@ -109,10 +110,11 @@ void account_note_answer(struct account *account)
     }
 }
 
-void account_note_accepted(struct account *account)
+void account_note_accepted(struct account *account, int64_t sent_us)
 {
     account_note_answer(account);
-    if (!account->probing)
+    /* What was on the wire already when funds ran out may have been served before. */
+    if (!account->probing || sent_us < account->submits_paused_at_us)
         return;
     account->probing = false;
     account->submits_paused_until_us = 0;

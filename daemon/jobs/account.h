@@ -18,8 +18,9 @@ struct account {
     bool opened;
     int64_t paused_until_us;         /* everything: key, endpoint */
     int64_t submits_paused_until_us; /* submits: funds */
-    unsigned pauses;                 /* in a row, for the back-off of a wrong key */
-    bool probing; /* after a pause of submits: one order at a time until one is accepted */
+    int64_t submits_paused_at_us;
+    unsigned pauses; /* in a row, for the back-off of a wrong key */
+    bool probing;    /* after a pause of submits: one order at a time until one is accepted */
     struct log_repeat refused_log, funds_log, rate_log, silence_log;
 };
 
@@ -36,8 +37,9 @@ void account_note_rate(struct account *account, const char *words, int64_t now_u
 void account_note_silence(struct account *account, enum api_action action,
                           const struct client_answer *answer);
 void account_note_answer(struct account *account);
-/* An order was accepted: no pause of submits holds. */
-void account_note_accepted(struct account *account);
+/* An order that was sent at `sent_us` was accepted: a pause of submits that began before does not
+ * hold. */
+void account_note_accepted(struct account *account, int64_t sent_us);
 
 /* When requests (submits) may go on: `now_us` or later. */
 int64_t account_free_us(const struct account *account, int64_t now_us);

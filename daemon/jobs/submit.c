@@ -12,6 +12,7 @@
 #define SWEEP_INTERVAL_S 60 /* for claims whose commit came after their connection was given up */
 #define SWEEPS 10
 #define FIRST_POLL_S 5
+#define CLAIM_RETRY_S 60    /* a line whose veto raised */
 #define UNRECORDED_MAX 1000 /* no claim while that many ends wait for the ledger */
 #define ADD_PARAMETERS_MAX 64
 
@@ -78,11 +79,11 @@ static struct log_entry entry_of(const struct flight *flight)
                               .http_status = flight->http_status};
 }
 
-static void end_accepted(struct flight *flight, const char *provider_order_id)
+static void end_accepted(struct flight *flight, const char *provider_order_id, int64_t sent_us)
 {
     struct log_entry entry = entry_of(flight);
 
-    account_note_accepted(flight->submit->account);
+    account_note_accepted(flight->submit->account, sent_us);
     flight->provider_order_id = strdup(provider_order_id);
     flight_end(flight, "accepted", NULL, 0);
     flight->submit->workshop->counts.bought++;
@@ -111,6 +112,7 @@ static void end_unknown(struct flight *flight, const char *words)
     entry.message_id = "3f4a5b6c7d8e4f9a8b1c2d3e4f5a6b19";
     entry.hint =
         "it is not sent again; look in the provider's dashboard whether the order exists there";
+    workshop_note_error(flight->submit->workshop, "order %s is uncertain", flight->order_ref);
     log_write(LOG_LEVEL_ERROR, &entry, "order %s is uncertain: sent to %s, but %s",
               flight->order_ref, provider_of(flight->submit),
               flight->answer ? flight->answer : "no answer came");
@@ -209,7 +211,7 @@ static void answered(void *userdata, const struct client_answer *answer)
     }
     switch (add_outcome_of(answer->sent, reply, false)) {
     case ADD_ACCEPTED:
-        end_accepted(flight, reply->id);
+        end_accepted(flight, reply->id, clock_monotonic_us() - answer->took_us);
         break;
     case ADD_REFUSED:
         account_note_answer(submit->account);
@@ -223,8 +225,7 @@ static void answered(void *userdata, const struct client_answer *answer)
             account_note_silence(submit->account, ACTION_ADD, answer);
         put_off(flight, "not executed", reply, words);
         break;
-    case ADD_UNKNOWN:
-        account_note_silence(submit->account, ACTION_ADD, answer);
+    case ADD_UNKNOWN: /* says all that a line about the provider's silence would */
         end_unknown(flight, words);
         break;
     }
@@ -395,17 +396,26 @@ static unsigned take_rows(struct submit *submit, const PGresult *rows, int64_t s
 
 static void put_off_single(void *userdata, const struct store_answer *answer)
 {
-    (void)answer;
-    ((struct submit *)userdata)->claiming = false;
+    struct submit *submit = userdata;
+    const char *order_ref = answer->verdict == STORE_DONE && PQntuples(answer->rows) > 0
+                                ? row_text(answer->rows, 0, 0)
+                                : NULL;
+    struct log_entry entry = {.order_ref = order_ref,
+                              .provider = provider_of(submit),
+                              .sqlstate = submit->claim_sqlstate,
+                              .message_id = "4a5b6c7d8e9f4a0b8c2d3e4f5a6b7c20",
+                              .hint = "the shop's function (or view) failed for it; the order "
+                                      "stays queued, the others go on"};
+
+    submit->claiming = false;
+    if (order_ref)
+        log_repeated(&submit->claim_log, LOG_LEVEL_WARNING, &entry,
+                     "unable to ask the shop whether order %s may be sent: %s; next try in %d s",
+                     order_ref, submit->claim_fault, CLAIM_RETRY_S);
 }
 
 static void claim_failed(struct submit *submit, const struct store_answer *answer)
 {
-    struct log_entry entry = {.provider = provider_of(submit),
-                              .sqlstate = answer->sqlstate,
-                              .message_id = "4a5b6c7d8e9f4a0b8c2d3e4f5a6b7c20",
-                              .hint = "the shop's function (or view) failed for it; the order "
-                                      "stays queued, the others go on"};
     struct singles *singles = &submit->singles;
 
     if (sqlstate_doubts_contract(answer->sqlstate))
@@ -417,11 +427,10 @@ static void claim_failed(struct submit *submit, const struct store_answer *answe
         submit->ask_due = true;
         return;
     }
-    log_repeated(&submit->claim_log, LOG_LEVEL_WARNING, &entry,
-                 "unable to ask the shop whether order %lld may be sent: %s; next try in 60 s",
-                 (long long)singles->ids[singles->next], answer->problem.text);
+    text_one_line(submit->claim_fault, sizeof submit->claim_fault, answer->problem.text);
+    snprintf(submit->claim_sqlstate, sizeof submit->claim_sqlstate, "%s", answer->sqlstate);
     workshop_note_error(submit->workshop, "veto: %s", answer->problem.text);
-    if (orders_put_off(submit->workshop->lanes.ledger, singles->ids[singles->next], 60,
+    if (orders_put_off(submit->workshop->lanes.ledger, singles->ids[singles->next], CLAIM_RETRY_S,
                        answer->problem.text, put_off_single, submit) == 0)
         submit->claiming = true;
     singles->next++;

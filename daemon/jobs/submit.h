@@ -61,6 +61,8 @@ struct submit {
     int64_t claim_took_us; /* smoothed: from claim to its commit */
     int64_t turn_us;       /* smoothed: time between two ends of requests */
     int64_t last_end_us;
+    char claim_fault[300]; /* why the line that is being put off could not be claimed */
+    char claim_sqlstate[6];
     struct singles singles;                 /* lines claimed one by one after a fault */
     struct flight *batch[ORDERS_BATCH_MAX]; /* being recorded */
     size_t batch_count;

@@ -186,10 +186,11 @@ static const struct statement put_off_statement = {
     .text = "WITH later AS (\n"
             "    UPDATE chwsync.queue q SET next_at = now() + make_interval(secs => $2::int) WHERE "
             "q.order_id = $1::bigint\n"
-            "    RETURNING q.order_id)\n"
-            "UPDATE chwsync.orders o SET error = $3::text, updated_at = now()\n"
-            "  FROM later l WHERE o.id = l.order_id AND o.state = 'queued' AND o.error IS DISTINCT "
-            "FROM $3::text",
+            "    RETURNING q.order_id), told AS (\n"
+            "    UPDATE chwsync.orders o SET error = $3::text, updated_at = now()\n"
+            "      FROM later l WHERE o.id = l.order_id AND o.state = 'queued'\n"
+            "       AND o.error IS DISTINCT FROM $3::text)\n"
+            "SELECT o.order_ref FROM later l JOIN chwsync.orders o ON o.id = l.order_id",
 };
 
 int orders_put_off(struct connection *lane, int64_t order_id, unsigned wait_s, const char *reason,

@@ -49,7 +49,8 @@ int orders_recover(struct connection *lane, const char *instance, bool tell_shop
 /* Whether another live order of that account has this order's link. Rows: 0 boolean. */
 int orders_other_live(struct connection *lane, int64_t order_id, store_done done, void *userdata);
 
-/* This order's veto could not be asked: it stays queued and is tried again after `wait_s`. */
+/* This order's veto could not be asked: it stays queued and is tried again after `wait_s`. Rows: 0
+ * order_ref. */
 int orders_put_off(struct connection *lane, int64_t order_id, unsigned wait_s, const char *reason,
                    store_done done, void *userdata);
 /* Ids of lines that are due, as a claim would take them. Rows: 0 id. */
