@@ -4,6 +4,7 @@
 #include "host/clock.h"
 #include "host/config.h"
 #include "host/credentials.h"
+#include "host/events.h"
 #include "host/log.h"
 #include "host/notify.h"
 #include "jobs/intake.h"
@@ -24,7 +25,8 @@
 
 DEFINE_OWN(char, free, string_freep)
 
-#define LOOK_AGAIN_S 30         /* after a fault of the contract or the schema */
+#define LOOK_AGAIN_S 30  /* after a fault of the contract or the schema */
+#define LOOK_ANYWAY_S 20 /* without a word from the intake: the view may raise, or take long */
 #define HISTORY_INTERVAL_S 3600 /* retention */
 #define HISTORY_BATCH 1000
 #define STATUS_INTERVAL_US (10 * US_PER_S)
@@ -55,7 +57,8 @@ struct world {
     char *salt;            /* of the ledger's key digests; NULL until the ledger was read */
     struct shop *new_shop; /* found, waits until no statement of the old one runs */
     bool asking_ledger, asking_contract, recovering, recovered, ledger_known;
-    int64_t ledger_us, contract_us, history_us;
+    int64_t ledger_us, contract_us, history_us, recover_us;
+    int64_t look_us; /* when jobs look at their lists although no intake told what is due */
 };
 
 struct engine {
@@ -70,7 +73,7 @@ struct engine {
     int64_t drain_until_us;
     int64_t status_us, watchdog_us, watchdog_interval_us;
     char *contract_said; /* all faults of the contract, as they were last said */
-    struct log_repeat contract_log, schema_log, down_log;
+    struct log_repeat contract_log, schema_log, ledger_log, down_log;
 };
 
 static struct workshop *workshop_of(struct engine *engine)
@@ -90,8 +93,11 @@ static void account_was_opened(void *userdata, const struct store_answer *answer
     provider->open_us = now_us + 5 * US_PER_S;
     if (answer->verdict != STORE_DONE || PQntuples(answer->rows) == 0) {
         if (answer->verdict == STORE_REFUSED)
-            log_error("unable to open the account of provider %s: %s; next try in 5 s",
-                      account->config->name, answer->problem.text);
+            log_repeated(&provider->engine->ledger_log, LOG_LEVEL_ERROR,
+                         &(struct log_entry){.message_id = MESSAGE_LEDGER_FAILED,
+                                             .sqlstate = answer->sqlstate},
+                         "unable to open the account of provider %s: %s; next try in 5 s",
+                         account->config->name, answer->problem.text);
         return;
     }
     account->id = (int)row_integer(answer->rows, 0, 0, 0);
@@ -136,13 +142,23 @@ static void recovered(void *userdata, const struct store_answer *answer)
     struct world *world = engine->world;
 
     world->recovering = false;
+    world->recover_us =
+        clock_monotonic_us() + (answer->verdict == STORE_REFUSED ? 5 * US_PER_S : 0);
+    if (answer->verdict == STORE_REFUSED)
+        log_repeated(
+            &engine->ledger_log, LOG_LEVEL_ERROR,
+            &(struct log_entry){.message_id = MESSAGE_LEDGER_FAILED, .sqlstate = answer->sqlstate},
+            "unable to look for attempts without an end: %s; nothing is bought or followed "
+            "before, next try in 5 s",
+            answer->problem.text);
     if (answer->verdict != STORE_DONE)
-        return; /* tried again in the next turn */
+        return;
+    (void)log_recovered(&engine->ledger_log);
     world->recovered = true;
     for (int i = 0; i < PQntuples(answer->rows); i++)
         log_write(LOG_LEVEL_ERROR,
                   &(struct log_entry){.order_ref = row_text(answer->rows, i, 0),
-                                      .message_id = "3f4a5b6c7d8e4f9a8b1c2d3e4f5a6b19",
+                                      .message_id = MESSAGE_ORDER_UNCERTAIN,
                                       .hint = "it is not sent again; look in the provider's "
                                               "dashboard whether the order exists there"},
                   "order %s is uncertain: it was claimed at %s, and the daemon ended before an "
@@ -163,7 +179,8 @@ static void ledger_read(void *userdata, const struct store_answer *answer)
     if (answer->verdict == STORE_DONE && PQntuples(answer->rows) == 1)
         version = (int)row_integer(answer->rows, 0, 0, 0);
     if (version > schema_version_wanted()) {
-        log_error("the database's schema is version %d, this chwsyncd knows %d: install the newer "
+        log_event(LOG_LEVEL_ERROR, MESSAGE_LEDGER_NEWER,
+                  "the database's schema is version %d, this chwsyncd knows %d: install the newer "
                   "chwsyncd",
                   version, schema_version_wanted());
         engine->schema_newer = true;
@@ -172,7 +189,7 @@ static void ledger_read(void *userdata, const struct store_answer *answer)
     if (version < schema_version_wanted()) {
         log_repeated(&engine->schema_log, LOG_LEVEL_ERROR,
                      &(struct log_entry){.sqlstate = answer->sqlstate,
-                                         .message_id = "8e9f0a1b2c3d4e4f8a6b7c8d9e0f1a24",
+                                         .message_id = MESSAGE_LEDGER_MISSING,
                                          .hint = version ? "run: chwsyncd schema upgrade"
                                                          : "run: chwsyncd schema install"},
                      "the database has no ledger of this version (%s); looked at again every %d s",
@@ -182,7 +199,7 @@ static void ledger_read(void *userdata, const struct store_answer *answer)
         return;
     }
     if (log_recovered(&engine->schema_log))
-        log_notice("the ledger is there");
+        log_event(LOG_LEVEL_NOTICE, MESSAGE_LEDGER_WELL, "the ledger is there");
     free(world->salt);
     world->salt = strdup(row_text(answer->rows, 0, 1));
     world->ledger_known = world->salt != NULL;
@@ -199,11 +216,10 @@ static void report_faults(struct engine *engine, const struct contract *contract
     for (size_t i = 0; i < contract->fault_count; i++) {
         const struct contract_fault *fault = &contract->faults[i];
 
-        log_write(fault->severity == CONTRACT_ERROR ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING,
-                  &(struct log_entry){.message_id = "9f0a1b2c3d4e4f5a8b7c8d9e0f1a2b25",
-                                      .hint = fault->problem.hint},
-                  "%s%s", fault->problem.text,
-                  fault->severity == CONTRACT_ERROR ? what_it_means : "");
+        log_write(
+            fault->severity == CONTRACT_ERROR ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING,
+            &(struct log_entry){.message_id = MESSAGE_CONTRACT_FAULT, .hint = fault->problem.hint},
+            "%s%s", fault->problem.text, fault->severity == CONTRACT_ERROR ? what_it_means : "");
         if (fault->severity == CONTRACT_ERROR)
             what_it_means = "";
         if (fault->severity == CONTRACT_ERROR)
@@ -221,7 +237,8 @@ static void compare_faults(struct engine *engine, const struct contract *contrac
     if (contract->fault_count == 0) {
         free(GIVE(engine->contract_said));
         if (log_recovered(&engine->contract_log)) {
-            log_notice("the shop's view and function are as they should be");
+            log_event(LOG_LEVEL_NOTICE, MESSAGE_CONTRACT_WELL,
+                      "the shop's view and function are as they should be");
             workshop_of(engine)->last_error[0] = '\0';
         }
         return;
@@ -248,10 +265,11 @@ static void contract_looked(void *userdata, const struct store_answer *answer)
     if (answer->verdict == STORE_LOST)
         return;
     if (answer->verdict == STORE_REFUSED) {
-        log_repeated(&engine->contract_log, LOG_LEVEL_ERROR,
-                     &(struct log_entry){.sqlstate = answer->sqlstate},
-                     "unable to look at the contract with the shop: %s; next try in %d s",
-                     answer->problem.text, LOOK_AGAIN_S);
+        log_repeated(
+            &engine->contract_log, LOG_LEVEL_ERROR,
+            &(struct log_entry){.message_id = MESSAGE_CONTRACT_FAULT, .sqlstate = answer->sqlstate},
+            "unable to look at the contract with the shop: %s; next try in %d s",
+            answer->problem.text, LOOK_AGAIN_S);
         return;
     }
     if (contract_read(answer->rows, &contract, &problem) != 0 ||
@@ -306,7 +324,7 @@ static void lane_up(void *userdata)
     int64_t now_us = clock_monotonic_us();
 
     if (log_recovered(&engine->down_log)) {
-        log_notice("the database is back");
+        log_event(LOG_LEVEL_NOTICE, MESSAGE_DATABASE_BACK, "the database is back");
         world->workshop.last_error[0] = '\0';
     }
     if (!world->ledger_known)
@@ -326,7 +344,7 @@ static void lane_down(void *userdata, const struct problem *problem, int64_t ret
 
     (void)retry_us;
     log_repeated(&engine->down_log, LOG_LEVEL_ERROR,
-                 &(struct log_entry){.message_id = "a0b1c2d3e4f54a6b8c8d9e0f1a2b3c26",
+                 &(struct log_entry){.message_id = MESSAGE_DATABASE_AWAY,
                                      .hint = problem->hint[0] ? problem->hint : NULL},
                  "the database is away: %s; trying again, at most 30 s apart", problem->text);
     workshop_note_error(workshop_of(engine), "database: %s", problem->text);
@@ -385,6 +403,7 @@ static void intake_looked(void *userdata, int64_t queue_due_s, int64_t write_bac
         write_back_wake(&world->write_back, write_back_due_s, now_us);
     else
         write_back_note_empty(&world->write_back);
+    world->look_us = now_us + LOOK_ANYWAY_S * US_PER_S;
 }
 
 static void outcomes_recorded(void *userdata, unsigned accepted)
@@ -521,6 +540,7 @@ static int world_new(struct engine *engine, struct config *config, struct world 
     if (!world->providers || !world->provider_names)
         return -ENOMEM;
     memcpy(world->workshop.instance, engine->instance, sizeof engine->instance);
+    world->workshop.tell_shop = config->write_back != NULL;
     for (size_t i = 0; i < config->provider_count && r == 0; i++) {
         world->provider_count = i + 1;
         r = provider_init(engine, world, i, reterr_problem);
@@ -565,7 +585,7 @@ static void reload(struct engine *engine)
     if (r == 1) {
         for (size_t i = 0; i < faults.count; i++)
             log_write(LOG_LEVEL_ERROR,
-                      &(struct log_entry){.message_id = "b1c2d3e4f5a64b7c8d9e0f1a2b3c4d27",
+                      &(struct log_entry){.message_id = MESSAGE_RELOAD_REFUSED,
                                           .hint = faults.faults[i].problem.hint},
                       "%s:%u: %s", engine->config_path, faults.faults[i].line,
                       faults.faults[i].problem.text);
@@ -580,7 +600,8 @@ static void reload(struct engine *engine)
     }
     if (r != 0) {
         log_write(LOG_LEVEL_ERROR,
-                  &(struct log_entry){.hint = problem.hint[0] ? problem.hint : NULL},
+                  &(struct log_entry){.message_id = MESSAGE_RELOAD_REFUSED,
+                                      .hint = problem.hint[0] ? problem.hint : NULL},
                   "the new configuration is refused, the old one stays in force%s%s",
                   problem.text[0] ? ": " : "", problem.text);
         notify_ready();
@@ -589,7 +610,8 @@ static void reload(struct engine *engine)
     engine->world = world;
     world_free(old);
     log_open(world->config->log_level, world->config->log_target);
-    log_notice("the configuration %s is in force", engine->config_path);
+    log_event(LOG_LEVEL_NOTICE, MESSAGE_RELOADED, "the configuration %s is in force",
+              engine->config_path);
     notify_ready();
 }
 
@@ -609,7 +631,8 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *inf
     }
     if (engine->stop_asked)
         return 0;
-    log_notice("stopping: what is on the wire is finished and recorded first");
+    log_event(LOG_LEVEL_NOTICE, MESSAGE_STOPPING,
+              "stopping: what is on the wire is finished and recorded first");
     notify_stopping();
     notify_extend_timeout((DRAIN_S + 5) * US_PER_S);
     engine->stop_asked = true;
@@ -679,9 +702,9 @@ static int64_t prepare(struct engine *engine, int64_t now_us)
             world->asking_ledger = true;
         return earlier(next_us, world->ledger_us);
     }
-    if (!world->recovered && !world->recovering && world->workshop.shop &&
-        orders_recover(lanes->ledger, world->workshop.instance,
-                       shop_has_function(world->workshop.shop), recovered, engine) == 0)
+    if (!world->recovered && !world->recovering && now_us >= world->recover_us &&
+        orders_recover(lanes->ledger, world->workshop.instance, world->workshop.tell_shop,
+                       recovered, engine) == 0)
         world->recovering = true;
     for (size_t i = 0; i < world->provider_count; i++) {
         struct provider *provider = &world->providers[i];
@@ -709,6 +732,9 @@ static int64_t work(struct engine *engine, int64_t now_us)
     if (!world->recovered || world->new_shop)
         return next_us;
     next_us = earlier(next_us, intake_work(&world->intake, now_us));
+    if (now_us >= world->look_us)
+        intake_looked(engine, 0, 0);
+    next_us = earlier(next_us, world->look_us);
     for (size_t i = 0; i < world->provider_count; i++) {
         struct provider *provider = &world->providers[i];
 
@@ -794,7 +820,8 @@ static bool is_finished(struct engine *engine, int64_t now_us, int *ret_end)
     }
     if (now_us < engine->drain_until_us)
         return false;
-    log_error("stopped before everything was recorded: the orders on the wire become uncertain at "
+    log_event(LOG_LEVEL_ERROR, MESSAGE_STOPPED_LATE,
+              "stopped before everything was recorded: the orders on the wire become uncertain at "
               "the next start");
     *ret_end = ENGINE_STOPPED_LATE;
     return true;
@@ -806,8 +833,8 @@ int engine_run(struct engine *engine)
 
     if (r < 0)
         return r;
-    log_notice("started: chwsyncd %s, %zu providers", CHWSYNCD_VERSION,
-               engine->world->provider_count);
+    log_event(LOG_LEVEL_NOTICE, MESSAGE_STARTED, "started: chwsyncd %s, %zu providers",
+              CHWSYNCD_VERSION, engine->world->provider_count);
     notify_ready();
     for (;;) {
         int64_t now_us = clock_monotonic_us(), next_us;

@@ -1,6 +1,7 @@
 #include "jobs/poll.h"
 #include "base/own.h"
 #include "host/clock.h"
+#include "host/events.h"
 #include "rules/poll_schedule.h"
 #include <stdlib.h>
 #include <string.h>
@@ -96,7 +97,9 @@ static int64_t changed_interval_s(const PGresult *rows, int row, const struct re
 
 static void note_unknown_word(struct poll *poll, const char *order_ref, const char *word)
 {
-    struct log_entry entry = {.order_ref = order_ref, .provider = poll->account->config->name};
+    struct log_entry entry = {.message_id = MESSAGE_STATUS_WORD,
+                              .order_ref = order_ref,
+                              .provider = poll->account->config->name};
     char line[80];
 
     text_one_line(line, sizeof line, word);
@@ -184,12 +187,13 @@ static void log_change(const struct poll *poll, const PGresult *rows, int row)
         .order_ref = order_ref, .provider = poll->account->config->name, .action = "status"};
 
     if (strcmp(before, state) == 0) {
+        entry.message_id = MESSAGE_ORDER_NOT_FOUND;
         log_write(LOG_LEVEL_WARNING, &entry,
                   "order %s: %s does not know its order id %s; asked again, less and less often",
                   order_ref, poll->account->config->name, row_text(rows, row, 3));
         return;
     }
-    entry.message_id = "6c7d8e9f0a1b4c2d8e4f5a6b7c8d9e22";
+    entry.message_id = MESSAGE_ORDER_ENDED;
     log_write(LOG_LEVEL_INFO, &entry, "order %s is %s (%s order %s, charge %s %s)", order_ref,
               state, poll->account->config->name, row_text(rows, row, 3),
               charge ? charge : "not known", currency ? currency : "");
@@ -211,7 +215,8 @@ static void applied(void *userdata, const struct store_answer *answer)
         break;
     case STORE_REFUSED:
         log_repeated(&poll->apply_log, LOG_LEVEL_ERROR,
-                     &(struct log_entry){.provider = poll->account->config->name,
+                     &(struct log_entry){.message_id = MESSAGE_LEDGER_FAILED,
+                                         .provider = poll->account->config->name,
                                          .sqlstate = answer->sqlstate},
                      "unable to record statuses: %s", answer->problem.text);
         if (batch->single_next == 0 && batch->answer_count > 1) {
@@ -243,8 +248,8 @@ static void apply(struct poll_batch *batch)
         count = 1;
     }
     if (count > 0 && polls_apply(poll->workshop->lanes.ledger, answers, count,
-                                 row_text(batch->rows, 0, POLL_ASKED_AT),
-                                 shop_has_function(poll->workshop->shop), applied, batch) == 0)
+                                 row_text(batch->rows, 0, POLL_ASKED_AT), poll->workshop->tell_shop,
+                                 applied, batch) == 0)
         batch->applying = true;
     else
         batch_end(batch); /* nothing to say, or no memory: asked again at the next turn */
@@ -262,13 +267,16 @@ static void refused(struct poll *poll, const struct reply *reply)
         account_note_rate(poll->account, reply->error, now_us);
     } else if (reply->class == ERROR_REQUEST && poll->batch_limit > 1) {
         poll->batch_limit /= 2;
-        log_notice("provider %s refuses a batch (%s); asking about %u orders a request from now on",
-                   poll->account->config->name, reply->error, poll->batch_limit);
+        log_event(LOG_LEVEL_NOTICE, MESSAGE_BATCH_REFUSED,
+                  "provider %s refuses a batch (%s); asking about %u orders a request from now on",
+                  poll->account->config->name, reply->error, poll->batch_limit);
     } else {
-        log_repeated(
-            &poll->account->silence_log, LOG_LEVEL_WARNING,
-            &(struct log_entry){.provider = poll->account->config->name, .action = "status"},
-            "provider %s refuses to tell statuses: %s", poll->account->config->name, reply->error);
+        log_repeated(&poll->account->silence_log, LOG_LEVEL_WARNING,
+                     &(struct log_entry){.message_id = MESSAGE_PROVIDER_SILENT,
+                                         .provider = poll->account->config->name,
+                                         .action = "status"},
+                     "provider %s refuses to tell statuses: %s", poll->account->config->name,
+                     reply->error);
     }
 }
 
@@ -348,8 +356,8 @@ static void looked_ahead(void *userdata, const struct store_answer *answer)
     }
     due_s = row_integer(answer->rows, 0, 0, -1);
     poll->open = (uint64_t)row_integer(answer->rows, 0, 1, 0);
-    if (poll->open == 0)
-        return;
+    if (poll->open == 0) /* another process or an operator may add one */
+        due_s = IDLE_LOOK_S;
     if (due_s < 1)
         due_s = 1;
     poll_wake(poll, due_s < IDLE_LOOK_S ? due_s : IDLE_LOOK_S, clock_monotonic_us());
@@ -375,6 +383,8 @@ static void picked(void *userdata, const struct store_answer *answer)
         poll_wake(poll, 1, now_us);
     else if (polls_next(poll->workshop->lanes.ledger, poll->account->id, looked_ahead, poll) == 0)
         poll->looking = true;
+    else
+        poll_wake(poll, 5, now_us);
 }
 
 static bool pick(struct poll *poll)
@@ -449,7 +459,7 @@ int64_t poll_work(struct poll *poll, int64_t now_us)
     if (then_us > now_us)
         return then_us;
     if (client_take(account->client, BUDGET_POLL, 1, 0, now_us) == 0)
-        return budget_next_us(client_budget(account->client), BUDGET_POLL, now_us);
+        return client_next_us(account->client, BUDGET_POLL, 0, now_us);
     poll->paced_us = now_us + pace_of(poll, now_us);
     if (poll->alone) {
         ask(poll, GIVE(poll->alone));

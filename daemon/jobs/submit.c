@@ -1,6 +1,7 @@
 #include "jobs/submit.h"
 #include "base/own.h"
 #include "host/clock.h"
+#include "host/events.h"
 #include "rules/add_outcome.h"
 #include "store/shop.h"
 #include <json-c/json.h>
@@ -12,7 +13,6 @@
 #define SWEEP_INTERVAL_S 60 /* for claims whose commit came after their connection was given up */
 #define SWEEPS 10
 #define FIRST_POLL_S 5
-#define CLAIM_RETRY_S 60    /* a line whose veto raised */
 #define UNRECORDED_MAX 1000 /* no claim while that many ends wait for the ledger */
 #define ADD_PARAMETERS_MAX 64
 
@@ -87,7 +87,7 @@ static void end_accepted(struct flight *flight, const char *provider_order_id, i
     flight->provider_order_id = strdup(provider_order_id);
     flight_end(flight, "accepted", NULL, 0);
     flight->submit->workshop->counts.bought++;
-    entry.message_id = "1d2e3f4a5b6c4d7e8f9a0b1c2d3e4f17";
+    entry.message_id = MESSAGE_ORDER_BOUGHT;
     log_write(LOG_LEVEL_INFO, &entry, "order %s bought: %s order %s", flight->order_ref,
               provider_of(flight->submit), provider_order_id);
 }
@@ -98,7 +98,7 @@ static void end_refused(struct flight *flight, const char *words)
 
     flight_end(flight, "refused", words, 0);
     flight->submit->workshop->counts.refused++;
-    entry.message_id = "2e3f4a5b6c7d4e8f9a0b1c2d3e4f5a18";
+    entry.message_id = MESSAGE_ORDER_REJECTED;
     log_write(LOG_LEVEL_WARNING, &entry, "order %s rejected by %s: %s", flight->order_ref,
               provider_of(flight->submit), flight->answer ? flight->answer : "no reason given");
 }
@@ -109,7 +109,7 @@ static void end_unknown(struct flight *flight, const char *words)
 
     flight_end(flight, "unknown", words, 0);
     flight->submit->workshop->counts.unknown++;
-    entry.message_id = "3f4a5b6c7d8e4f9a8b1c2d3e4f5a6b19";
+    entry.message_id = MESSAGE_ORDER_UNCERTAIN;
     entry.hint =
         "it is not sent again; look in the provider's dashboard whether the order exists there";
     workshop_note_error(flight->submit->workshop, "order %s is uncertain", flight->order_ref);
@@ -143,6 +143,8 @@ static void put_off(struct flight *flight, const char *outcome, const struct rep
     struct account *account = flight->submit->account;
     int64_t now_us = clock_monotonic_us(), then_us = now_us + 5 * US_PER_S;
 
+    if (!reply && account->submits_paused_until_us > then_us)
+        then_us = account->submits_paused_until_us;
     if (reply && (reply->class == ERROR_KEY || reply->class == ERROR_ENDPOINT)) {
         account_pause(account, reply->class, words, now_us);
         then_us = account->paused_until_us;
@@ -185,13 +187,11 @@ static void decide_duplicate(struct flight *flight, const struct reply *reply)
         end_unknown(flight, reply->error);
 }
 
-static void note_turn(struct submit *submit)
+static void note_took(struct submit *submit, int64_t took_us)
 {
-    int64_t now_us = clock_monotonic_us();
-
-    if (submit->last_end_us)
-        submit->turn_us += (now_us - submit->last_end_us - submit->turn_us) / 16;
-    submit->last_end_us = now_us;
+    if (submit->add_took_us == 0)
+        submit->add_took_us = took_us;
+    submit->add_took_us += (took_us - submit->add_took_us) / 16;
 }
 
 static void answered(void *userdata, const struct client_answer *answer)
@@ -202,10 +202,11 @@ static void answered(void *userdata, const struct client_answer *answer)
     const char *words = reply ? reply->error : answer->problem.text;
 
     submit->on_the_wire--;
-    note_turn(submit);
+    if (reply)
+        note_took(submit, answer->took_us);
     flight->http_status = answer->http_status;
     if (reply && reply->outcome == REPLY_REFUSED && reply->class == ERROR_DUPLICATE) {
-        account_note_answer(submit->account);
+        account_note_add_answer(submit->account);
         decide_duplicate(flight, reply);
         return;
     }
@@ -214,18 +215,21 @@ static void answered(void *userdata, const struct client_answer *answer)
         end_accepted(flight, reply->id, clock_monotonic_us() - answer->took_us);
         break;
     case ADD_REFUSED:
-        account_note_answer(submit->account);
+        account_note_add_answer(submit->account);
         end_refused(flight, words);
         break;
     case ADD_PUT_OFF:
         put_off(flight, "put off", reply, words);
         break;
     case ADD_NOT_EXECUTED:
-        if (!reply && !answer->refused_at_gate)
-            account_note_silence(submit->account, ACTION_ADD, answer);
+        if (!reply && !answer->refused_at_gate) {
+            account_note_failure(submit->account, false, words, clock_monotonic_us());
+        }
         put_off(flight, "not executed", reply, words);
         break;
-    case ADD_UNKNOWN: /* says all that a line about the provider's silence would */
+    case ADD_UNKNOWN:
+        account_note_failure(submit->account, true, words ? words : "no answer",
+                             clock_monotonic_us());
         end_unknown(flight, words);
         break;
     }
@@ -312,6 +316,7 @@ static void flight_send(struct flight *flight)
         return;
     }
     flight->stage = FLIGHT_ON_THE_WIRE;
+    flight->sent_us = clock_monotonic_us();
     submit->on_the_wire++;
     if (client_send(submit->account->client, &request, may_leave, answered, flight) < 0) {
         submit->on_the_wire--;
@@ -374,48 +379,46 @@ static unsigned take_rows(struct submit *submit, const PGresult *rows, int64_t s
 {
     struct claim_batch *batch = calloc(1, sizeof *batch);
     unsigned begun = 0;
-    int count = PQntuples(rows);
+    int count = PQntuples(rows), lost = 0;
 
-    if (!batch)
+    if (!batch) {
+        submit->sweeps_left = SWEEPS;
         return 0;
+    }
     batch->rows = PQcopyResult(rows, PG_COPYRES_ATTRS | PG_COPYRES_TUPLES);
     batch->users = 1;
     for (int i = 0; batch->rows && i < count; i++) {
-        if (row_boolean(rows, i, CLAIM_GO))
-            begun += flight_begin(submit, batch, i, send_before_us);
-        else
+        if (!row_boolean(rows, i, CLAIM_GO))
             log_write(LOG_LEVEL_INFO,
-                      &(struct log_entry){.order_ref = row_text(rows, i, CLAIM_ORDER_REF),
+                      &(struct log_entry){.message_id = MESSAGE_ORDER_WITHDRAWN,
+                                          .order_ref = row_text(rows, i, CLAIM_ORDER_REF),
                                           .provider = provider_of(submit)},
                       "order %s was withdrawn by the shop before it was sent",
                       row_text(rows, i, CLAIM_ORDER_REF));
+        else if (flight_begin(submit, batch, i, send_before_us))
+            begun++;
+        else
+            lost++;
     }
+    if (!batch->rows || lost > 0)
+        submit->sweeps_left = SWEEPS;
     batch_release(batch);
     return begun;
 }
 
 static void put_off_single(void *userdata, const struct store_answer *answer)
 {
-    struct submit *submit = userdata;
-    const char *order_ref = answer->verdict == STORE_DONE && PQntuples(answer->rows) > 0
-                                ? row_text(answer->rows, 0, 0)
-                                : NULL;
-    struct log_entry entry = {.order_ref = order_ref,
-                              .provider = provider_of(submit),
-                              .sqlstate = submit->claim_sqlstate,
-                              .message_id = "4a5b6c7d8e9f4a0b8c2d3e4f5a6b7c20",
-                              .hint = "the shop's function (or view) failed for it; the order "
-                                      "stays queued, the others go on"};
-
-    submit->claiming = false;
-    if (order_ref)
-        log_repeated(&submit->claim_log, LOG_LEVEL_WARNING, &entry,
-                     "unable to ask the shop whether order %s may be sent: %s; next try in %d s",
-                     order_ref, submit->claim_fault, CLAIM_RETRY_S);
+    (void)answer;
+    ((struct submit *)userdata)->claiming = false;
 }
 
 static void claim_failed(struct submit *submit, const struct store_answer *answer)
 {
+    struct log_entry entry = {.provider = provider_of(submit),
+                              .sqlstate = answer->sqlstate,
+                              .message_id = MESSAGE_CLAIM_FAILED,
+                              .hint = "the shop's function (or view) failed for it; the order "
+                                      "stays queued, the others go on"};
     struct singles *singles = &submit->singles;
 
     if (sqlstate_doubts_contract(answer->sqlstate))
@@ -427,10 +430,12 @@ static void claim_failed(struct submit *submit, const struct store_answer *answe
         submit->ask_due = true;
         return;
     }
-    text_one_line(submit->claim_fault, sizeof submit->claim_fault, answer->problem.text);
-    snprintf(submit->claim_sqlstate, sizeof submit->claim_sqlstate, "%s", answer->sqlstate);
+    log_repeated(
+        &submit->claim_log, LOG_LEVEL_WARNING, &entry,
+        "unable to ask the shop whether an order may be sent: %s; it is asked again in 60 s",
+        answer->problem.text);
     workshop_note_error(submit->workshop, "veto: %s", answer->problem.text);
-    if (orders_put_off(submit->workshop->lanes.ledger, singles->ids[singles->next], CLAIM_RETRY_S,
+    if (orders_put_off(submit->workshop->lanes.ledger, singles->ids[singles->next], 60,
                        answer->problem.text, put_off_single, submit) == 0)
         submit->claiming = true;
     singles->next++;
@@ -478,24 +483,36 @@ static void due_listed(void *userdata, const struct store_answer *answer)
 
 /*
  * Connections that will be free by the time a claim is answered, as claims and requests went
- * lately. Without them every connection would stand idle for the time of a claim after each
- * request.
+ * lately: without them every connection would stand idle for the time of a claim after each
+ * request. One that keeps silent far longer than usual is not expected back soon. When the next one
+ * comes near: ret_next_us.
  */
-static unsigned claim_ahead(const struct submit *submit)
+static unsigned claim_ahead(const struct submit *submit, int64_t now_us, int64_t *ret_next_us)
 {
-    unsigned in_flight = client_in_flight(submit->account->client);
-    int64_t ahead;
+    int64_t lead_us = submit->claim_took_us * 3 / 2 + US_PER_MS;
+    int64_t near_us = submit->add_took_us - lead_us, late_us = 2 * submit->add_took_us + lead_us;
+    unsigned ahead = 0, left = submit->on_the_wire;
+    const struct flight *flight;
 
-    if (submit->turn_us <= 0 || in_flight == 0)
-        return 0;
-    ahead = submit->claim_took_us / submit->turn_us + 1;
-    if (ahead > in_flight / 2 + 1)
-        ahead = in_flight / 2 + 1;
-    ahead -= submit->ready;
-    return ahead > 0 ? (unsigned)ahead : 0;
+    *ret_next_us = INT64_MAX;
+    TAILQ_FOREACH(flight, &submit->flights, entry)
+    {
+        int64_t age_us = now_us - flight->sent_us;
+
+        if (left == 0)
+            break;
+        if (flight->stage != FLIGHT_ON_THE_WIRE)
+            continue;
+        left--;
+        if (age_us >= near_us && age_us <= late_us)
+            ahead++;
+        else if (age_us < near_us && flight->sent_us + near_us < *ret_next_us)
+            *ret_next_us = flight->sent_us + near_us;
+    }
+    return ahead;
 }
 
-static void claim(struct submit *submit, int64_t now_us)
+static void claim(struct submit *submit, unsigned ahead, int64_t now_us)
 {
     struct client *client = submit->account->client;
     unsigned wanted =
@@ -503,16 +520,18 @@ static void claim(struct submit *submit, int64_t now_us)
     struct claim_options options = {.provider = provider_of(submit),
                                     .account_id = submit->account->id,
                                     .instance = submit->workshop->instance,
-                                    .send_within_s = SEND_WITHIN_S};
+                                    .send_within_s = SEND_WITHIN_S,
+                                    .claim = clock_boottime_us()};
 
     if (submit->account->probing && submit->on_the_wire + submit->ready > 0)
         return;
-    submit->reserved = client_take(client, BUDGET_ADD, wanted, claim_ahead(submit), now_us);
+    submit->reserved = client_take(client, BUDGET_ADD, wanted, ahead, now_us);
     if (submit->reserved == 0)
         return;
     options.limit = submit->reserved;
     if (singles_left(&submit->singles))
         options.only_order_id = submit->singles.ids[submit->singles.next];
+    submit->last_claim = options.claim;
     if (shop_claim(submit->workshop->shop, submit->workshop->lanes.orders, &options, claimed,
                    submit) < 0)
         release_slots(submit, 0);
@@ -531,9 +550,29 @@ static void list_due(struct submit *submit)
 
 static void recorded_one(struct submit *submit, struct flight *flight, unsigned *accepted)
 {
+    int64_t due_us = clock_monotonic_us() + flight->wait_s * US_PER_S;
+
     *accepted += strcmp(flight->outcome, "accepted") == 0;
+    if (flight->wait_s > 0 && due_us < submit->due_us)
+        submit->due_us = due_us;
     TAILQ_REMOVE(&submit->flights, flight, entry);
     flight_free(flight);
+}
+
+/* Another attempt of the order is live, or ended with a purchase of its own. */
+static void note_surplus(const struct submit *submit, const PGresult *rows)
+{
+    for (int i = 0; i < PQntuples(rows); i++) {
+        struct log_entry entry = {.message_id = MESSAGE_BOUGHT_TWICE,
+                                  .order_ref = row_text(rows, i, 0),
+                                  .provider = provider_of(submit),
+                                  .hint = "cancel one of the two at the provider"};
+
+        if (strcmp(row_text(rows, i, 1), "surplus") == 0)
+            log_write(LOG_LEVEL_ERROR, &entry,
+                      "order %s was bought twice: an earlier attempt became %s order %s",
+                      entry.order_ref, entry.provider, row_text(rows, i, 2));
+    }
 }
 
 static void recorded(void *userdata, const struct store_answer *answer)
@@ -547,8 +586,9 @@ static void recorded(void *userdata, const struct store_answer *answer)
     if (answer->verdict == STORE_DONE) {
         submit->batch_limit = ORDERS_BATCH_MAX;
         submit->workshop->replied = true;
+        note_surplus(submit, answer->rows);
         if (log_recovered(&submit->record_log))
-            log_notice("outcomes are recorded again");
+            log_event(LOG_LEVEL_NOTICE, MESSAGE_LEDGER_WELL, "outcomes are recorded again");
         for (size_t i = 0; i < count; i++)
             recorded_one(submit, submit->batch[i], &accepted);
         submit->on_recorded(submit->userdata, accepted);
@@ -563,7 +603,7 @@ static void recorded(void *userdata, const struct store_answer *answer)
         log_repeated(&submit->record_log, LOG_LEVEL_ERROR,
                      &(struct log_entry){.provider = provider_of(submit),
                                          .sqlstate = answer->sqlstate,
-                                         .message_id = "5b6c7d8e9f0a4b1c8d3e4f5a6b7c8d21"},
+                                         .message_id = MESSAGE_LEDGER_FAILED},
                      "unable to record what %s answered: %s; kept in memory, next try in 1 s",
                      provider_of(submit), answer->problem.text);
         submit->batch_limit = 1;
@@ -596,9 +636,10 @@ static void record(struct submit *submit)
         if (count == submit->batch_limit)
             break;
     }
-    if (orders_record(submit->workshop->lanes.ledger, ends, count,
-                      shop_has_function(submit->workshop->shop), FIRST_POLL_S, recorded,
-                      submit) < 0)
+    if (count == 0)
+        return;
+    if (orders_record(submit->workshop->lanes.ledger, ends, count, submit->workshop->tell_shop,
+                      FIRST_POLL_S, recorded, submit) < 0)
         return;
     for (size_t i = 0; i < count; i++)
         submit->batch[i]->stage = FLIGHT_RECORDING;
@@ -618,8 +659,9 @@ static void released(void *userdata, const struct store_answer *answer)
         return;
     submit->ambiguous = false;
     if (PQntuples(answer->rows) > 0) {
-        log_notice("%d claimed orders were never sent and are queued again",
-                   PQntuples(answer->rows));
+        log_event(LOG_LEVEL_NOTICE, MESSAGE_CLAIMS_RETURNED,
+                  "%d claimed orders were never sent and are queued again",
+                  PQntuples(answer->rows));
         submit->hungry = true;
     }
 }
@@ -642,8 +684,8 @@ static void release(struct submit *submit, int64_t now_us)
     TAILQ_FOREACH(flight, &submit->flights, entry)
     known[count++] = flight->order_id;
     if (orders_release(submit->workshop->lanes.ledger, submit->workshop->instance,
-                       submit->account->id, known, count, submit->ambiguous ? 0 : SWEEP_INTERVAL_S,
-                       released, submit) == 0)
+                       submit->account->id, known, count, submit->last_claim, released,
+                       submit) == 0)
         submit->releasing = true;
 }
 
@@ -654,7 +696,10 @@ void submit_init(struct submit *submit, struct account *account)
     *submit = (struct submit){.account = account,
                               .workshop = account->workshop,
                               .batch_limit = ORDERS_BATCH_MAX,
-                              .due_us = INT64_MAX};
+                              .due_us = INT64_MAX,
+                              .last_claim = clock_boottime_us(),
+                              .sweeps_left = 1, /* for what was left from before a reload */
+                              .sweep_us = clock_monotonic_us() + SWEEP_INTERVAL_S * US_PER_S};
     TAILQ_INIT(&submit->flights);
 }
 
@@ -695,10 +740,24 @@ static bool must_release(struct submit *submit, int64_t now_us)
     return true;
 }
 
+/* While a recording or a release is under way, its own callback is the next moment. */
+static int64_t next_without_claim(const struct submit *submit)
+{
+    int64_t next_us = submit->due_us;
+
+    if (submit->ended > 0 && !submit->recording && submit->record_us < next_us)
+        next_us = submit->record_us;
+    if (submit->sweeps_left > 0 && !submit->releasing && !submit->claiming &&
+        connection_is_up(submit->workshop->lanes.ledger) && submit->sweep_us < next_us)
+        next_us = submit->sweep_us;
+    return next_us;
+}
+
 int64_t submit_work(struct submit *submit, int64_t now_us)
 {
     struct account *account = submit->account;
-    int64_t free_us = account_submits_free_us(account, now_us);
+    int64_t free_us = account_submits_free_us(account, now_us), near_us, slot_us;
+    unsigned ahead;
 
     send_ready(submit);
     if (submit->ended > 0 && !submit->recording && now_us >= submit->record_us)
@@ -711,16 +770,18 @@ int64_t submit_work(struct submit *submit, int64_t now_us)
     }
     client_budget(account->client)->adds_waiting = submit->hungry && free_us <= now_us;
     if (!may_claim(submit))
-        return submit->ended ? submit->record_us : submit->due_us;
+        return next_without_claim(submit);
     if (free_us > now_us)
         return free_us;
+    ahead = claim_ahead(submit, now_us, &near_us);
     if (submit->ask_due)
         list_due(submit);
     else
-        claim(submit, now_us);
-    if (submit->claiming)
+        claim(submit, ahead, now_us);
+    if (submit->claiming || (account->probing && submit->on_the_wire + submit->ready > 0))
         return INT64_MAX;
-    return budget_next_us(client_budget(account->client), BUDGET_ADD, now_us);
+    slot_us = client_next_us(account->client, BUDGET_ADD, ahead, now_us);
+    return slot_us < near_us ? slot_us : near_us;
 }
 
 bool submit_is_quiet(const struct submit *submit)

@@ -1,5 +1,6 @@
 #include "jobs/write_back.h"
 #include "host/clock.h"
+#include "host/events.h"
 #include "store/orders.h"
 #include "store/shop.h"
 #include <stdio.h>
@@ -35,7 +36,7 @@ static void single_failed(struct write_back *write_back, const struct store_answ
     int64_t order_id = write_back->singles.ids[write_back->singles.next++];
     struct log_entry entry = {
         .sqlstate = answer->sqlstate,
-        .message_id = "7d8e9f0a1b2c4d3e8f5a6b7c8d9e0f23",
+        .message_id = MESSAGE_WRITE_BACK_FAILED,
         .hint = "mend the shop's function; the ledger has the result and tells it again later"};
     const char *words =
         answer->verdict == STORE_LOST ? "the database connection broke" : answer->problem.text;
@@ -58,7 +59,8 @@ static void note_answers(struct write_back *write_back, const PGresult *rows)
         write_back->workshop->counts.told += answer != NULL;
         if (!answer)
             log_write(level_of(write_back, LOG_LEVEL_NOTICE, "NULL"),
-                      &(struct log_entry){.order_ref = order_ref},
+                      &(struct log_entry){.message_id = MESSAGE_WRITE_BACK_FAILED,
+                                          .order_ref = order_ref},
                       "the shop's function answered NULL for order %s; told again later",
                       order_ref);
         else if (!row_boolean(rows, i, DELIVER_ANSWER))
@@ -119,7 +121,8 @@ void write_back_note_empty(struct write_back *write_back)
     if (write_back->said_count == 0)
         return;
     write_back->said_count = 0;
-    log_notice("the shop's function works again, and was told everything");
+    log_event(LOG_LEVEL_NOTICE, MESSAGE_WRITE_BACK_WELL,
+              "the shop's function works again, and was told everything");
     write_back->workshop->last_error[0] = '\0';
 }
 
