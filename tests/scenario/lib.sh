@@ -320,6 +320,12 @@ complaints() { # WHAT COUNT
     logged "$1" "$2" '^<[0-4]>([^H]|H[^I])'
 }
 
+# A server that goes and comes gives one reason after the other: closed, no socket, starting up. Each is said once.
+away_was_said() {
+    is "nothing but the database is complained of" '' "$(log_since | grep -E '^<[0-4]>' | grep -vE '^<3>(HINT|the database is away): ')"
+    is "each reason is one line" '' "$(log_since | grep '^<3>the database is away' | sort | uniq -d)"
+}
+
 # ---- the end ----
 
 compare_books() { # [settled|unsettled] [told|untold]
