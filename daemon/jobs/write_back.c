@@ -3,7 +3,6 @@
 #include "host/events.h"
 #include "store/orders.h"
 #include "store/shop.h"
-#include <stdio.h>
 #include <string.h>
 
 #define DELIVER_LIMIT 100
@@ -14,20 +13,6 @@ static void put_off_done(void *userdata, const struct store_answer *answer)
 
     (void)answer;
     write_back->busy = false;
-}
-
-/* Warns of a fault that was not said yet, else logs at debug. Past the last place all are said. */
-static enum log_level level_of(struct write_back *write_back, enum log_level level,
-                               const char *words)
-{
-    size_t size = sizeof write_back->said[0];
-
-    for (unsigned i = 0; i < write_back->said_count; i++)
-        if (strncmp(write_back->said[i], words, size - 1) == 0)
-            return LOG_LEVEL_DEBUG;
-    if (write_back->said_count < WRITE_BACK_SAID_MAX)
-        snprintf(write_back->said[write_back->said_count++], size, "%.159s", words);
-    return level;
 }
 
 static void single_failed(struct write_back *write_back, const struct store_answer *answer)
@@ -41,8 +26,8 @@ static void single_failed(struct write_back *write_back, const struct store_answ
     const char *words =
         answer->verdict == STORE_LOST ? "the database connection broke" : answer->problem.text;
 
-    log_write(level_of(write_back, LOG_LEVEL_WARNING, words), &entry,
-              "the shop's function fails: %s; tried again later", words);
+    log_repeated(&write_back->failed_log, LOG_LEVEL_WARNING, &entry,
+                 "the shop's function fails: %s; tried again later", words);
     workshop_note_error(workshop, "write-back: %s", words);
     if (orders_write_back_failed(workshop->lanes.ledger, order_id, answer->sqlstate, words,
                                  put_off_done, write_back) == 0)
@@ -58,11 +43,10 @@ static void note_answers(struct write_back *write_back, const PGresult *rows)
 
         write_back->workshop->counts.told += answer != NULL;
         if (!answer)
-            log_write(level_of(write_back, LOG_LEVEL_NOTICE, "NULL"),
-                      &(struct log_entry){.message_id = MESSAGE_WRITE_BACK_FAILED,
-                                          .order_ref = order_ref},
-                      "the shop's function answered NULL for order %s; told again later",
-                      order_ref);
+            log_repeated(&write_back->failed_log, LOG_LEVEL_NOTICE,
+                         &(struct log_entry){.message_id = MESSAGE_WRITE_BACK_FAILED,
+                                             .order_ref = order_ref},
+                         "the shop's function answers NULL; told again later");
         else if (!row_boolean(rows, i, DELIVER_ANSWER))
             log_debug("the shop does not know order %s; its result stands in chwsync.order_status",
                       order_ref);
@@ -118,9 +102,8 @@ void write_back_wake(struct write_back *write_back, int64_t due_s, int64_t now_u
 
 void write_back_note_empty(struct write_back *write_back)
 {
-    if (write_back->said_count == 0)
+    if (!log_recovered(&write_back->failed_log))
         return;
-    write_back->said_count = 0;
     log_event(LOG_LEVEL_NOTICE, MESSAGE_WRITE_BACK_WELL,
               "the shop's function works again, and was told everything");
     write_back->workshop->last_error[0] = '\0';

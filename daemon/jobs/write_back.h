@@ -8,16 +8,12 @@
 #pragma once
 #include "jobs/job.h"
 
-#define WRITE_BACK_SAID_MAX 8
 struct write_back {
     struct workshop *workshop;
     bool busy, list_due;
     int64_t next_us; /* INT64_MAX = nothing is due */
     struct singles singles;
-    /* What was said of the function's faults since it last did all that it was asked; so faults of
-     * several kinds, which take turns, are said once each. */
-    char said[WRITE_BACK_SAID_MAX][160];
-    unsigned said_count;
+    struct log_repeat failed_log; /* until the shop was told everything */
 };
 
 void write_back_init(struct write_back *write_back, struct workshop *workshop);
