@@ -104,11 +104,11 @@ static struct log_entry entry_of(const struct flight *flight)
                               .http_status = flight->http_status};
 }
 
-static void end_accepted(struct flight *flight, const char *provider_order_id)
+static void end_accepted(struct flight *flight, const char *provider_order_id, int64_t sent_us)
 {
     struct log_entry entry = entry_of(flight);
 
-    account_note_accepted(flight->submit->account);
+    account_note_accepted(flight->submit->account, sent_us);
     flight->provider_order_id = strdup(provider_order_id);
     flight_end(flight, "accepted", NULL, 0);
     flight->submit->workshop->counts.bought++;
@@ -137,6 +137,7 @@ static void end_unknown(struct flight *flight, const char *words)
     entry.message_id = MESSAGE_ORDER_UNCERTAIN;
     entry.hint =
         "it is not sent again; look in the provider's dashboard whether the order exists there";
+    workshop_note_error(flight->submit->workshop, "order %s is uncertain", flight->order_ref);
     log_write(LOG_LEVEL_ERROR, &entry, "order %s is uncertain: sent to %s, but %s",
               flight->order_ref, provider_of(flight->submit),
               flight->answer ? flight->answer : "no answer came");
@@ -237,7 +238,7 @@ static void answered(void *userdata, const struct client_answer *answer)
     }
     switch (add_outcome_of(answer->sent, reply, false)) {
     case ADD_ACCEPTED:
-        end_accepted(flight, reply->id);
+        end_accepted(flight, reply->id, clock_monotonic_us() - answer->took_us);
         break;
     case ADD_REFUSED:
         account_note_add_answer(submit->account);
@@ -248,14 +249,13 @@ static void answered(void *userdata, const struct client_answer *answer)
         break;
     case ADD_NOT_EXECUTED:
         if (!reply && !answer->refused_at_gate) {
-            account_note_silence(submit->account, ACTION_ADD, answer);
-            account_note_failure(submit->account, false, clock_monotonic_us());
+            account_note_failure(submit->account, false, words, clock_monotonic_us());
         }
         put_off(flight, "not executed", reply, words);
         break;
     case ADD_UNKNOWN:
-        account_note_silence(submit->account, ACTION_ADD, answer);
-        account_note_failure(submit->account, true, clock_monotonic_us());
+        account_note_failure(submit->account, true, words ? words : "no answer",
+                             clock_monotonic_us());
         end_unknown(flight, words);
         break;
     }

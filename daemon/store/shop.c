@@ -98,8 +98,8 @@ static const char intake_rest[] =
                                           "      FROM fresh f\n"
                                           "     WHERE f.times > 1 OR f.order_ref IS NULL OR "
                                           "octet_length(f.order_ref) NOT BETWEEN 1 AND 200\n"
-                                          "    ON CONFLICT (order_ref) DO NOTHING RETURNING "
-                                          "order_ref\n"
+                                          "    ON CONFLICT (order_ref) DO NOTHING\n"
+                                          "    RETURNING order_ref, reason\n"
                                           "), cleared AS (\n";
 /* What is wrong with other keys is not known when only one was read. */
 static const char intake_clear_whole[] =
@@ -123,8 +123,10 @@ static const char intake_counts[] =
     "       (SELECT greatest(ceil(extract(epoch FROM w.due_at - now())), 0)::bigint FROM "
     "chwsync.write_backs w\n"
     "         ORDER BY w.due_at LIMIT 1),\n"
-    "       (SELECT string_agg(i.order_ref || ' rejected: ' || i.error, E'\\n') FROM inserted i "
-    "WHERE i.state = 'rejected')";
+    "       (SELECT string_agg(i.order_ref || ' rejected: ' || i.error, E'\\n') FROM inserted i"
+    "  WHERE i.state = 'rejected'),\n"
+    "       (SELECT string_agg(p.order_ref || ': ' || p.reason, E'\\n')"
+    "  FROM (SELECT * FROM parked LIMIT 20) p)";
 
 static const char claim_text[] =
     "SELECT * FROM chwsync.claim($1::text, $2::int, $3::uuid, $4::int, $5::int, $6::bigint, "
@@ -314,6 +316,7 @@ void shop_intake_decode(const PGresult *rows, struct intake_result *ret_result)
         .queue_due_s = row_integer(rows, 0, 5, -1),
         .write_back_due_s = row_integer(rows, 0, 6, -1),
         .rejected = row_text(rows, 0, 7),
+        .parked_lines = row_text(rows, 0, 8),
     };
 }
 
