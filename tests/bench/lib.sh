@@ -50,6 +50,7 @@ postgres_cpu_us() {
     # Fields 16 and 17: ticks of children that were waited for.
     ended_us=$(awk -v hz="$(getconf CLK_TCK)" '{ sub(/.*\) /, ""); print ($14 + $15) * 1000000 / hz }' "/proc/$postmaster/stat")
     # shellcheck disable=SC2046 # a list of process ids
+    sleep 0.1 # a process that ends is counted when it was waited for
     echo $(($(cpu_us "$postmaster" $(cat "/proc/$postmaster/task/$postmaster/children")) + ended_us))
 }
 
