@@ -68,7 +68,7 @@ function_of() { [ "$1" = function ] && echo chwsync_shop.write_back || echo ''; 
 
 bench_begin() {
     began_s=$(date +%s)
-    cluster_start bench synchronous_commit=on autovacuum_naptime=10 || exit 1
+    cluster_start bench synchronous_commit=on || exit 1
     cluster_psql -c 'CREATE DATABASE template_empty'
     "$build/chwsyncd" schema install --conninfo "host=$PGHOST port=$PGPORT dbname=template_empty user=postgres" >/dev/null ||
         broken "schema install"
