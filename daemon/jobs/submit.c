@@ -633,8 +633,8 @@ static void due_listed(void *userdata, const struct store_answer *answer)
 /*
  * Connections that will be free by the time a claim is answered, as claims and requests went
  * lately: without them every connection would stand idle for the time of a claim after each
- * request. One that keeps silent far longer than usual is not expected back soon. When the next one
- * comes near: ret_next_us.
+ * request. One that keeps silent far longer than usual is not expected back soon, and before the
+ * first reply nothing is known. When the next one comes near: ret_next_us.
  */
 static unsigned claim_ahead(const struct submit *submit, int64_t now_us, int64_t *ret_next_us)
 {
@@ -644,6 +644,8 @@ static unsigned claim_ahead(const struct submit *submit, int64_t now_us, int64_t
     const struct flight *flight;
 
     *ret_next_us = INT64_MAX;
+    if (submit->add_took_us == 0)
+        return 0;
     TAILQ_FOREACH(flight, &submit->flights, entry)
     {
         int64_t age_us = now_us - flight->sent_us;
