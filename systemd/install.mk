@@ -3,7 +3,6 @@
 SBINDIR       ?= $(PREFIX)/sbin
 MANDIR        ?= $(PREFIX)/share/man
 DOCDIR        ?= $(PREFIX)/share/doc/chwsyncd
-DATADIR       ?= $(PREFIX)/share/chwsyncd
 SYSCONFDIR    ?= /etc
 systemd_path   = $(or $(shell pkg-config --variable=$(1) systemd 2>/dev/null),$(2))
 UNITDIR       ?= $(call systemd_path,systemdsystemunitdir,/lib/systemd/system)
@@ -12,15 +11,17 @@ TMPFILESDIR   ?= $(call systemd_path,tmpfilesdir,/usr/lib/tmpfiles.d)
 CATALOGDIR    ?= $(call systemd_path,catalogdir,/usr/lib/systemd/catalog)
 COMPLETIONDIR ?= $(or $(shell pkg-config --variable=completionsdir bash-completion 2>/dev/null),/usr/share/bash-completion/completions)
 
-UNITS := chwsyncd.service chwsyncd@.service
-MADE_UNITS := $(UNITS:%=$(BUILD)/systemd/%)
+MADE_UNITS := $(BUILD)/systemd/chwsyncd.service $(BUILD)/systemd/chwsyncd@.service
 
 .PHONY: units install uninstall deb FORCE
-units: $(MADE_UNITS)
+units: $(MADE_UNITS) $(BUILD)/systemd/chwsyncd-metrics@.service
 # Made anew each time, because SBINDIR may be another one than before.
 $(MADE_UNITS): $(BUILD)/systemd/%: systemd/chwsyncd.service.in FORCE
 	@mkdir -p $(@D)
 	$(Q)systemd/make-unit $< '$*' $(SBINDIR) > '$@'
+$(BUILD)/systemd/chwsyncd-metrics@.service: systemd/chwsyncd-metrics@.service FORCE
+	@mkdir -p $(@D)
+	$(Q)sed 's|@SBINDIR@|$(SBINDIR)|' '$<' > '$@'
 FORCE:
 
 # SOURCE TARGET MODE of everything that is installed, one a line.
@@ -28,9 +29,19 @@ define INSTALLED
 $(BUILD)/chwsyncd $(SBINDIR)/chwsyncd 755
 $(BUILD)/systemd/chwsyncd.service $(UNITDIR)/chwsyncd.service 644
 $(BUILD)/systemd/chwsyncd@.service $(UNITDIR)/chwsyncd@.service 644
+$(BUILD)/systemd/chwsyncd-metrics@.service $(UNITDIR)/chwsyncd-metrics@.service 644
+systemd/chwsyncd-metrics.socket $(UNITDIR)/chwsyncd-metrics.socket 644
+systemd/chwsyncd.catalog $(CATALOGDIR)/chwsyncd.catalog 644
 systemd/chwsyncd.sysusers $(SYSUSERSDIR)/chwsyncd.conf 644
 systemd/chwsyncd.tmpfiles $(TMPFILESDIR)/chwsyncd.conf 644
 etc/chwsyncd.conf $(DOCDIR)/examples/chwsyncd.conf 644
+etc/chwsyncd.bash-completion $(COMPLETIONDIR)/chwsyncd 644
+etc/chwsyncd.8 $(MANDIR)/man8/chwsyncd.8 644
+etc/chwsyncd.conf.5 $(MANDIR)/man5/chwsyncd.conf.5 644
+etc/chwsyncd-contract.7 $(MANDIR)/man7/chwsyncd-contract.7 644
+etc/chwsyncd-operations.7 $(MANDIR)/man7/chwsyncd-operations.7 644
+etc/chwsyncd-alerts.yml $(DOCDIR)/examples/chwsyncd-alerts.yml 644
+etc/chwsyncd-dashboard.json $(DOCDIR)/examples/chwsyncd-dashboard.json 644
 README.md $(DOCDIR)/README.md 644
 sql/sample-store.sql $(DOCDIR)/examples/sample-store.sql 644
 sql/adapters/sample-store.sql $(DOCDIR)/examples/adapters/sample-store.sql 644
@@ -48,5 +59,5 @@ uninstall: ## what install put there; a configuration that was changed stays
 	@echo "$$INSTALLED" | while read -r source target mode; do rm -f "$(DESTDIR)$$target"; done
 	@! cmp -s etc/chwsyncd.conf $(DESTDIR)$(SYSCONFDIR)/chwsyncd/chwsyncd.conf || \
 	    rm -f $(DESTDIR)$(SYSCONFDIR)/chwsyncd/chwsyncd.conf
-	@rmdir $(DESTDIR)$(DOCDIR)/examples/adapters $(DESTDIR)$(DOCDIR)/examples $(DESTDIR)$(DOCDIR) $(DESTDIR)$(DATADIR) \
+	@rmdir $(DESTDIR)$(DOCDIR)/examples/adapters $(DESTDIR)$(DOCDIR)/examples $(DESTDIR)$(DOCDIR) \
 	    $(DESTDIR)$(SYSCONFDIR)/chwsyncd 2>/dev/null || true
