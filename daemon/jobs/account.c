@@ -7,6 +7,8 @@
 /* While funds are missing one order is tried that often: a refused add costs a request and nothing
  * else. */
 #define FUNDS_WAIT_S 30
+/* Orders in a row whose outcome may stay unknown before submits wait. */
+#define UNKNOWN_TOLERATED 2
 
 /* Notes in the ledger are for people: losing one with the connection loses nothing else. */
 static void noted(void *userdata, const struct store_answer *answer)
@@ -111,9 +113,37 @@ void account_note_answer(struct account *account)
     }
 }
 
+void account_note_failure(struct account *account, bool sent, int64_t now_us)
+{
+    struct log_entry entry = {.provider = account->config->name};
+    unsigned tolerated = sent ? UNKNOWN_TOLERATED : 0;
+    int64_t first_us = sent ? 5 * US_PER_S : US_PER_S,
+            longest_us = sent ? 900 * US_PER_S : 30 * US_PER_S;
+
+    if (account->submits_paused_until_us > now_us)
+        return; /* was on the wire already */
+    account->failures++;
+    if (account->failures <= tolerated)
+        return;
+    account->submits_paused_until_us =
+        now_us + backoff_us(account->failures - tolerated, first_us, longest_us, clock_random());
+    account->probing = true;
+    log_repeated(&account->breaker_log, LOG_LEVEL_WARNING, &entry,
+                 "provider %s %s: orders wait, one is tried at growing intervals of up to %lld s",
+                 account->config->name, sent ? "leaves orders without an answer" : "is not there",
+                 (long long)(longest_us / US_PER_S));
+}
+
+void account_note_add_answer(struct account *account)
+{
+    account->failures = 0;
+    (void)log_recovered(&account->breaker_log);
+    account_note_answer(account);
+}
+
 void account_note_accepted(struct account *account)
 {
-    account_note_answer(account);
+    account_note_add_answer(account);
     if (!account->probing)
         return;
     account->probing = false;

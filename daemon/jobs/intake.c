@@ -5,7 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define INTAKE_LIMIT 1000     /* lines a transaction */
+#define INTAKE_LIMIT 1000 /* lines a transaction, to begin with: the first are bought soon */
+#define INTAKE_LIMIT_MAX                                                                           \
+    16000 /* a backlog is taken in larger bites, since each reads the whole view */
+#define LONG_LOOK_US                                                                               \
+    (20 *                                                                                          \
+     US_PER_MS) /* a view that takes longer rests four times as long before a wake-up is heeded */
 #define INTAKE_KEYS_LIMIT 200 /* lines tried one by one in a round */
 #define PARKED_RETRY_S 300
 
@@ -26,7 +31,7 @@ void intake_done(struct intake *intake)
 
 void intake_wake(struct intake *intake)
 {
-    intake->next_us = 0;
+    intake->next_us = intake->rested_us;
 }
 
 static void note_rejected(const char *rejected)
@@ -172,8 +177,16 @@ static void looked(void *userdata, const struct store_answer *answer)
         log_debug("reading the view took %lld ms", (long long)(answer->took_us / US_PER_MS));
     intake->on_looked(intake->userdata, result.taken || result.returned ? 0 : result.queue_due_s,
                       result.write_back_due_s);
-    if (result.taken >= INTAKE_LIMIT)
+    if (answer->took_us > LONG_LOOK_US)
+        intake->rested_us = clock_monotonic_us() + 4 * answer->took_us;
+    if (intake->next_us < intake->rested_us) /* woken while it was read */
+        intake->next_us = intake->rested_us;
+    intake->limit = INTAKE_LIMIT;
+    if (result.taken >= intake->options.limit) {
         intake->next_us = 0;
+        intake->limit =
+            intake->options.limit < INTAKE_LIMIT_MAX ? intake->options.limit * 4 : INTAKE_LIMIT_MAX;
+    }
     if (result.parked_in_all && clock_monotonic_us() >= intake->parked_next_us) {
         intake->parked_next_us = clock_monotonic_us() + PARKED_RETRY_S * US_PER_S;
         look_at_keys(intake);
@@ -201,7 +214,7 @@ int64_t intake_work(struct intake *intake, int64_t now_us)
         return INT64_MAX;
     if (now_us < intake->next_us)
         return intake->next_us;
-    intake->options.limit = INTAKE_LIMIT;
+    intake->options.limit = intake->limit ? intake->limit : INTAKE_LIMIT;
     intake->next_us = now_us + intake->interval_us;
     if (shop_intake(workshop->shop, workshop->lanes.orders, &intake->options, looked, intake) == 0)
         intake->busy = true;

@@ -142,6 +142,8 @@ static void put_off(struct flight *flight, const char *outcome, const struct rep
     struct account *account = flight->submit->account;
     int64_t now_us = clock_monotonic_us(), then_us = now_us + 5 * US_PER_S;
 
+    if (!reply && account->submits_paused_until_us > then_us)
+        then_us = account->submits_paused_until_us;
     if (reply && (reply->class == ERROR_KEY || reply->class == ERROR_ENDPOINT)) {
         account_pause(account, reply->class, words, now_us);
         then_us = account->paused_until_us;
@@ -184,13 +186,11 @@ static void decide_duplicate(struct flight *flight, const struct reply *reply)
         end_unknown(flight, reply->error);
 }
 
-static void note_turn(struct submit *submit)
+static void note_took(struct submit *submit, int64_t took_us)
 {
-    int64_t now_us = clock_monotonic_us();
-
-    if (submit->last_end_us)
-        submit->turn_us += (now_us - submit->last_end_us - submit->turn_us) / 16;
-    submit->last_end_us = now_us;
+    if (submit->add_took_us == 0)
+        submit->add_took_us = took_us;
+    submit->add_took_us += (took_us - submit->add_took_us) / 16;
 }
 
 static void answered(void *userdata, const struct client_answer *answer)
@@ -201,10 +201,11 @@ static void answered(void *userdata, const struct client_answer *answer)
     const char *words = reply ? reply->error : answer->problem.text;
 
     submit->on_the_wire--;
-    note_turn(submit);
+    if (reply)
+        note_took(submit, answer->took_us);
     flight->http_status = answer->http_status;
     if (reply && reply->outcome == REPLY_REFUSED && reply->class == ERROR_DUPLICATE) {
-        account_note_answer(submit->account);
+        account_note_add_answer(submit->account);
         decide_duplicate(flight, reply);
         return;
     }
@@ -213,19 +214,22 @@ static void answered(void *userdata, const struct client_answer *answer)
         end_accepted(flight, reply->id);
         break;
     case ADD_REFUSED:
-        account_note_answer(submit->account);
+        account_note_add_answer(submit->account);
         end_refused(flight, words);
         break;
     case ADD_PUT_OFF:
         put_off(flight, "put off", reply, words);
         break;
     case ADD_NOT_EXECUTED:
-        if (!reply && !answer->refused_at_gate)
+        if (!reply && !answer->refused_at_gate) {
             account_note_silence(submit->account, ACTION_ADD, answer);
+            account_note_failure(submit->account, false, clock_monotonic_us());
+        }
         put_off(flight, "not executed", reply, words);
         break;
     case ADD_UNKNOWN:
         account_note_silence(submit->account, ACTION_ADD, answer);
+        account_note_failure(submit->account, true, clock_monotonic_us());
         end_unknown(flight, words);
         break;
     }
@@ -312,6 +316,7 @@ static void flight_send(struct flight *flight)
         return;
     }
     flight->stage = FLIGHT_ON_THE_WIRE;
+    flight->sent_us = clock_monotonic_us();
     submit->on_the_wire++;
     if (client_send(submit->account->client, &request, may_leave, answered, flight) < 0) {
         submit->on_the_wire--;
@@ -425,9 +430,10 @@ static void claim_failed(struct submit *submit, const struct store_answer *answe
         submit->ask_due = true;
         return;
     }
-    log_repeated(&submit->claim_log, LOG_LEVEL_WARNING, &entry,
-                 "unable to ask the shop whether order %lld may be sent: %s; next try in 60 s",
-                 (long long)singles->ids[singles->next], answer->problem.text);
+    log_repeated(
+        &submit->claim_log, LOG_LEVEL_WARNING, &entry,
+        "unable to ask the shop whether an order may be sent: %s; it is asked again in 60 s",
+        answer->problem.text);
     workshop_note_error(submit->workshop, "veto: %s", answer->problem.text);
     if (orders_put_off(submit->workshop->lanes.ledger, singles->ids[singles->next], 60,
                        answer->problem.text, put_off_single, submit) == 0)
@@ -477,24 +483,36 @@ static void due_listed(void *userdata, const struct store_answer *answer)
 
 /*
  * Connections that will be free by the time a claim is answered, as claims and requests went
- * lately. Without them every connection would stand idle for the time of a claim after each
- * request.
+ * lately: without them every connection would stand idle for the time of a claim after each
+ * request. One that keeps silent far longer than usual is not expected back soon. When the next one
+ * comes near: ret_next_us.
  */
-static unsigned claim_ahead(const struct submit *submit)
+static unsigned claim_ahead(const struct submit *submit, int64_t now_us, int64_t *ret_next_us)
 {
-    unsigned in_flight = client_in_flight(submit->account->client);
-    int64_t ahead;
+    int64_t lead_us = submit->claim_took_us * 3 / 2 + US_PER_MS;
+    int64_t near_us = submit->add_took_us - lead_us, late_us = 2 * submit->add_took_us + lead_us;
+    unsigned ahead = 0, left = submit->on_the_wire;
+    const struct flight *flight;
 
-    if (submit->turn_us <= 0 || in_flight == 0)
-        return 0;
-    ahead = submit->claim_took_us / submit->turn_us + 1;
-    if (ahead > in_flight / 2 + 1)
-        ahead = in_flight / 2 + 1;
-    ahead -= submit->ready;
-    return ahead > 0 ? (unsigned)ahead : 0;
+    *ret_next_us = INT64_MAX;
+    TAILQ_FOREACH(flight, &submit->flights, entry)
+    {
+        int64_t age_us = now_us - flight->sent_us;
+
+        if (left == 0)
+            break;
+        if (flight->stage != FLIGHT_ON_THE_WIRE)
+            continue;
+        left--;
+        if (age_us >= near_us && age_us <= late_us)
+            ahead++;
+        else if (age_us < near_us && flight->sent_us + near_us < *ret_next_us)
+            *ret_next_us = flight->sent_us + near_us;
+    }
+    return ahead;
 }
 
-static void claim(struct submit *submit, int64_t now_us)
+static void claim(struct submit *submit, unsigned ahead, int64_t now_us)
 {
     struct client *client = submit->account->client;
     unsigned wanted =
@@ -507,7 +525,7 @@ static void claim(struct submit *submit, int64_t now_us)
 
     if (submit->account->probing && submit->on_the_wire + submit->ready > 0)
         return;
-    submit->reserved = client_take(client, BUDGET_ADD, wanted, claim_ahead(submit), now_us);
+    submit->reserved = client_take(client, BUDGET_ADD, wanted, ahead, now_us);
     if (submit->reserved == 0)
         return;
     options.limit = submit->reserved;
@@ -738,7 +756,8 @@ static int64_t next_without_claim(const struct submit *submit)
 int64_t submit_work(struct submit *submit, int64_t now_us)
 {
     struct account *account = submit->account;
-    int64_t free_us = account_submits_free_us(account, now_us);
+    int64_t free_us = account_submits_free_us(account, now_us), near_us, slot_us;
+    unsigned ahead;
 
     send_ready(submit);
     if (submit->ended > 0 && !submit->recording && now_us >= submit->record_us)
@@ -754,15 +773,15 @@ int64_t submit_work(struct submit *submit, int64_t now_us)
         return next_without_claim(submit);
     if (free_us > now_us)
         return free_us;
+    ahead = claim_ahead(submit, now_us, &near_us);
     if (submit->ask_due)
         list_due(submit);
     else
-        claim(submit, now_us);
-    if (submit->claiming)
+        claim(submit, ahead, now_us);
+    if (submit->claiming || (account->probing && submit->on_the_wire + submit->ready > 0))
         return INT64_MAX;
-    if (account->probing && submit->on_the_wire + submit->ready > 0)
-        return INT64_MAX;
-    return client_next_us(account->client, BUDGET_ADD, claim_ahead(submit), now_us);
+    slot_us = client_next_us(account->client, BUDGET_ADD, ahead, now_us);
+    return slot_us < near_us ? slot_us : near_us;
 }
 
 bool submit_is_quiet(const struct submit *submit)
