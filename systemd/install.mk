@@ -61,3 +61,16 @@ uninstall: ## what install put there; a configuration that was changed stays
 	    rm -f $(DESTDIR)$(SYSCONFDIR)/chwsyncd/chwsyncd.conf
 	@rmdir $(DESTDIR)$(DOCDIR)/examples/adapters $(DESTDIR)$(DOCDIR)/examples $(DESTDIR)$(DOCDIR) \
 	    $(DESTDIR)$(SYSCONFDIR)/chwsyncd 2>/dev/null || true
+
+# The package is built from a copy of the tree, with the packaging where Debian's tools want it.
+DEB_TREE := $(BUILD)/deb/chwsyncd-$(VERSION)
+deb: ## the Debian package, build/chwsyncd_VERSION_ARCH.deb
+	@command -v dh >/dev/null || tests/lib/install-dependencies
+	@rm -rf $(BUILD)/deb && mkdir -p $(DEB_TREE)
+	@tar -cf - --exclude=./$(BUILD) --exclude=./build --exclude=./.git . | tar -xf - -C $(DEB_TREE)
+	@cp -r systemd/debian $(DEB_TREE)/debian
+	@cp systemd/chwsyncd.sysusers $(DEB_TREE)/debian/chwsyncd.sysusers
+	@cd $(DEB_TREE) && env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL dpkg-buildpackage --build=binary --no-sign --jobs=2 \
+	    >../build.log 2>&1 || { tail -n 30 ../build.log; exit 1; }
+	@cp $(BUILD)/deb/chwsyncd_$(VERSION)_*.deb $(BUILD)/
+	@ls -l $(BUILD)/chwsyncd_$(VERSION)_*.deb
