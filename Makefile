@@ -33,7 +33,7 @@ PANEL   := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/panel/scripted.c,$(wil
 all: $(BUILD)/chwsyncd ## build/chwsyncd
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
+	@grep -hE '^[a-z -]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
 	@echo 'Variables: BUILD=$(BUILD) PREFIX=$(PREFIX) DESTDIR=$(DESTDIR) CFLAGS="$(CFLAGS)"'
 
 deps: ## install the Debian packages that are missing (as root or with sudo)
@@ -69,7 +69,14 @@ $(BUILD)/panel: $(PANEL)
 $(BUILD)/scripted: $(BUILD)/tests/panel/scripted.o $(BUILD)/tests/panel/text.o
 	$(Q)$(CC) $(CFLAGS) $(SANITIZE) $(LDFLAGS) -o $@ $^
 
-tests: all $(BUILD)/panel $(BUILD)/scripted $(PURE) $(UNIT) $(SQLTEST)
+$(BUILD)/notify_recorder: $(BUILD)/tests/lib/notify_recorder.o
+	$(Q)$(CC) $(CFLAGS) $(SANITIZE) $(LDFLAGS) -o $@ $^
+
+# Its calls of the door for statements are caught: the bench prints the daemon's statements.
+$(BUILD)/bench-tool: $(BUILD)/tests/bench/tool.o $(LIBRARY)
+	$(Q)$(CC) $(CFLAGS) $(SANITIZE) $(LDFLAGS) -Wl,--wrap=connection_run -o $@ $^ $(PKG_LIBS) $(OUR_LIBS)
+
+tests: all $(BUILD)/panel $(BUILD)/scripted $(BUILD)/notify_recorder $(PURE) $(UNIT) $(SQLTEST)
 
 # The sanitizer build lives beside the plain one and is made by the same rules.
 ASAN_MAKE := +$(MAKE) --no-print-directory BUILD=$(BUILD)/asan CFLAGS='-O1 -g -fno-omit-frame-pointer' \
@@ -88,8 +95,11 @@ check-long: deps ## what takes longer: longer stalls and the larger runs
 	@BUILD=$(BUILD) tests/lib/check long
 
 bench: deps ## the table of rates and costs, on a throwaway cluster
-	@$(MAKE) --no-print-directory -j2 all $(BUILD)/panel
+	@$(MAKE) --no-print-directory -j2 all $(BUILD)/panel $(BUILD)/bench-tool
 	@BUILD=$(BUILD) tests/bench/run
+
+check-unit check-sql check-panel check-scenario: check-%: ## one kind of tests alone
+	@BUILD=$(BUILD) tests/lib/check $*
 
 check-layers: ## includes never climb floors
 	@tests/lib/check-layers
@@ -98,10 +108,10 @@ check-pure: $(FLOOR_0) ## floor 0 asks for no clock, file, socket or process
 	@tests/lib/check-pure $(FLOOR_0)
 
 check-format: ## clang-format would change nothing
-	@git ls-files '*.c' '*.h' | xargs clang-format --dry-run -Werror
+	@find daemon tests -name '*.[ch]' | xargs clang-format --dry-run -Werror
 
 format: ## apply clang-format
-	git ls-files '*.c' '*.h' | xargs clang-format -i
+	find daemon tests -name '*.[ch]' | xargs clang-format -i
 
 coverage: ## line coverage of the pure floor by its own tests
 	@BUILD=$(BUILD) tests/lib/coverage

@@ -24,7 +24,8 @@
 
 DEFINE_OWN(char, free, string_freep)
 
-#define LOOK_AGAIN_S 30         /* after a fault of the contract or the schema */
+#define LOOK_AGAIN_S 30  /* after a fault of the contract or the schema */
+#define LOOK_ANYWAY_S 20 /* without a word from the intake: the view may raise, or take long */
 #define HISTORY_INTERVAL_S 3600 /* retention */
 #define HISTORY_BATCH 1000
 #define STATUS_INTERVAL_US (10 * US_PER_S)
@@ -52,10 +53,11 @@ struct world {
     struct intake intake;
     struct write_back write_back;
     const char **provider_names;
-    char *salt;          /* of the ledger's key digests; NULL until the ledger was read */
+    char *salt;            /* of the ledger's key digests; NULL until the ledger was read */
     struct shop *new_shop; /* found, waits until no statement of the old one runs */
     bool asking_ledger, asking_contract, recovering, recovered, ledger_known;
-    int64_t ledger_us, contract_us, history_us;
+    int64_t ledger_us, contract_us, history_us, recover_us;
+    int64_t look_us; /* when jobs look at their lists although no intake told what is due */
 };
 
 struct engine {
@@ -70,7 +72,7 @@ struct engine {
     int64_t drain_until_us;
     int64_t status_us, watchdog_us, watchdog_interval_us;
     char *contract_said; /* all faults of the contract, as they were last said */
-    struct log_repeat contract_log, schema_log, down_log;
+    struct log_repeat contract_log, schema_log, ledger_log, down_log;
 };
 
 static struct workshop *workshop_of(struct engine *engine)
@@ -90,20 +92,24 @@ static void account_was_opened(void *userdata, const struct store_answer *answer
     provider->open_us = now_us + 5 * US_PER_S;
     if (answer->verdict != STORE_DONE || PQntuples(answer->rows) == 0) {
         if (answer->verdict == STORE_REFUSED)
-            log_error("unable to open the account of provider %s: %s; next try in 5 s", account->config->name,
-                      answer->problem.text);
+            log_repeated(&provider->engine->ledger_log, LOG_LEVEL_ERROR,
+                         &(struct log_entry){.sqlstate = answer->sqlstate},
+                         "unable to open the account of provider %s: %s; next try in 5 s",
+                         account->config->name, answer->problem.text);
         return;
     }
     account->id = (int)row_integer(answer->rows, 0, 0, 0);
     wait_s = row_integer(answer->rows, 0, 1, 0);
     if (wait_s > 0)
         budget_pause(client_budget(account->client), now_us + wait_s * US_PER_S);
-    /* A cell is a minute: what it holds was answered at its end at the latest. Requests that were on the wire when an earlier process ended count from now. */
+    /* A cell is a minute: what it holds was answered at its end at the latest. Requests that were
+     * on the wire when an earlier process ended count from now. */
     for (int i = PQntuples(answer->rows) - 1; i >= 0; i--) {
         int64_t age_s = row_integer(answer->rows, i, 4, -1);
 
         if (age_s >= 0)
-            budget_restore(client_budget(account->client), (unsigned)row_integer(answer->rows, i, 5, 0),
+            budget_restore(client_budget(account->client),
+                           (unsigned)row_integer(answer->rows, i, 5, 0),
                            now_us - (age_s > 60 ? age_s - 60 : 0) * US_PER_S, now_us);
     }
     account->opened = true;
@@ -119,10 +125,12 @@ static void open_account(struct provider *provider, int64_t now_us)
 
     provider->open_us = now_us + 5 * US_PER_S;
     if (accounts_digest(world->salt, provider->key.text, &digest) != 0) {
-        log_error("unable to make the digest of the key of provider %s; next try in 5 s", config->name);
+        log_error("unable to make the digest of the key of provider %s; next try in 5 s",
+                  config->name);
         return;
     }
-    if (accounts_open(world->workshop.lanes.ledger, config->name, config->url, digest, account_was_opened, provider) == 0)
+    if (accounts_open(world->workshop.lanes.ledger, config->name, config->url, digest,
+                      account_was_opened, provider) == 0)
         provider->opening = true;
 }
 
@@ -132,15 +140,26 @@ static void recovered(void *userdata, const struct store_answer *answer)
     struct world *world = engine->world;
 
     world->recovering = false;
+    world->recover_us =
+        clock_monotonic_us() + (answer->verdict == STORE_REFUSED ? 5 * US_PER_S : 0);
+    if (answer->verdict == STORE_REFUSED)
+        log_repeated(
+            &engine->ledger_log, LOG_LEVEL_ERROR, &(struct log_entry){.sqlstate = answer->sqlstate},
+            "unable to look for attempts without an end: %s; nothing is bought or followed "
+            "before, next try in 5 s",
+            answer->problem.text);
     if (answer->verdict != STORE_DONE)
-        return; /* tried again in the next turn */
+        return;
+    (void)log_recovered(&engine->ledger_log);
     world->recovered = true;
     for (int i = 0; i < PQntuples(answer->rows); i++)
         log_write(LOG_LEVEL_ERROR,
                   &(struct log_entry){.order_ref = row_text(answer->rows, i, 0),
                                       .message_id = "3f4a5b6c7d8e4f9a8b1c2d3e4f5a6b19",
-                                      .hint = "it is not sent again; look in the provider's dashboard whether the order exists there"},
-                  "order %s is uncertain: it was claimed at %s, and the daemon ended before an answer was recorded",
+                                      .hint = "it is not sent again; look in the provider's "
+                                              "dashboard whether the order exists there"},
+                  "order %s is uncertain: it was claimed at %s, and the daemon ended before an "
+                  "answer was recorded",
                   row_text(answer->rows, i, 0), row_text(answer->rows, i, 2));
 }
 
@@ -157,8 +176,9 @@ static void ledger_read(void *userdata, const struct store_answer *answer)
     if (answer->verdict == STORE_DONE && PQntuples(answer->rows) == 1)
         version = (int)row_integer(answer->rows, 0, 0, 0);
     if (version > schema_version_wanted()) {
-        log_error("the database's schema is version %d, this chwsyncd knows %d: install the newer chwsyncd", version,
-                  schema_version_wanted());
+        log_error("the database's schema is version %d, this chwsyncd knows %d: install the newer "
+                  "chwsyncd",
+                  version, schema_version_wanted());
         engine->schema_newer = true;
         return;
     }
@@ -166,9 +186,11 @@ static void ledger_read(void *userdata, const struct store_answer *answer)
         log_repeated(&engine->schema_log, LOG_LEVEL_ERROR,
                      &(struct log_entry){.sqlstate = answer->sqlstate,
                                          .message_id = "8e9f0a1b2c3d4e4f8a6b7c8d9e0f1a24",
-                                         .hint = version ? "run: chwsyncd schema upgrade" : "run: chwsyncd schema install"},
+                                         .hint = version ? "run: chwsyncd schema upgrade"
+                                                         : "run: chwsyncd schema install"},
                      "the database has no ledger of this version (%s); looked at again every %d s",
-                     answer->verdict == STORE_REFUSED ? answer->problem.text : "an older one", LOOK_AGAIN_S);
+                     answer->verdict == STORE_REFUSED ? answer->problem.text : "an older one",
+                     LOOK_AGAIN_S);
         workshop_note_error(&world->workshop, "the ledger's schema is missing or older");
         return;
     }
@@ -187,7 +209,8 @@ static void report_faults(struct engine *engine, const struct contract *contract
         const struct contract_fault *fault = &contract->faults[i];
 
         log_write(fault->severity == CONTRACT_ERROR ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING,
-                  &(struct log_entry){.message_id = "9f0a1b2c3d4e4f5a8b7c8d9e0f1a2b25", .hint = fault->problem.hint},
+                  &(struct log_entry){.message_id = "9f0a1b2c3d4e4f5a8b7c8d9e0f1a2b25",
+                                      .hint = fault->problem.hint},
                   "%s", fault->problem.text);
         if (fault->severity == CONTRACT_ERROR)
             workshop_note_error(workshop_of(engine), "%s", fault->problem.text);
@@ -198,7 +221,8 @@ static void report_faults(struct engine *engine, const struct contract *contract
 static void compare_faults(struct engine *engine, const struct contract *contract)
 {
     OWN(text_done) struct text all = {0};
-    bool sound = contract_is_sound(contract, CONTRACT_VIEW) && contract_is_sound(contract, CONTRACT_FUNCTION) &&
+    bool sound = contract_is_sound(contract, CONTRACT_VIEW) &&
+                 contract_is_sound(contract, CONTRACT_FUNCTION) &&
                  contract_is_sound(contract, CONTRACT_LEDGER);
 
     for (size_t i = 0; i < contract->fault_count; i++)
@@ -213,9 +237,10 @@ static void compare_faults(struct engine *engine, const struct contract *contrac
     }
     if (engine->contract_said && strcmp(engine->contract_said, text_string(&all)) == 0)
         return;
-    log_repeated(&engine->contract_log, LOG_LEVEL_WARNING, NULL, "%s", sound
-                     ? "the contract with the shop holds, with warnings"
-                     : "the contract with the shop is broken: intake pauses, everything else goes on; looked at again every 30 s");
+    log_repeated(&engine->contract_log, LOG_LEVEL_WARNING, NULL, "%s",
+                 sound ? "the contract with the shop holds, with warnings"
+                       : "the contract with the shop is broken: intake pauses, everything else "
+                         "goes on; looked at again every 30 s");
     report_faults(engine, contract);
     free(engine->contract_said);
     engine->contract_said = strdup(text_string(&all));
@@ -234,8 +259,10 @@ static void contract_looked(void *userdata, const struct store_answer *answer)
     if (answer->verdict == STORE_LOST)
         return;
     if (answer->verdict == STORE_REFUSED) {
-        log_repeated(&engine->contract_log, LOG_LEVEL_ERROR, &(struct log_entry){.sqlstate = answer->sqlstate},
-                     "unable to look at the contract with the shop: %s; next try in %d s", answer->problem.text, LOOK_AGAIN_S);
+        log_repeated(&engine->contract_log, LOG_LEVEL_ERROR,
+                     &(struct log_entry){.sqlstate = answer->sqlstate},
+                     "unable to look at the contract with the shop: %s; next try in %d s",
+                     answer->problem.text, LOOK_AGAIN_S);
         return;
     }
     if (contract_read(answer->rows, &contract, &problem) != 0 ||
@@ -260,7 +287,8 @@ static void take_new_shop(struct world *world)
 
     if (!world->new_shop)
         return;
-    if (world->workshop.shop && !(connection_is_quiet(lanes->orders) && connection_is_quiet(lanes->shop)))
+    if (world->workshop.shop &&
+        !(connection_is_quiet(lanes->orders) && connection_is_quiet(lanes->shop)))
         return;
     shop_free(world->workshop.shop);
     world->workshop.shop = GIVE(world->new_shop);
@@ -322,8 +350,8 @@ static void woken(void *userdata)
     intake_wake(&engine->world->intake);
 }
 
-static int open_lane(struct engine *engine, const char *name, const char *conninfo, const char *channel,
-                     struct connection **ret_lane)
+static int open_lane(struct engine *engine, const char *name, const char *conninfo,
+                     const char *channel, struct connection **ret_lane)
 {
     OWN(string_freep) char *passfile = credentials_path(engine->credentials_directory, "pgpass");
     struct connection_options options = {.name = name,
@@ -366,6 +394,7 @@ static void intake_looked(void *userdata, int64_t queue_due_s, int64_t write_bac
         submit_wake(&world->providers[i].submit, queue_due_s, now_us);
     if (write_back_due_s >= 0)
         write_back_wake(&world->write_back, write_back_due_s, now_us);
+    world->look_us = now_us + LOOK_ANYWAY_S * US_PER_S;
 }
 
 static void outcomes_recorded(void *userdata, unsigned accepted)
@@ -420,7 +449,8 @@ DEFINE_OWN(struct world, world_free, world_freep)
 
 static struct budget_limits limits_of(const struct provider_config *config, int64_t now_us)
 {
-    int64_t minute_of_day = clock_wall_s() % 86400 / 60, left_min = config->day_reset_minute - minute_of_day;
+    int64_t minute_of_day = clock_wall_s() % 86400 / 60,
+            left_min = config->day_reset_minute - minute_of_day;
 
     if (left_min <= 0)
         left_min += 1440;
@@ -431,20 +461,23 @@ static struct budget_limits limits_of(const struct provider_config *config, int6
                                   .day_ends_us = now_us + left_min * 60 * US_PER_S};
 }
 
-static int provider_init(struct engine *engine, struct world *world, size_t index, struct problem *reterr_problem)
+static int provider_init(struct engine *engine, struct world *world, size_t index,
+                         struct problem *reterr_problem)
 {
     struct provider *provider = &world->providers[index];
     const struct provider_config *config = &world->config->providers[index];
     int64_t now_us = clock_monotonic_us();
     struct client_options options = {.name = config->name, .limits = limits_of(config, now_us)};
-    int r = credentials_read(engine->credentials_directory, config->key_file, &provider->key, reterr_problem);
+    int r = credentials_read(engine->credentials_directory, config->key_file, &provider->key,
+                             reterr_problem);
 
     if (r != 0)
         return r;
     for (size_t i = 0; i < index; i++)
         if (strcmp(world->config->providers[i].url, config->url) == 0 &&
             strcmp(world->providers[i].key.text, provider->key.text) == 0) {
-            problem_set(reterr_problem, "providers %s and %s are the same account: same url, same key",
+            problem_set(reterr_problem,
+                        "providers %s and %s are the same account: same url, same key",
                         world->config->providers[i].name, config->name);
             problem_hint(reterr_problem, "configure it once; a budget belongs to an account");
             return 1;
@@ -475,12 +508,15 @@ static void name_instance(struct engine *engine)
     sd_id128_t id;
 
     if (sd_id128_randomize(&id) < 0)
-        id = (sd_id128_t){.qwords = {(uint64_t)clock_random() << 32 | clock_random(), (uint64_t)clock_wall_s()}};
-    snprintf(engine->instance, sizeof engine->instance, SD_ID128_UUID_FORMAT_STR, SD_ID128_FORMAT_VAL(id));
+        id = (sd_id128_t){
+            .qwords = {(uint64_t)clock_random() << 32 | clock_random(), (uint64_t)clock_wall_s()}};
+    snprintf(engine->instance, sizeof engine->instance, SD_ID128_UUID_FORMAT_STR,
+             SD_ID128_FORMAT_VAL(id));
 }
 
 /* Takes the configuration in every case. 0, 1 with a problem, or negative errno. */
-static int world_new(struct engine *engine, struct config *config, struct world **ret_world, struct problem *reterr_problem)
+static int world_new(struct engine *engine, struct config *config, struct world **ret_world,
+                     struct problem *reterr_problem)
 {
     OWN(world_freep) struct world *world = calloc(1, sizeof *world);
     int r = 0;
@@ -495,6 +531,7 @@ static int world_new(struct engine *engine, struct config *config, struct world 
     if (!world->providers || !world->provider_names)
         return -ENOMEM;
     memcpy(world->workshop.instance, engine->instance, sizeof engine->instance);
+    world->workshop.tell_shop = config->write_back != NULL;
     for (size_t i = 0; i < config->provider_count && r == 0; i++) {
         world->provider_count = i + 1;
         r = provider_init(engine, world, i, reterr_problem);
@@ -518,12 +555,14 @@ static int world_new(struct engine *engine, struct config *config, struct world 
 static bool world_is_quiet(const struct world *world)
 {
     for (size_t i = 0; i < world->provider_count; i++)
-        if (!submit_is_quiet(&world->providers[i].submit) || !poll_is_quiet(&world->providers[i].poll))
+        if (!submit_is_quiet(&world->providers[i].submit) ||
+            !poll_is_quiet(&world->providers[i].poll))
             return false;
     return write_back_is_quiet(&world->write_back, clock_monotonic_us());
 }
 
-/* The new configuration is read and tried whole before the old world ends; a wrong one is refused and the old one stays in force. */
+/* The new configuration is read and tried whole before the old world ends; a wrong one is refused
+ * and the old one stays in force. */
 static void reload(struct engine *engine)
 {
     struct config *config = NULL;
@@ -537,8 +576,10 @@ static void reload(struct engine *engine)
     if (r == 1) {
         for (size_t i = 0; i < faults.count; i++)
             log_write(LOG_LEVEL_ERROR,
-                      &(struct log_entry){.message_id = "b1c2d3e4f5a64b7c8d9e0f1a2b3c4d27", .hint = faults.faults[i].problem.hint},
-                      "%s:%u: %s", engine->config_path, faults.faults[i].line, faults.faults[i].problem.text);
+                      &(struct log_entry){.message_id = "b1c2d3e4f5a64b7c8d9e0f1a2b3c4d27",
+                                          .hint = faults.faults[i].problem.hint},
+                      "%s:%u: %s", engine->config_path, faults.faults[i].line,
+                      faults.faults[i].problem.text);
         config_faults_done(&faults);
     }
     if (r == 0)
@@ -549,8 +590,10 @@ static void reload(struct engine *engine)
             world_free(world);
     }
     if (r != 0) {
-        log_write(LOG_LEVEL_ERROR, &(struct log_entry){.hint = problem.hint[0] ? problem.hint : NULL},
-                  "the new configuration is refused, the old one stays in force%s%s", problem.text[0] ? ": " : "", problem.text);
+        log_write(LOG_LEVEL_ERROR,
+                  &(struct log_entry){.hint = problem.hint[0] ? problem.hint : NULL},
+                  "the new configuration is refused, the old one stays in force%s%s",
+                  problem.text[0] ? ": " : "", problem.text);
         notify_ready();
         return;
     }
@@ -598,7 +641,8 @@ static int take_signals(struct engine *engine)
         return -errno;
     signal(SIGPIPE, SIG_IGN);
     for (size_t i = 0; i < COUNT_OF(numbers); i++) {
-        int r = sd_event_add_signal(engine->event, &engine->signals[i], numbers[i], on_signal, engine);
+        int r =
+            sd_event_add_signal(engine->event, &engine->signals[i], numbers[i], on_signal, engine);
 
         if (r < 0)
             return r;
@@ -646,8 +690,9 @@ static int64_t prepare(struct engine *engine, int64_t now_us)
             world->asking_ledger = true;
         return earlier(next_us, world->ledger_us);
     }
-    if (!world->recovered && !world->recovering && world->workshop.shop &&
-        orders_recover(lanes->ledger, world->workshop.instance, shop_has_function(world->workshop.shop), recovered, engine) == 0)
+    if (!world->recovered && !world->recovering && now_us >= world->recover_us &&
+        orders_recover(lanes->ledger, world->workshop.instance, world->workshop.tell_shop,
+                       recovered, engine) == 0)
         world->recovering = true;
     for (size_t i = 0; i < world->provider_count; i++) {
         struct provider *provider = &world->providers[i];
@@ -661,7 +706,8 @@ static int64_t prepare(struct engine *engine, int64_t now_us)
     }
     if (now_us >= world->history_us) {
         world->history_us = now_us + HISTORY_INTERVAL_S * US_PER_S;
-        (void)orders_forget_history(lanes->ledger, world->config->history_days, HISTORY_BATCH, history_forgotten, engine);
+        (void)orders_forget_history(lanes->ledger, world->config->history_days, HISTORY_BATCH,
+                                    history_forgotten, engine);
     }
     return earlier(next_us, world->history_us);
 }
@@ -674,12 +720,16 @@ static int64_t work(struct engine *engine, int64_t now_us)
     if (!world->recovered || world->new_shop)
         return next_us;
     next_us = earlier(next_us, intake_work(&world->intake, now_us));
+    if (now_us >= world->look_us)
+        intake_looked(engine, 0, 0);
+    next_us = earlier(next_us, world->look_us);
     for (size_t i = 0; i < world->provider_count; i++) {
         struct provider *provider = &world->providers[i];
 
         if (!provider->account.opened)
             continue;
-        /* Polls ask the gate first: while adds wait they get one slot in twenty, and only their own. */
+        /* Polls ask the gate first: while adds wait they get one slot in twenty, and only their
+         * own. */
         next_us = earlier(next_us, poll_work(&provider->poll, now_us));
         next_us = earlier(next_us, submit_work(&provider->submit, now_us));
     }
@@ -696,11 +746,14 @@ static void tell_status(struct engine *engine, int64_t now_us)
 
     engine->status_us = now_us + STATUS_INTERVAL_US;
     for (size_t i = 0; i < world->provider_count; i++) {
-        on_the_wire += world->providers[i].submit.on_the_wire + world->providers[i].poll.batch_count;
+        on_the_wire +=
+            world->providers[i].submit.on_the_wire + world->providers[i].poll.batch_count;
         open += world->providers[i].poll.open;
     }
-    snprintf(line, sizeof line, "%s; bought %llu, on the wire %u, open %llu, uncertain %llu since the start%s%s",
-             world->workshop.stopping ? "finishing" : "working", (unsigned long long)world->workshop.counts.bought, on_the_wire,
+    snprintf(line, sizeof line,
+             "%s; bought %llu, on the wire %u, open %llu, uncertain %llu since the start%s%s",
+             world->workshop.stopping ? "finishing" : "working",
+             (unsigned long long)world->workshop.counts.bought, on_the_wire,
              (unsigned long long)open, (unsigned long long)world->workshop.counts.unknown,
              world->workshop.last_error[0] ? "; " : "", world->workshop.last_error);
     notify_status(line);
@@ -755,7 +808,8 @@ static bool is_finished(struct engine *engine, int64_t now_us, int *ret_end)
     }
     if (now_us < engine->drain_until_us)
         return false;
-    log_error("stopped before everything was recorded: the orders on the wire become uncertain at the next start");
+    log_error("stopped before everything was recorded: the orders on the wire become uncertain at "
+              "the next start");
     *ret_end = ENGINE_STOPPED_LATE;
     return true;
 }
@@ -766,7 +820,8 @@ int engine_run(struct engine *engine)
 
     if (r < 0)
         return r;
-    log_notice("started: chwsyncd %s, %zu providers", CHWSYNCD_VERSION, engine->world->provider_count);
+    log_notice("started: chwsyncd %s, %zu providers", CHWSYNCD_VERSION,
+               engine->world->provider_count);
     notify_ready();
     for (;;) {
         int64_t now_us = clock_monotonic_us(), next_us;
@@ -806,8 +861,8 @@ static int load(struct engine *engine, struct problem *reterr_problem)
     return r == 1 ? ENGINE_NO_PERMISSION : r;
 }
 
-int engine_new(const char *config_path, const char *credentials_directory, struct engine **ret_engine,
-               struct problem *reterr_problem)
+int engine_new(const char *config_path, const char *credentials_directory,
+               struct engine **ret_engine, struct problem *reterr_problem)
 {
     struct engine *engine = calloc(1, sizeof *engine);
     int r;

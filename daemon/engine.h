@@ -1,11 +1,13 @@
 /*
  * engine.h - owns everything that lives long, and turns the loop.
  *
- * One thread. sd-event carries timers, signals and PostgreSQL's sockets; libcurl's multi waits for its own sockets and, as one extra descriptor, for sd-event.
- * Each turn moves the transfers on, dispatches events, and lets every job start what can be started.
+ * One thread. sd-event carries timers, signals and PostgreSQL's sockets; libcurl's multi waits for
+ * its own sockets and, as one extra descriptor, for sd-event. Each turn moves the transfers on,
+ * dispatches events, and lets every job start what can be started.
  *
- * The engine never ends for a database, contract or provider that is down or wrong: what can go on goes on, the rest is looked at again. It ends on
- * SIGTERM or SIGINT, after what is on the wire is answered and recorded, and for a schema newer than itself.
+ * The engine never ends for a database, contract or provider that is down or wrong: what can go on
+ * goes on, the rest is looked at again. It ends on SIGTERM or SIGINT, after what is on the wire is
+ * answered and recorded, and for a schema newer than itself.
  */
 #pragma once
 #include "base/problem.h"
@@ -18,9 +20,10 @@ enum engine_verdict {
     ENGINE_NO_PERMISSION,       /* credentials or the state directory: *reterr_problem */
 };
 
-/* Negative errno, or a verdict; *ret_engine is owned (engine_free) on ENGINE_READY. Nothing is connected yet. */
-int engine_new(const char *config_path, const char *credentials_directory, struct engine **ret_engine,
-               struct problem *reterr_problem);
+/* Negative errno, or a verdict; *ret_engine is owned (engine_free) on ENGINE_READY. Nothing is
+ * connected yet. */
+int engine_new(const char *config_path, const char *credentials_directory,
+               struct engine **ret_engine, struct problem *reterr_problem);
 void engine_free(struct engine *engine);
 
 enum engine_end {

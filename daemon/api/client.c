@@ -116,6 +116,13 @@ unsigned client_take(struct client *client, enum budget_kind kind, unsigned want
     return count;
 }
 
+int64_t client_next_us(struct client *client, enum budget_kind kind, unsigned ahead, int64_t now_us)
+{
+    if (endpoint_free_slots(client->endpoint) + ahead <= client->taken)
+        return INT64_MAX;
+    return budget_next_us(&client->budget, kind, budget_now_us(client, now_us));
+}
+
 void client_give_back(struct client *client, unsigned count, int64_t now_us)
 {
     client->taken -= count;
@@ -136,7 +143,7 @@ static int64_t wanted_pause_s(const struct reply *reply)
         pause_s = limited ? RATE_PAUSE_S : 0;
     if (pause_s == 0 && limited)
         pause_s = 1;
-    return pause_s < PAUSE_MAX_S ? pause_s : PAUSE_MAX_S;
+    return pause_s;
 }
 
 /* Up to 5 % longer than asked, so that several instances do not come back at the same moment. */
@@ -144,9 +151,11 @@ static void heed_pause(struct client *client, const struct reply *reply, int64_t
 {
     int64_t pause_us = wanted_pause_s(reply) * US_PER_S;
 
+    pause_us += pause_us / 20 * (clock_random() % 1024) / 1024;
+    if (pause_us > PAUSE_MAX_S * US_PER_S)
+        pause_us = PAUSE_MAX_S * US_PER_S;
     if (pause_us > 0)
-        budget_pause(&client->budget,
-                     now_us + pause_us + pause_us / 20 * (clock_random() % 1024) / 1024);
+        budget_pause(&client->budget, now_us + pause_us);
 }
 
 static void free_slot(struct client *client, bool sent)

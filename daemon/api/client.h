@@ -1,8 +1,9 @@
 /*
  * api/client.h - the one door to a provider: budget -> request -> transport -> reply.
  *
- * One client per account. A job first takes slots (client_take), then sends one request per slot. The client frees a slot when the response
- * is in, honours retry_after and Retry-After for the whole account, and hands over the decoded reply.
+ * One client per account. A job first takes slots (client_take), then sends one request per slot.
+ * The client frees a slot when the response is in, honours retry_after and Retry-After for the
+ * whole account, and hands over the decoded reply.
  */
 #pragma once
 #include "api/transport.h"
@@ -19,9 +20,10 @@ struct client_options {
     struct budget_limits limits;
 };
 
-/* Borrowed during the callback; `reply` may be moved out by taking its struct and zeroing the source. */
+/* Borrowed during the callback; `reply` may be moved out by taking its struct and zeroing the
+ * source. */
 struct client_answer {
-    bool sent;           /* false: provably nothing left */
+    bool sent; /* false: provably nothing left */
     bool refused_at_gate;
     struct reply *reply; /* NULL when no whole reply arrived */
     long http_status;
@@ -42,12 +44,18 @@ struct budget *client_budget(struct client *client);
 unsigned client_free_connections(const struct client *client);
 unsigned client_in_flight(const struct client *client);
 
-/* Slots for requests that may leave now: at most `wanted`, the budget's and the free connections' number (plus `ahead`, for connections
- * that will be free when the slots are used). 0 = none. */
-unsigned client_take(struct client *client, enum budget_kind kind, unsigned wanted, unsigned ahead, int64_t now_us);
+/* Slots for requests that may leave now: at most `wanted`, the budget's and the free connections'
+ * number (plus `ahead`, for connections that will be free when the slots are used). 0 = none. */
+unsigned client_take(struct client *client, enum budget_kind kind, unsigned wanted, unsigned ahead,
+                     int64_t now_us);
+/* When client_take() may give one, if nothing else happens: `now_us` or later; INT64_MAX = not
+ * before a request ends. */
+int64_t client_next_us(struct client *client, enum budget_kind kind, unsigned ahead,
+                       int64_t now_us);
 /* Slots that were taken and not used. */
 void client_give_back(struct client *client, unsigned count, int64_t now_us);
 
-/* Sends on a slot taken before. `gate` and `userdata` as in transport.h. 0, or negative errno: nothing was sent, the slot is given back. */
+/* Sends on a slot taken before. `gate` and `userdata` as in transport.h. 0, or negative errno:
+ * nothing was sent, the slot is given back. */
 int client_send(struct client *client, const struct api_request *request, transfer_gate gate,
                 client_done done, void *userdata);

@@ -97,7 +97,8 @@ struct transport {
 
 struct endpoint {
     struct transport *transport;
-    char *url, *ca_file;
+    CURLU *url; /* parsed once; libcurl copies that faster than it parses */
+    char *ca_file;
     char host[300]; /* for messages: HOST or HOST:PORT */
     bool plain;
     struct curl_slist *headers;
@@ -109,7 +110,6 @@ struct endpoint {
 
 DEFINE_OWN(struct transport, transport_free, transport_freep)
 DEFINE_OWN(struct endpoint, endpoint_free, endpoint_freep)
-DEFINE_OWN(CURLU, curl_url_cleanup, url_freep)
 
 static void wipe_text(struct text *text)
 {
@@ -124,6 +124,16 @@ static struct transfer *transfer_of(CURL *easy)
 
     curl_easy_getinfo(easy, CURLINFO_PRIVATE, &transfer);
     return (struct transfer *)(void *)transfer;
+}
+
+static void set_deadline(struct transfer *transfer, int64_t limit_us)
+{
+    struct transport *transport = transfer->endpoint->transport;
+    int64_t deadline_us = clock_monotonic_us() + limit_us;
+
+    transfer->exchange.deadline_us = deadline_us;
+    if (deadline_us < transport->next_deadline_us)
+        transport->next_deadline_us = deadline_us;
 }
 
 /*
@@ -165,7 +175,7 @@ static int pass_gate(void *userdata, char *address, char *local_address, int por
         return CURL_PREREQFUNC_ABORT;
     }
     exchange->sent = true;
-    exchange->deadline_us = clock_monotonic_us() + transfer->endpoint->timeout_us;
+    set_deadline(transfer, transfer->endpoint->timeout_us);
     return CURL_PREREQFUNC_OK;
 }
 
@@ -324,18 +334,10 @@ static int drive(struct transport *transport)
 
 static CURLMcode start(struct transfer *transfer)
 {
-    struct transport *transport = transfer->endpoint->transport;
-    struct exchange *exchange = &transfer->exchange;
-    CURLMcode code;
-
+    transfer->exchange.socket = -1;
     /* libcurl's own limit ends the connecting; this one is for what that limit does not see. */
-    exchange->deadline_us =
-        clock_monotonic_us() + transfer->endpoint->connect_timeout_us + US_PER_S;
-    exchange->socket = -1;
-    code = curl_multi_add_handle(transport->multi, transfer->easy);
-    if (code == CURLM_OK && exchange->deadline_us < transport->next_deadline_us)
-        transport->next_deadline_us = exchange->deadline_us;
-    return code;
+    set_deadline(transfer, transfer->endpoint->connect_timeout_us + US_PER_S);
+    return curl_multi_add_handle(transfer->endpoint->transport->multi, transfer->easy);
 }
 
 /* The connection had ended while it was idle and nothing was sent: the same request goes to a new
@@ -676,7 +678,7 @@ static CURLcode set_options(struct transfer *transfer)
 
     SET(CURLOPT_PRIVATE, transfer);
     SET(CURLOPT_ERRORBUFFER, transfer->curl_words);
-    SET(CURLOPT_URL, endpoint->url);
+    SET(CURLOPT_CURLU, endpoint->url);
     SET(CURLOPT_POST, 1L);
     SET(CURLOPT_HTTPHEADER, endpoint->headers);
     SET(CURLOPT_USERAGENT, "chwsyncd/" CHWSYNCD_VERSION);
@@ -747,15 +749,15 @@ static bool is_loopback(const char *host)
 }
 
 /* 0, 1 with a problem, or negative errno. */
-static int check_url(struct endpoint *endpoint, struct problem *reterr_problem)
+static int read_url(struct endpoint *endpoint, const char *string, struct problem *reterr_problem)
 {
-    OWN(url_freep) CURLU *url = curl_url();
+    CURLU *url = endpoint->url = curl_url();
     char *scheme = NULL, *host = NULL, *port = NULL, *user = NULL;
     int r = 1;
 
     if (!url)
         return -ENOMEM;
-    if (curl_url_set(url, CURLUPART_URL, endpoint->url, 0) ||
+    if (curl_url_set(url, CURLUPART_URL, string, 0) ||
         curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) ||
         curl_url_get(url, CURLUPART_HOST, &host, 0)) {
         problem_set(reterr_problem, "the url is not valid");
@@ -838,13 +840,12 @@ int endpoint_new(struct transport *transport, const struct endpoint_options *opt
     endpoint->timeout_us = options->timeout_s * US_PER_S;
     endpoint->connect_timeout_us =
         (options->timeout_s < CONNECT_LIMIT_S ? options->timeout_s : CONNECT_LIMIT_S) * US_PER_S;
-    endpoint->url = strdup(options->url);
     endpoint->ca_file = options->ca_file ? strdup(options->ca_file) : NULL;
-    if (!endpoint->url || (options->ca_file && !endpoint->ca_file) ||
-        !add_header(endpoint, "Expect:") || !add_header(endpoint, "Accept: application/json") ||
+    if ((options->ca_file && !endpoint->ca_file) || !add_header(endpoint, "Expect:") ||
+        !add_header(endpoint, "Accept: application/json") ||
         !add_header(endpoint, "Content-Type: application/x-www-form-urlencoded"))
         return -ENOMEM;
-    r = check_url(endpoint, reterr_problem);
+    r = read_url(endpoint, options->url, reterr_problem);
     if (r == 0 && endpoint->ca_file)
         r = check_ca_file(endpoint->ca_file, reterr_problem);
     if (r == 0)
@@ -876,7 +877,7 @@ void endpoint_free(struct endpoint *endpoint)
     drop_transfers(endpoint, &endpoint->idle);
     count_connections(endpoint, -1);
     curl_slist_free_all(endpoint->headers);
-    free(endpoint->url);
+    curl_url_cleanup(endpoint->url);
     free(endpoint->ca_file);
     free(endpoint);
 }

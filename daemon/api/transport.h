@@ -1,13 +1,21 @@
 /*
  * api/transport.h - HTTP requests that are sent at most once each.
  *
- * libcurl's multi interface with keep-alive, TLS verified, no redirects, no proxy, http:// to loopback only, HTTP/1.1. Time and size of every reply
- * are bounded. libcurl by itself sends a request again when a reused connection turns out to be dead before a byte of the reply came
- * (Curl_retry_request); for a purchase that could buy twice. So every transfer passes one gate, CURLOPT_PREREQFUNCTION,
- * right before its bytes leave: it opens once. When it never opened, nothing was sent, provably; a second
- * attempt of libcurl is refused there and ends the transfer as "may have been sent".
+ * libcurl's multi interface with keep-alive, TLS verified, no redirects, no proxy, http:// to
+ * loopback only, HTTP/1.1. Time and size of every reply are bounded. libcurl by itself sends a
+ * request again when a reused connection turns out to be dead before a byte of the reply came
+ * (Curl_retry_request); for a purchase that could buy twice. So every transfer passes one gate,
+ * CURLOPT_PREREQFUNCTION, right before its bytes leave: it opens once. When it never opened,
+ * nothing was sent, provably; a second attempt of libcurl is refused there and ends the transfer as
+ * "may have been sent". An idle connection that has ended is found at the gate, before anything is
+ * sent.
  *
- * One struct transport for all providers of the process; single-threaded. The owner's loop calls transport_wait() and transport_work().
+ * Connecting may take timeout_s, at most 10 s; the reply may take timeout_s from the moment of
+ * sending. A reply that arrived in time is never lost to a stall of this process.
+ *
+ * One struct transport for all providers of the process; single-threaded. The owner's loop calls
+ * transport_wait() and transport_work(). `done` may start transfers; a gate may not, and neither
+ * may free endpoints or the transport. The process is to ignore SIGPIPE.
  */
 #pragma once
 #include "base/problem.h"
@@ -21,15 +29,15 @@ struct endpoint; /* one provider's URL with its TLS settings and its pool of idl
 
 /* How a transfer ended; borrowed during the callback. */
 struct transfer_end {
-    bool sent;     /* false: provably no byte of the request left */
-    bool complete; /* a whole HTTP reply arrived: `bytes` is valid */
+    bool sent;            /* false: provably no byte of the request left */
+    bool complete;        /* a whole HTTP reply arrived: `bytes` is valid */
     bool refused_at_gate; /* the caller's own gate said no (then `sent` is false) */
     struct reply_bytes bytes;
     struct problem problem; /* when not complete: what happened, without URL or key */
     int64_t took_us;
 };
 
-/* Asked right before the first byte leaves; false = do not send. May be NULL. */
+/* Asked once, right before the first byte leaves; false = do not send. May be NULL. */
 typedef bool (*transfer_gate)(void *userdata);
 typedef void (*transfer_done)(void *userdata, const struct transfer_end *end);
 
@@ -41,7 +49,8 @@ struct endpoint_options {
     const char *url, *ca_file; /* ca_file NULL = the system's */
     unsigned max_in_flight, timeout_s;
 };
-/* 0, 1 with a problem (URL, CA file), or negative errno. The endpoint is owned; free it before its transport. */
+/* 0, 1 with a problem (URL, CA file), or negative errno. The endpoint is owned; free it before its
+ * transport. */
 int endpoint_new(struct transport *transport, const struct endpoint_options *options,
                  struct endpoint **ret_endpoint, struct problem *reterr_problem);
 void endpoint_free(struct endpoint *endpoint);
@@ -50,14 +59,19 @@ unsigned endpoint_free_slots(const struct endpoint *endpoint);
 unsigned endpoint_in_flight(const struct endpoint *endpoint);
 
 /*
- * Starts a POST. `body` is taken: wiped and freed by the transport in every case. `limit_bytes` bounds the reply (a longer
- * one is not complete). `done` is called exactly once, from transport_work(), unless the transport is freed first. Returns 0 or negative
- * errno; then nothing was sent and `done` is not called.
+ * Starts a POST. `body` is taken: wiped and freed by the transport in every case. `limit_bytes`
+ * bounds the reply (a longer one is not complete). `done` is called exactly once, from
+ * transport_work(), unless the transport is freed first. Returns 0 or negative errno; then nothing
+ * was sent and `done` is not called.
  */
-int transport_post(struct endpoint *endpoint, struct text *body, size_t limit_bytes, transfer_gate gate,
-                   transfer_done done, void *userdata);
+int transport_post(struct endpoint *endpoint, struct text *body, size_t limit_bytes,
+                   transfer_gate gate, transfer_done done, void *userdata);
 
-/* Moves transfers on and calls `done` for those that ended. */
+/*
+ * Moves transfers on and calls `done` for those that ended. 0, or negative errno: a fault of ours.
+ * May be called without a wait before it.
+ */
 int transport_work(struct transport *transport);
-/* Waits for the transfers' sockets, for `extra_fd` to be readable, or for `wait_us`; returns early for any. */
+/* Waits for the transfers' sockets, for `extra_fd` to be readable, or for `wait_us`; returns early
+ * for any. */
 int transport_wait(struct transport *transport, int extra_fd, int64_t wait_us);

@@ -1,7 +1,8 @@
 /*
  * base/problem.h - what an operator must read about a failure.
  *
- * Passed last, as `struct problem *reterr_problem`; written on failure only. Plain data, nothing to free.
+ * Passed last, as `struct problem *reterr_problem`; written on failure only. Plain data, nothing to
+ * free.
  */
 #pragma once
 

@@ -124,14 +124,14 @@ static void print_help(const struct command *command, FILE *stream)
 void command_print_overview(FILE *stream)
 {
     fputs("Usage: chwsyncd COMMAND [OPTION]...\n\n"
-          "Buys the paid order lines of a shop at their providers, each exactly once, follows\n"
-          "them to their end and writes the results back.\n\n",
+          "Buys the paid order lines of a shop at their providers, each exactly once,\n"
+          "follows them to their end and writes the results back.\n\n",
           stream);
     for (size_t i = 0; i < COUNT_OF(commands); i++)
         fprintf(stream, "  %-8s %s\n", commands[i].name, commands[i].summary);
     fputs("\nEach command has --help. chwsyncd --version prints the version.\n"
-          "Exit codes: 0 done, 1 finding or failure, 64 usage, 69 unavailable, 77 permission,\n"
-          "78 configuration.\n",
+          "Exit codes: 0 done, 1 finding or failure, 64 usage, 69 unavailable,\n"
+          "77 permission, 78 configuration.\n",
           stream);
 }
 

@@ -46,7 +46,7 @@ static void print_list(const PGresult *rows, int64_t now_s, long limit)
 {
     static const struct table_column columns[] = {
         {"Order", false, true},   {"Status", false, false},  {"Provider's id", false, true},
-        {"Service", false, true}, {"Quantity", true, false}, {"Charge", true, false},
+        {"Service", false, true}, {"Quantity", true, false}, {"Charge", true, true},
         {"Age", true, false}};
     struct table table = {.columns = columns, .column_count = COUNT_OF(columns)};
     for (int row = 0; row < PQntuples(rows); row++) {

@@ -3,7 +3,8 @@
 #include "rules/backoff.h"
 #include "store/accounts.h"
 
-/* While funds are missing one order is tried that often: a refused add costs a request and nothing else. */
+/* While funds are missing one order is tried that often: a refused add costs a request and nothing
+ * else. */
 #define FUNDS_WAIT_S 30
 
 /* Notes in the ledger are for people: losing one with the connection loses nothing else. */
@@ -14,13 +15,15 @@ static void noted(void *userdata, const struct store_answer *answer)
         log_debug("unable to note an account's state: %s", answer->problem.text);
 }
 
-void account_pause(struct account *account, enum error_class class, const char *words, int64_t now_us)
+void account_pause(struct account *account, enum error_class class, const char *words,
+                   int64_t now_us)
 {
     struct log_entry entry = {
         .message_id = "5c1b6ff0a0c94e2b8b1c5b0d5e4f7a11",
         .provider = account->config->name,
-        .hint = class == ERROR_ENDPOINT ? "check the provider's url in the configuration, then reload"
-                                        : "check the key (key_file) in the provider's dashboard, then restart chwsyncd",
+        .hint = class == ERROR_ENDPOINT
+                    ? "check the provider's url in the configuration, then reload"
+                    : "check the key (key_file) in the provider's dashboard, then restart chwsyncd",
     };
     int64_t wait_us;
 
@@ -30,43 +33,49 @@ void account_pause(struct account *account, enum error_class class, const char *
     wait_us = backoff_us(account->pauses, 60 * US_PER_S, 900 * US_PER_S, clock_random());
     account->paused_until_us = now_us + wait_us;
     log_repeated(&account->refused_log, LOG_LEVEL_ERROR, &entry,
-                 "provider %s refuses our requests: %s; paused, next try in %lld s", account->config->name, words,
-                 (long long)(wait_us / US_PER_S));
+                 "provider %s refuses our requests: %s; paused, next try in %lld s",
+                 account->config->name, words, (long long)(wait_us / US_PER_S));
     workshop_note_error(account->workshop, "provider %s: %s", account->config->name, words);
-    (void)accounts_pause_submits(account->workshop->lanes.ledger, account->id, wait_us / US_PER_S, words, noted, NULL);
+    (void)accounts_pause_submits(account->workshop->lanes.ledger, account->id, wait_us / US_PER_S,
+                                 words, noted, NULL);
 }
 
 void account_pause_submits(struct account *account, const char *words, int64_t now_us)
 {
-    struct log_entry entry = {.message_id = "0f7a3f5dd3a44d51a9c6f9e0d9b7e212",
-                              .provider = account->config->name,
-                              .hint = "add funds at the provider; orders stay queued and go on by themselves"};
+    struct log_entry entry = {
+        .message_id = "0f7a3f5dd3a44d51a9c6f9e0d9b7e212",
+        .provider = account->config->name,
+        .hint = "add funds at the provider; orders stay queued and go on by themselves"};
 
     if (account->submits_paused_until_us > now_us)
         return;
     account->submits_paused_until_us = now_us + FUNDS_WAIT_S * US_PER_S;
     account->probing = true;
     log_repeated(&account->funds_log, LOG_LEVEL_WARNING, &entry,
-                 "provider %s is out of funds: %s; orders wait, one is tried every %d s", account->config->name, words,
-                 FUNDS_WAIT_S);
+                 "provider %s is out of funds: %s; orders wait, one is tried every %d s",
+                 account->config->name, words, FUNDS_WAIT_S);
     workshop_note_error(account->workshop, "provider %s: %s", account->config->name, words);
-    (void)accounts_pause_submits(account->workshop->lanes.ledger, account->id, FUNDS_WAIT_S, words, noted, NULL);
+    (void)accounts_pause_submits(account->workshop->lanes.ledger, account->id, FUNDS_WAIT_S, words,
+                                 noted, NULL);
 }
 
 void account_note_rate(struct account *account, const char *words, int64_t now_us)
 {
-    struct log_entry entry = {.message_id = "a3e1f4c26b5d4f0f8b0d6a7c9e8d1f13", .provider = account->config->name};
+    struct log_entry entry = {.message_id = "a3e1f4c26b5d4f0f8b0d6a7c9e8d1f13",
+                              .provider = account->config->name};
     int64_t wait_us = client_budget(account->client)->paused_until_us - now_us;
 
     if (wait_us <= 0)
         return;
     log_repeated(&account->rate_log, LOG_LEVEL_WARNING, &entry,
-                 "provider %s limits our rate: %s; no request for %lld s", account->config->name, words,
-                 (long long)(wait_us / US_PER_S));
-    (void)accounts_pause_all(account->workshop->lanes.ledger, account->id, wait_us / US_PER_S + 1, words, noted, NULL);
+                 "provider %s limits our rate: %s; no request for %lld s", account->config->name,
+                 words, (long long)(wait_us / US_PER_S));
+    (void)accounts_pause_all(account->workshop->lanes.ledger, account->id, wait_us / US_PER_S + 1,
+                             words, noted, NULL);
 }
 
-void account_note_silence(struct account *account, enum api_action action, const struct client_answer *answer)
+void account_note_silence(struct account *account, enum api_action action,
+                          const struct client_answer *answer)
 {
     const char *words = answer->reply ? answer->reply->error : answer->problem.text;
     struct log_entry entry = {.message_id = "c7d2b9a8e6f14c3c9d5e4b3a2f1e0d14",
@@ -75,20 +84,24 @@ void account_note_silence(struct account *account, enum api_action action, const
                               .http_status = answer->http_status,
                               .hint = answer->problem.hint[0] ? answer->problem.hint : NULL};
 
-    log_repeated(&account->silence_log, LOG_LEVEL_WARNING, &entry, "provider %s gives no usable answer to %s: %s",
-                 account->config->name, api_action_name(action), words ? words : "no answer");
-    workshop_note_error(account->workshop, "provider %s: %s", account->config->name, words ? words : "no answer");
+    log_repeated(&account->silence_log, LOG_LEVEL_WARNING, &entry,
+                 "provider %s gives no usable answer to %s: %s", account->config->name,
+                 api_action_name(action), words ? words : "no answer");
+    workshop_note_error(account->workshop, "provider %s: %s", account->config->name,
+                        words ? words : "no answer");
 }
 
 void account_note_answer(struct account *account)
 {
-    bool was_refused = log_recovered(&account->refused_log), was_silent = log_recovered(&account->silence_log);
+    bool was_refused = log_recovered(&account->refused_log),
+         was_silent = log_recovered(&account->silence_log);
 
     log_recovered(&account->rate_log);
     if (account->pauses) {
         account->pauses = 0;
         account->paused_until_us = 0;
-        (void)accounts_pause_submits(account->workshop->lanes.ledger, account->id, 0, NULL, noted, NULL);
+        (void)accounts_pause_submits(account->workshop->lanes.ledger, account->id, 0, NULL, noted,
+                                     NULL);
     }
     if (was_refused || was_silent) {
         log_notice("provider %s answers again", account->config->name);
@@ -106,7 +119,8 @@ void account_note_accepted(struct account *account)
     log_recovered(&account->funds_log);
     account->workshop->last_error[0] = '\0';
     log_notice("provider %s accepts orders again", account->config->name);
-    (void)accounts_pause_submits(account->workshop->lanes.ledger, account->id, 0, NULL, noted, NULL);
+    (void)accounts_pause_submits(account->workshop->lanes.ledger, account->id, 0, NULL, noted,
+                                 NULL);
 }
 
 int64_t account_free_us(const struct account *account, int64_t now_us)

@@ -1,8 +1,9 @@
 /*
  * jobs/account.h - one provider's account at work: its client, and when it is paused and why.
  *
- * What one refusal means for the whole account is decided here: a wrong key or URL pauses everything, missing funds pause
- * submits alone, a rate limit is the client's (the budget's pause). Each is said once, with the time of the next try.
+ * What one refusal means for the whole account is decided here: a wrong key or URL pauses
+ * everything, missing funds pause submits alone, a rate limit is the client's (the budget's pause).
+ * Each is said once, with the time of the next try.
  */
 #pragma once
 #include "api/client.h"
@@ -18,18 +19,22 @@ struct account {
     int64_t paused_until_us;         /* everything: key, endpoint */
     int64_t submits_paused_until_us; /* submits: funds */
     unsigned pauses;                 /* in a row, for the back-off of a wrong key */
-    bool probing;                    /* after a pause of submits: one order at a time until one is accepted */
+    bool probing; /* after a pause of submits: one order at a time until one is accepted */
     struct log_repeat refused_log, funds_log, rate_log, silence_log;
 };
 
-/* The provider refused a request as such (class key or endpoint): everything waits 1 min ... 15 min. */
-void account_pause(struct account *account, enum error_class class, const char *words, int64_t now_us);
+/* The provider refused a request as such (class key or endpoint): everything waits 1 min ... 15
+ * min. */
+void account_pause(struct account *account, enum error_class class, const char *words,
+                   int64_t now_us);
 /* Submits wait: out of funds. */
 void account_pause_submits(struct account *account, const char *words, int64_t now_us);
-/* The provider asked to wait; the budget waits already. Kept in the ledger for whoever comes next. */
+/* The provider asked to wait; the budget waits already. Kept in the ledger for whoever comes next.
+ */
 void account_note_rate(struct account *account, const char *words, int64_t now_us);
 /* A request got no usable answer, or got one. */
-void account_note_silence(struct account *account, enum api_action action, const struct client_answer *answer);
+void account_note_silence(struct account *account, enum api_action action,
+                          const struct client_answer *answer);
 void account_note_answer(struct account *account);
 /* An order was accepted: no pause of submits holds. */
 void account_note_accepted(struct account *account);

@@ -28,17 +28,33 @@ void intake_wake(struct intake *intake)
     intake->next_us = 0;
 }
 
+static void note_rejected(const char *rejected)
+{
+    static const struct log_entry entry = {.message_id = "2e3f4a5b6c7d4e8f9a0b1c2d3e4f5a18"};
+
+    while (rejected && *rejected) {
+        const char *end = strchrnul(rejected, '\n');
+
+        log_write(LOG_LEVEL_WARNING, &entry, "order %.*s", (int)(end - rejected), rejected);
+        rejected = *end ? end + 1 : end;
+    }
+}
+
 static void note_taken(struct intake *intake, const struct intake_result *result)
 {
     if (result->taken || result->returned)
         log_debug("took %u new order lines, %u shown again", result->taken, result->returned);
+    note_rejected(result->rejected);
     if (result->followed)
         log_info("%u queued orders follow a change in the shop", result->followed);
     if (result->parked_in_all)
-        log_repeated(&intake->parked_log, LOG_LEVEL_WARNING,
-                     &(struct log_entry){.message_id = "b4f0d1c2a39e4b7d8c6f5e4d3c2b1a15",
-                                         .hint = "'chwsyncd status' names them; each must be one row with its own order_ref"},
-                     "%u lines of the shop's view cannot be taken", result->parked_in_all);
+        log_repeated(
+            &intake->parked_log, LOG_LEVEL_WARNING,
+            &(struct log_entry){
+                .message_id = "b4f0d1c2a39e4b7d8c6f5e4d3c2b1a15",
+                .hint =
+                    "'chwsyncd status' names them; each must be one row with its own order_ref"},
+            "%u lines of the shop's view cannot be taken", result->parked_in_all);
     else if (log_recovered(&intake->parked_log))
         log_notice("every line of the shop's view can be taken again");
 }
@@ -50,8 +66,8 @@ static void failed(struct intake *intake, const struct store_answer *answer)
                               .hint = answer->problem.hint[0] ? answer->problem.hint : NULL};
 
     log_repeated(&intake->failed_log, LOG_LEVEL_ERROR, &entry,
-                 "unable to read the shop's pending orders: %s; next try in %lld s", answer->problem.text,
-                 (long long)(intake->interval_us / US_PER_S));
+                 "unable to read the shop's pending orders: %s; next try in %lld s",
+                 answer->problem.text, (long long)(intake->interval_us / US_PER_S));
     workshop_note_error(intake->workshop, "pending orders: %s", answer->problem.text);
     if (sqlstate_doubts_contract(answer->sqlstate))
         intake->workshop->contract_doubtful = true;
@@ -66,7 +82,8 @@ static void parked(void *userdata, const struct store_answer *answer)
         failed(intake, answer);
 }
 
-/* One key of the round is done with. When its row raises it is parked, with the database's words. */
+/* One key of the round is done with. When its row raises it is parked, with the database's words.
+ */
 static void one_looked(void *userdata, const struct store_answer *answer)
 {
     struct intake *intake = userdata;
@@ -77,18 +94,21 @@ static void one_looked(void *userdata, const struct store_answer *answer)
         return; /* the same key again on the next connection */
     intake->key_next++;
     if (answer->verdict == STORE_DONE) {
+        note_rejected(row_text(answer->rows, 0, 7));
         if (row_integer(answer->rows, 0, 0, 0) > 0)
             intake->on_looked(intake->userdata, 0, -1);
         return;
     }
-    log_write(LOG_LEVEL_WARNING,
-              &(struct log_entry){.order_ref = key,
-                                  .sqlstate = answer->sqlstate,
-                                  .message_id = "b4f0d1c2a39e4b7d8c6f5e4d3c2b1a15",
-                                  .hint = "mend the row or the view; the line is tried again in 5 min, the others go on"},
-              "unable to take order line %s: %s", key, answer->problem.text);
-    if (shop_park(intake->workshop->lanes.ledger, key, answer->sqlstate, answer->problem.text, PARKED_RETRY_S, parked,
-                  intake) == 0)
+    log_write(
+        LOG_LEVEL_WARNING,
+        &(struct log_entry){
+            .order_ref = key,
+            .sqlstate = answer->sqlstate,
+            .message_id = "b4f0d1c2a39e4b7d8c6f5e4d3c2b1a15",
+            .hint = "mend the row or the view; the line is tried again in 5 min, the others go on"},
+        "unable to take order line %s: %s", key, answer->problem.text);
+    if (shop_park(intake->workshop->lanes.ledger, key, answer->sqlstate, answer->problem.text,
+                  PARKED_RETRY_S, parked, intake) == 0)
         intake->busy = true;
 }
 
@@ -114,8 +134,8 @@ static void keys_looked(void *userdata, const struct store_answer *answer)
 
 static void look_at_keys(struct intake *intake)
 {
-    if (shop_intake_keys(intake->workshop->shop, intake->workshop->lanes.orders, INTAKE_KEYS_LIMIT, keys_looked,
-                         intake) == 0)
+    if (shop_intake_keys(intake->workshop->shop, intake->workshop->lanes.orders, INTAKE_KEYS_LIMIT,
+                         keys_looked, intake) == 0)
         intake->busy = true;
 }
 
@@ -133,7 +153,8 @@ static void looked(void *userdata, const struct store_answer *answer)
         if (sqlstate_doubts_contract(answer->sqlstate)) {
             failed(intake, answer);
         } else {
-            log_debug("the view raised as a whole (%s), its lines are taken one by one", answer->problem.text);
+            log_debug("the view raised as a whole (%s), its lines are taken one by one",
+                      answer->problem.text);
             look_at_keys(intake);
         }
         return;

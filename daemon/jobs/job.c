@@ -15,9 +15,10 @@ void singles_fill(struct singles *singles, const PGresult *rows)
 
 bool sqlstate_doubts_contract(const char *sqlstate)
 {
-    /* undefined table, column, function, object; ambiguous; wrong type; no privilege; no such schema */
-    static const char *const doubts[] = {"42P01", "42703", "42883", "42704", "42725", "42804",
-                                         "42846", "42501", "3F000", "42809"};
+    /* undefined table, column, function, object; ambiguous; wrong type; no privilege; no such
+     * schema */
+    static const char *const doubts[] = {"42P01", "42703", "42883", "42704", "42725",
+                                         "42804", "42846", "42501", "3F000", "42809"};
 
     for (size_t i = 0; i < sizeof doubts / sizeof doubts[0]; i++)
         if (strcmp(sqlstate, doubts[i]) == 0)

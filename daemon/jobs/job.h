@@ -1,9 +1,10 @@
 /*
  * jobs/job.h - what jobs have in common.
  *
- * A job decides with a rule, then acts. Each has x_work(job, now_us), called in every turn of the loop: it starts what can be started and returns
- * when it wants to be called again at the latest (INT64_MAX = only after one of its own callbacks or a wake). Nothing in a
- * job blocks, and a fault of one row, order or provider stays with it.
+ * A job decides with a rule, then acts. Each has x_work(job, now_us), called in every turn of the
+ * loop: it starts what can be started and returns when it wants to be called again at the latest
+ * (INT64_MAX = only after one of its own callbacks or a wake). Nothing in a job blocks, and a fault
+ * of one row, order or provider stays with it.
  */
 #pragma once
 #include "base/text.h"
@@ -14,18 +15,21 @@
 #include <stdint.h>
 
 /*
- * Three connections, so that the shop's own SQL cannot delay the ledger's: `orders` runs intake and claims (the shop's view and veto), `ledger` what
- * touches schema chwsync alone (outcomes, polls), `shop` the write-back.
+ * Three connections, so that the shop's own SQL cannot delay the ledger's: `orders` runs intake and
+ * claims (the shop's view and veto), `ledger` what touches schema chwsync alone (outcomes, polls),
+ * `shop` the write-back.
  */
 struct lanes {
     struct connection *orders, *ledger, *shop;
 };
 
-/* What all jobs share; owned by the engine, which replaces `shop` only while no statement of it is under way. */
+/* What all jobs share; owned by the engine, which replaces `shop` only while no statement of it is
+ * under way. */
 struct workshop {
     struct lanes lanes;
     struct shop *shop; /* NULL until the contract was found sound */
-    bool stopping;     /* nothing new begins; what is on the wire is finished */
+    bool tell_shop; /* a function is configured; while it is broken, what it is to be told waits */
+    bool stopping;  /* nothing new begins; what is on the wire is finished */
     char instance[37]; /* uuid of this process's run */
     /* Told by jobs, acted on by the engine. */
     bool contract_doubtful; /* a statement failed as if the shop's objects had changed */
@@ -52,4 +56,5 @@ void singles_fill(struct singles *singles, const PGresult *rows);
 /* An SQLSTATE that says a table, view, column, function, type or privilege is not as it was. */
 bool sqlstate_doubts_contract(const char *sqlstate);
 /* Keeps one line for STATUS=. */
-void workshop_note_error(struct workshop *workshop, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void workshop_note_error(struct workshop *workshop, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));

@@ -25,7 +25,10 @@ static void batch_end(struct poll_batch *batch)
 
 /* The row of `id`, or -1. Rows come in no order; ids are looked up in a sorted index. */
 struct id_index {
-    struct { const char *id; int row; } cells[POLLS_BATCH_MAX];
+    struct {
+        const char *id;
+        int row;
+    } cells[POLLS_BATCH_MAX];
     size_t count;
 };
 
@@ -49,7 +52,8 @@ static int find_row(const struct id_index *index, const char *id)
     size_t size = sizeof index->cells[0];
     const void *cell = bsearch(&id, index->cells, index->count, size, compare_ids);
 
-    return cell ? index->cells[(size_t)((const char *)cell - (const char *)index->cells) / size].row : -1;
+    return cell ? index->cells[(size_t)((const char *)cell - (const char *)index->cells) / size].row
+                : -1;
 }
 
 /* The ledger's word for a status, NULL for one that we do not know. */
@@ -71,7 +75,8 @@ static const char *state_of(enum order_status status)
     return NULL;
 }
 
-/* A new interval when it differs from the row's by more than a quarter; otherwise the row needs no write. */
+/* A new interval when it differs from the row's by more than a quarter; otherwise the row needs no
+ * write. */
 static int64_t changed_interval_s(const PGresult *rows, int row, const struct reply_order *order)
 {
     int64_t now_us = 0, old_s = row_integer(rows, row, POLL_INTERVAL_S, 0), new_s;
@@ -96,7 +101,8 @@ static void note_unknown_word(struct poll *poll, const char *order_ref, const ch
 
     text_one_line(line, sizeof line, word);
     log_repeated(&poll->words_log, LOG_LEVEL_WARNING, &entry,
-                 "order %s has the status \"%s\", which is not known: it stays as it is", order_ref, line);
+                 "order %s has the status \"%s\", which is not known: it stays as it is", order_ref,
+                 line);
 }
 
 static void read_order(struct poll_batch *batch, int row, const struct reply_order *order)
@@ -122,7 +128,8 @@ static void read_order(struct poll_batch *batch, int row, const struct reply_ord
     batch->answers[batch->answer_count++] = answer;
 }
 
-/* Keeps one row, to ask about that id alone: an error in a batch may be the batch's, not the order's. */
+/* Keeps one row, to ask about that id alone: an error in a batch may be the batch's, not the
+ * order's. */
 static void ask_alone(struct poll_batch *batch, int row)
 {
     struct poll *poll = batch->poll;
@@ -134,7 +141,8 @@ static void ask_alone(struct poll_batch *batch, int row)
     for (int column = 0; alone && column <= POLL_OTHERS_DAY; column++) {
         const char *value = row_text(batch->rows, row, column);
 
-        if (!PQsetvalue(alone, 0, column, (char *)(uintptr_t)value, value ? (int)strlen(value) : -1)) {
+        if (!PQsetvalue(alone, 0, column, (char *)(uintptr_t)value,
+                        value ? (int)strlen(value) : -1)) {
             PQclear(alone);
             alone = NULL;
         }
@@ -169,18 +177,22 @@ static void apply(struct poll_batch *batch);
 
 static void log_change(const struct poll *poll, const PGresult *rows, int row)
 {
-    const char *order_ref = row_text(rows, row, 0), *before = row_text(rows, row, 1), *state = row_text(rows, row, 2),
-               *charge = row_text(rows, row, 4), *currency = row_text(rows, row, 5);
-    struct log_entry entry = {.order_ref = order_ref, .provider = poll->account->config->name, .action = "status"};
+    const char *order_ref = row_text(rows, row, 0), *before = row_text(rows, row, 1),
+               *state = row_text(rows, row, 2), *charge = row_text(rows, row, 4),
+               *currency = row_text(rows, row, 5);
+    struct log_entry entry = {
+        .order_ref = order_ref, .provider = poll->account->config->name, .action = "status"};
 
     if (strcmp(before, state) == 0) {
-        log_write(LOG_LEVEL_WARNING, &entry, "order %s: %s does not know its order id %s; asked again, less and less often",
+        log_write(LOG_LEVEL_WARNING, &entry,
+                  "order %s: %s does not know its order id %s; asked again, less and less often",
                   order_ref, poll->account->config->name, row_text(rows, row, 3));
         return;
     }
     entry.message_id = "6c7d8e9f0a1b4c2d8e4f5a6b7c8d9e22";
-    log_write(LOG_LEVEL_INFO, &entry, "order %s is %s (%s order %s, charge %s %s)", order_ref, state,
-              poll->account->config->name, row_text(rows, row, 3), charge ? charge : "not known", currency ? currency : "");
+    log_write(LOG_LEVEL_INFO, &entry, "order %s is %s (%s order %s, charge %s %s)", order_ref,
+              state, poll->account->config->name, row_text(rows, row, 3),
+              charge ? charge : "not known", currency ? currency : "");
 }
 
 static void applied(void *userdata, const struct store_answer *answer)
@@ -199,7 +211,8 @@ static void applied(void *userdata, const struct store_answer *answer)
         break;
     case STORE_REFUSED:
         log_repeated(&poll->apply_log, LOG_LEVEL_ERROR,
-                     &(struct log_entry){.provider = poll->account->config->name, .sqlstate = answer->sqlstate},
+                     &(struct log_entry){.provider = poll->account->config->name,
+                                         .sqlstate = answer->sqlstate},
                      "unable to record statuses: %s", answer->problem.text);
         if (batch->single_next == 0 && batch->answer_count > 1) {
             batch->single_next = 1;
@@ -229,8 +242,9 @@ static void apply(struct poll_batch *batch)
         answers += batch->single_next - 1;
         count = 1;
     }
-    if (count > 0 && polls_apply(poll->workshop->lanes.ledger, answers, count, row_text(batch->rows, 0, POLL_ASKED_AT),
-                                 shop_has_function(poll->workshop->shop), applied, batch) == 0)
+    if (count > 0 && polls_apply(poll->workshop->lanes.ledger, answers, count,
+                                 row_text(batch->rows, 0, POLL_ASKED_AT), poll->workshop->tell_shop,
+                                 applied, batch) == 0)
         batch->applying = true;
     else
         batch_end(batch); /* nothing to say, or no memory: asked again at the next turn */
@@ -251,9 +265,10 @@ static void refused(struct poll *poll, const struct reply *reply)
         log_notice("provider %s refuses a batch (%s); asking about %u orders a request from now on",
                    poll->account->config->name, reply->error, poll->batch_limit);
     } else {
-        log_repeated(&poll->account->silence_log, LOG_LEVEL_WARNING,
-                     &(struct log_entry){.provider = poll->account->config->name, .action = "status"},
-                     "provider %s refuses to tell statuses: %s", poll->account->config->name, reply->error);
+        log_repeated(
+            &poll->account->silence_log, LOG_LEVEL_WARNING,
+            &(struct log_entry){.provider = poll->account->config->name, .action = "status"},
+            "provider %s refuses to tell statuses: %s", poll->account->config->name, reply->error);
     }
 }
 
@@ -333,8 +348,8 @@ static void looked_ahead(void *userdata, const struct store_answer *answer)
     }
     due_s = row_integer(answer->rows, 0, 0, -1);
     poll->open = (uint64_t)row_integer(answer->rows, 0, 1, 0);
-    if (poll->open == 0)
-        return;
+    if (poll->open == 0) /* another process or an operator may add one */
+        due_s = IDLE_LOOK_S;
     if (due_s < 1)
         due_s = 1;
     poll_wake(poll, due_s < IDLE_LOOK_S ? due_s : IDLE_LOOK_S, clock_monotonic_us());
@@ -360,6 +375,8 @@ static void picked(void *userdata, const struct store_answer *answer)
         poll_wake(poll, 1, now_us);
     else if (polls_next(poll->workshop->lanes.ledger, poll->account->id, looked_ahead, poll) == 0)
         poll->looking = true;
+    else
+        poll_wake(poll, 5, now_us);
 }
 
 static bool pick(struct poll *poll)
@@ -368,12 +385,13 @@ static bool pick(struct poll *poll)
     struct poll_batch *batch;
     size_t count = 0;
 
-    TAILQ_FOREACH (batch, &poll->batches, entry)
-        for (int i = 0; i < PQntuples(batch->rows) && count < COUNT_OF(busy); i++)
-            busy[count++] = row_integer(batch->rows, i, POLL_ORDER_ID, 0);
+    TAILQ_FOREACH(batch, &poll->batches, entry)
+    for (int i = 0; i < PQntuples(batch->rows) && count < COUNT_OF(busy); i++)
+        busy[count++] = row_integer(batch->rows, i, POLL_ORDER_ID, 0);
     if (count > COUNT_OF(busy) - POLLS_BATCH_MAX)
         return false; /* eight requests without an answer are enough */
-    return polls_pick(poll->workshop->lanes.ledger, poll->account->id, poll->batch_limit, busy, count, picked, poll) == 0;
+    return polls_pick(poll->workshop->lanes.ledger, poll->account->id, poll->batch_limit, busy,
+                      count, picked, poll) == 0;
 }
 
 static int64_t pace_of(const struct poll *poll, int64_t now_us)
@@ -395,7 +413,8 @@ static int64_t pace_of(const struct poll *poll, int64_t now_us)
 
 void poll_init(struct poll *poll, struct account *account)
 {
-    *poll = (struct poll){.account = account, .workshop = account->workshop, .batch_limit = POLLS_BATCH_MAX};
+    *poll = (struct poll){
+        .account = account, .workshop = account->workshop, .batch_limit = POLLS_BATCH_MAX};
     TAILQ_INIT(&poll->batches);
 }
 
@@ -432,7 +451,7 @@ int64_t poll_work(struct poll *poll, int64_t now_us)
     if (then_us > now_us)
         return then_us;
     if (client_take(account->client, BUDGET_POLL, 1, 0, now_us) == 0)
-        return budget_next_us(client_budget(account->client), BUDGET_POLL, now_us);
+        return client_next_us(account->client, BUDGET_POLL, 0, now_us);
     poll->paced_us = now_us + pace_of(poll, now_us);
     if (poll->alone) {
         ask(poll, GIVE(poll->alone));

@@ -1,8 +1,9 @@
 /*
  * jobs/poll.h - follows what was bought, by multi-status requests filled to 100.
  *
- * A batch leaves when at least one order is due and the gate allows it; an answer is applied per order, and what is wrong with one id
- * (its own error, an unknown word, no answer) changes nothing for the others. An id that is answered with an error is asked again alone.
+ * A batch leaves when at least one order is due and the gate allows it; an answer is applied per
+ * order, and what is wrong with one id (its own error, an unknown word, no answer) changes nothing
+ * for the others. An id that is answered with an error is asked again alone.
  */
 #pragma once
 #include "jobs/account.h"
@@ -16,7 +17,8 @@ struct poll_batch {
     PGresult *rows; /* what was asked, by enum poll_column */
     struct reply reply;
     struct poll_answer answers[POLLS_BATCH_MAX];
-    size_t answer_count, single_next; /* single_next > 0: applied one by one, after the ledger refused the whole */
+    size_t answer_count,
+        single_next; /* single_next > 0: applied one by one, after the ledger refused the whole */
     bool applying, answered;
 };
 

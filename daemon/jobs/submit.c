@@ -8,11 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SEND_WITHIN_S 30        /* a claim that could not be sent by then goes back to the queue */
+#define SEND_WITHIN_S 30    /* a claim that could not be sent by then goes back to the queue */
 #define SWEEP_INTERVAL_S 60 /* for claims whose commit came after their connection was given up */
 #define SWEEPS 10
 #define FIRST_POLL_S 5
-#define UNRECORDED_MAX 1000     /* no claim while that many ends wait for the ledger */
+#define UNRECORDED_MAX 1000 /* no claim while that many ends wait for the ledger */
 #define ADD_PARAMETERS_MAX 64
 
 /* The rows of one claim, shared by its flights until the last of them is sent. */
@@ -56,7 +56,8 @@ static char *copy_words(const char *words)
     return strdup(line);
 }
 
-static void flight_end(struct flight *flight, const char *outcome, const char *words, int64_t wait_s)
+static void flight_end(struct flight *flight, const char *outcome, const char *words,
+                       int64_t wait_s)
 {
     struct submit *submit = flight->submit;
 
@@ -86,8 +87,8 @@ static void end_accepted(struct flight *flight, const char *provider_order_id)
     flight_end(flight, "accepted", NULL, 0);
     flight->submit->workshop->counts.bought++;
     entry.message_id = "1d2e3f4a5b6c4d7e8f9a0b1c2d3e4f17";
-    log_write(LOG_LEVEL_INFO, &entry, "order %s bought: %s order %s", flight->order_ref, provider_of(flight->submit),
-              provider_order_id);
+    log_write(LOG_LEVEL_INFO, &entry, "order %s bought: %s order %s", flight->order_ref,
+              provider_of(flight->submit), provider_order_id);
 }
 
 static void end_refused(struct flight *flight, const char *words)
@@ -108,19 +109,22 @@ static void end_unknown(struct flight *flight, const char *words)
     flight_end(flight, "unknown", words, 0);
     flight->submit->workshop->counts.unknown++;
     entry.message_id = "3f4a5b6c7d8e4f9a8b1c2d3e4f5a6b19";
-    entry.hint = "it is not sent again; look in the provider's dashboard whether the order exists there";
-    log_write(LOG_LEVEL_ERROR, &entry, "order %s is uncertain: sent to %s, but %s", flight->order_ref,
-              provider_of(flight->submit), flight->answer ? flight->answer : "no answer came");
+    entry.hint =
+        "it is not sent again; look in the provider's dashboard whether the order exists there";
+    log_write(LOG_LEVEL_ERROR, &entry, "order %s is uncertain: sent to %s, but %s",
+              flight->order_ref, provider_of(flight->submit),
+              flight->answer ? flight->answer : "no answer came");
 }
 
-static void end_put_off(struct flight *flight, const char *outcome, const char *words, int64_t wait_s)
+static void end_put_off(struct flight *flight, const char *outcome, const char *words,
+                        int64_t wait_s)
 {
     struct log_entry entry = entry_of(flight);
 
     flight_end(flight, outcome, words, wait_s);
     flight->submit->workshop->counts.put_off++;
-    log_write(LOG_LEVEL_DEBUG, &entry, "order %s was not bought: %s; next try in %lld s", flight->order_ref,
-              flight->answer ? flight->answer : outcome, (long long)wait_s);
+    log_write(LOG_LEVEL_DEBUG, &entry, "order %s was not bought: %s; next try in %lld s",
+              flight->order_ref, flight->answer ? flight->answer : outcome, (long long)wait_s);
 }
 
 /* ---- an answer of the provider ---- */
@@ -131,7 +135,8 @@ static int64_t seconds_until(int64_t then_us, int64_t now_us)
 }
 
 /* A refusal that can pass: what it means for the account, and how long this order waits. */
-static void put_off(struct flight *flight, const char *outcome, const struct reply *reply, const char *words)
+static void put_off(struct flight *flight, const char *outcome, const struct reply *reply,
+                    const char *words)
 {
     struct account *account = flight->submit->account;
     int64_t now_us = clock_monotonic_us(), then_us = now_us + 5 * US_PER_S;
@@ -158,7 +163,8 @@ static void duplicate_decided(void *userdata, const struct store_answer *answer)
     const struct reply reply = {.outcome = REPLY_REFUSED, .class = ERROR_DUPLICATE};
     OWN(text_done) struct text words = {0};
 
-    text_add(&words, flight->answer ? flight->answer : "the provider has an active order with this link");
+    text_add(&words,
+             flight->answer ? flight->answer : "the provider has an active order with this link");
     free(GIVE(flight->answer));
     if (other)
         put_off(flight, "put off", &reply, text_string(&words));
@@ -166,12 +172,14 @@ static void duplicate_decided(void *userdata, const struct store_answer *answer)
         end_unknown(flight, text_string(&words));
 }
 
-/* "Duplicate link" echoes another order of ours, or this very attempt: the ledger tells. Without its answer it stays unknown. */
+/* "Duplicate link" echoes another order of ours, or this very attempt: the ledger tells. Without
+ * its answer it stays unknown. */
 static void decide_duplicate(struct flight *flight, const struct reply *reply)
 {
     flight->stage = FLIGHT_ASKING;
     flight->answer = copy_words(reply->error);
-    if (orders_other_live(flight->submit->workshop->lanes.ledger, flight->order_id, duplicate_decided, flight) != 0)
+    if (orders_other_live(flight->submit->workshop->lanes.ledger, flight->order_id,
+                          duplicate_decided, flight) != 0)
         end_unknown(flight, reply->error);
 }
 
@@ -255,24 +263,27 @@ static const char *add_params_column(struct add_parameters *parameters, const ch
     {
         if (strcmp(name, "key") == 0 || strcmp(name, "action") == 0)
             return "params may not hold \"key\" or \"action\"";
-        if (json_object_is_type(value, json_type_object) || json_object_is_type(value, json_type_array))
+        if (json_object_is_type(value, json_type_object) ||
+            json_object_is_type(value, json_type_array))
             return "params may hold only plain values";
         if (parameters->count == ADD_PARAMETERS_MAX)
             return "params holds too many values";
-        parameters->list[parameters->count++] = (struct parameter){name, json_object_get_string(value)};
+        parameters->list[parameters->count++] =
+            (struct parameter){name, json_object_get_string(value)};
     }
     return NULL;
 }
 
-static const char *collect_parameters(const struct flight *flight, struct add_parameters *parameters)
+static const char *collect_parameters(const struct flight *flight,
+                                      struct add_parameters *parameters)
 {
     static const struct {
         const char *name;
         enum claim_column column;
     } columns[] = {
-        {"service", CLAIM_SERVICE},   {"link", CLAIM_LINK},           {"quantity", CLAIM_QUANTITY},
-        {"runs", CLAIM_RUNS},         {"interval", CLAIM_INTERVAL},   {"min", CLAIM_MIN},
-        {"max", CLAIM_MAX},           {"comments", CLAIM_COMMENTS},   {"usernames", CLAIM_USERNAMES},
+        {"service", CLAIM_SERVICE},   {"link", CLAIM_LINK},         {"quantity", CLAIM_QUANTITY},
+        {"runs", CLAIM_RUNS},         {"interval", CLAIM_INTERVAL}, {"min", CLAIM_MIN},
+        {"max", CLAIM_MAX},           {"comments", CLAIM_COMMENTS}, {"usernames", CLAIM_USERNAMES},
         {"hashtags", CLAIM_HASHTAGS}, {"username", CLAIM_USERNAME},
     };
 
@@ -313,7 +324,8 @@ static void send_ready(struct submit *submit)
 
     if (submit->ready == 0)
         return;
-    TAILQ_FOREACH (flight, &submit->flights, entry) {
+    TAILQ_FOREACH(flight, &submit->flights, entry)
+    {
         if (client_free_connections(submit->account->client) == 0)
             return;
         if (flight->stage == FLIGHT_READY)
@@ -330,7 +342,8 @@ static void release_slots(struct submit *submit, unsigned used)
     submit->reserved = 0;
 }
 
-static bool flight_begin(struct submit *submit, struct claim_batch *batch, int row, int64_t send_before_us)
+static bool flight_begin(struct submit *submit, struct claim_batch *batch, int row,
+                         int64_t send_before_us)
 {
     struct flight *flight = calloc(1, sizeof *flight);
 
@@ -354,25 +367,34 @@ static bool flight_begin(struct submit *submit, struct claim_batch *batch, int r
     return true;
 }
 
-/* Returns how many lines are ready to be sent. A line that no memory was left for is released by the sweep. */
+/* Returns how many lines are ready to be sent. A line that no memory was left for is released by
+ * the sweep. */
 static unsigned take_rows(struct submit *submit, const PGresult *rows, int64_t send_before_us)
 {
     struct claim_batch *batch = calloc(1, sizeof *batch);
     unsigned begun = 0;
-    int count = PQntuples(rows);
+    int count = PQntuples(rows), lost = 0;
 
-    if (!batch)
+    if (!batch) {
+        submit->sweeps_left = SWEEPS;
         return 0;
+    }
     batch->rows = PQcopyResult(rows, PG_COPYRES_ATTRS | PG_COPYRES_TUPLES);
     batch->users = 1;
     for (int i = 0; batch->rows && i < count; i++) {
-        if (row_boolean(rows, i, CLAIM_GO))
-            begun += flight_begin(submit, batch, i, send_before_us);
-        else
+        if (!row_boolean(rows, i, CLAIM_GO))
             log_write(LOG_LEVEL_INFO,
-                      &(struct log_entry){.order_ref = row_text(rows, i, CLAIM_ORDER_REF), .provider = provider_of(submit)},
-                      "order %s was withdrawn by the shop before it was sent", row_text(rows, i, CLAIM_ORDER_REF));
+                      &(struct log_entry){.order_ref = row_text(rows, i, CLAIM_ORDER_REF),
+                                          .provider = provider_of(submit)},
+                      "order %s was withdrawn by the shop before it was sent",
+                      row_text(rows, i, CLAIM_ORDER_REF));
+        else if (flight_begin(submit, batch, i, send_before_us))
+            begun++;
+        else
+            lost++;
     }
+    if (!batch->rows || lost > 0)
+        submit->sweeps_left = SWEEPS;
     batch_release(batch);
     return begun;
 }
@@ -388,7 +410,8 @@ static void claim_failed(struct submit *submit, const struct store_answer *answe
     struct log_entry entry = {.provider = provider_of(submit),
                               .sqlstate = answer->sqlstate,
                               .message_id = "4a5b6c7d8e9f4a0b8c2d3e4f5a6b7c20",
-                              .hint = "the shop's function (or view) failed for it; the order stays queued, the others go on"};
+                              .hint = "the shop's function (or view) failed for it; the order "
+                                      "stays queued, the others go on"};
     struct singles *singles = &submit->singles;
 
     if (sqlstate_doubts_contract(answer->sqlstate))
@@ -404,8 +427,8 @@ static void claim_failed(struct submit *submit, const struct store_answer *answe
                  "unable to ask the shop whether order %lld may be sent: %s; next try in 60 s",
                  (long long)singles->ids[singles->next], answer->problem.text);
     workshop_note_error(submit->workshop, "veto: %s", answer->problem.text);
-    if (orders_put_off(submit->workshop->lanes.ledger, singles->ids[singles->next], 60, answer->problem.text,
-                       put_off_single, submit) == 0)
+    if (orders_put_off(submit->workshop->lanes.ledger, singles->ids[singles->next], 60,
+                       answer->problem.text, put_off_single, submit) == 0)
         submit->claiming = true;
     singles->next++;
 }
@@ -419,7 +442,8 @@ static void claimed(void *userdata, const struct store_answer *answer)
     submit->claiming = false;
     switch (answer->verdict) {
     case STORE_DONE:
-        begun = take_rows(submit, answer->rows, clock_boottime_us() + SEND_WITHIN_S * US_PER_S - answer->took_us);
+        begun = take_rows(submit, answer->rows,
+                          clock_boottime_us() + SEND_WITHIN_S * US_PER_S - answer->took_us);
         submit->claim_took_us += (answer->took_us - submit->claim_took_us) / 8;
         if (single)
             submit->singles.next++;
@@ -450,8 +474,9 @@ static void due_listed(void *userdata, const struct store_answer *answer)
 }
 
 /*
- * Connections that will be free by the time a claim is answered, as claims and requests went lately. Without them every connection would
- * stand idle for the time of a claim after each request.
+ * Connections that will be free by the time a claim is answered, as claims and requests went
+ * lately. Without them every connection would stand idle for the time of a claim after each
+ * request.
  */
 static unsigned claim_ahead(const struct submit *submit)
 {
@@ -470,11 +495,13 @@ static unsigned claim_ahead(const struct submit *submit)
 static void claim(struct submit *submit, int64_t now_us)
 {
     struct client *client = submit->account->client;
-    unsigned wanted = submit->account->probing || singles_left(&submit->singles) ? 1 : ORDERS_BATCH_MAX;
+    unsigned wanted =
+        submit->account->probing || singles_left(&submit->singles) ? 1 : ORDERS_BATCH_MAX;
     struct claim_options options = {.provider = provider_of(submit),
                                     .account_id = submit->account->id,
                                     .instance = submit->workshop->instance,
-                                    .send_within_s = SEND_WITHIN_S};
+                                    .send_within_s = SEND_WITHIN_S,
+                                    .claim = clock_boottime_us()};
 
     if (submit->account->probing && submit->on_the_wire + submit->ready > 0)
         return;
@@ -484,7 +511,9 @@ static void claim(struct submit *submit, int64_t now_us)
     options.limit = submit->reserved;
     if (singles_left(&submit->singles))
         options.only_order_id = submit->singles.ids[submit->singles.next];
-    if (shop_claim(submit->workshop->shop, submit->workshop->lanes.orders, &options, claimed, submit) < 0)
+    submit->last_claim = options.claim;
+    if (shop_claim(submit->workshop->shop, submit->workshop->lanes.orders, &options, claimed,
+                   submit) < 0)
         release_slots(submit, 0);
     else
         submit->claiming = true;
@@ -492,7 +521,8 @@ static void claim(struct submit *submit, int64_t now_us)
 
 static void list_due(struct submit *submit)
 {
-    if (orders_due(submit->workshop->lanes.ledger, provider_of(submit), SINGLES_MAX, due_listed, submit) == 0)
+    if (orders_due(submit->workshop->lanes.ledger, provider_of(submit), SINGLES_MAX, due_listed,
+                   submit) == 0)
         submit->claiming = true;
 }
 
@@ -500,9 +530,28 @@ static void list_due(struct submit *submit)
 
 static void recorded_one(struct submit *submit, struct flight *flight, unsigned *accepted)
 {
+    int64_t due_us = clock_monotonic_us() + flight->wait_s * US_PER_S;
+
     *accepted += strcmp(flight->outcome, "accepted") == 0;
+    if (flight->wait_s > 0 && due_us < submit->due_us)
+        submit->due_us = due_us;
     TAILQ_REMOVE(&submit->flights, flight, entry);
     flight_free(flight);
+}
+
+/* Another attempt of the order is live, or ended with a purchase of its own. */
+static void note_surplus(const struct submit *submit, const PGresult *rows)
+{
+    for (int i = 0; i < PQntuples(rows); i++) {
+        struct log_entry entry = {.order_ref = row_text(rows, i, 0),
+                                  .provider = provider_of(submit),
+                                  .hint = "cancel one of the two at the provider"};
+
+        if (strcmp(row_text(rows, i, 1), "surplus") == 0)
+            log_write(LOG_LEVEL_ERROR, &entry,
+                      "order %s was bought twice: an earlier attempt became %s order %s",
+                      entry.order_ref, entry.provider, row_text(rows, i, 2));
+    }
 }
 
 static void recorded(void *userdata, const struct store_answer *answer)
@@ -516,6 +565,7 @@ static void recorded(void *userdata, const struct store_answer *answer)
     if (answer->verdict == STORE_DONE) {
         submit->batch_limit = ORDERS_BATCH_MAX;
         submit->workshop->replied = true;
+        note_surplus(submit, answer->rows);
         if (log_recovered(&submit->record_log))
             log_notice("outcomes are recorded again");
         for (size_t i = 0; i < count; i++)
@@ -523,7 +573,8 @@ static void recorded(void *userdata, const struct store_answer *answer)
         submit->on_recorded(submit->userdata, accepted);
         return;
     }
-    /* Money was spent: the outcomes stay here until the ledger has them. Saying them twice changes nothing. */
+    /* Money was spent: the outcomes stay here until the ledger has them. Saying them twice changes
+     * nothing. */
     for (size_t i = 0; i < count; i++)
         submit->batch[i]->stage = FLIGHT_ENDED;
     submit->ended += (unsigned)count;
@@ -532,8 +583,8 @@ static void recorded(void *userdata, const struct store_answer *answer)
                      &(struct log_entry){.provider = provider_of(submit),
                                          .sqlstate = answer->sqlstate,
                                          .message_id = "5b6c7d8e9f0a4b1c8d3e4f5a6b7c8d21"},
-                     "unable to record what %s answered: %s; kept in memory, next try in 1 s", provider_of(submit),
-                     answer->problem.text);
+                     "unable to record what %s answered: %s; kept in memory, next try in 1 s",
+                     provider_of(submit), answer->problem.text);
         submit->batch_limit = 1;
         submit->record_us = clock_monotonic_us() + US_PER_S;
         if (count == 1) { /* the others first */
@@ -549,7 +600,8 @@ static void record(struct submit *submit)
     struct flight *flight;
     size_t count = 0;
 
-    TAILQ_FOREACH (flight, &submit->flights, entry) {
+    TAILQ_FOREACH(flight, &submit->flights, entry)
+    {
         if (flight->stage != FLIGHT_ENDED)
             continue;
         ends[count] = (struct attempt_end){.order_id = flight->order_id,
@@ -563,7 +615,9 @@ static void record(struct submit *submit)
         if (count == submit->batch_limit)
             break;
     }
-    if (orders_record(submit->workshop->lanes.ledger, ends, count, shop_has_function(submit->workshop->shop),
+    if (count == 0)
+        return;
+    if (orders_record(submit->workshop->lanes.ledger, ends, count, submit->workshop->tell_shop,
                       FIRST_POLL_S, recorded, submit) < 0)
         return;
     for (size_t i = 0; i < count; i++)
@@ -584,7 +638,8 @@ static void released(void *userdata, const struct store_answer *answer)
         return;
     submit->ambiguous = false;
     if (PQntuples(answer->rows) > 0) {
-        log_notice("%d claimed orders were never sent and are queued again", PQntuples(answer->rows));
+        log_notice("%d claimed orders were never sent and are queued again",
+                   PQntuples(answer->rows));
         submit->hungry = true;
     }
 }
@@ -597,17 +652,18 @@ static void release(struct submit *submit, int64_t now_us)
     struct flight *flight;
     size_t count = 0;
 
-    TAILQ_FOREACH (flight, &submit->flights, entry)
-        count++;
+    TAILQ_FOREACH(flight, &submit->flights, entry)
+    count++;
     submit->sweep_us = now_us + SWEEP_INTERVAL_S * US_PER_S;
     known = calloc(count + 1, sizeof *known);
     if (!known)
         return;
     count = 0;
-    TAILQ_FOREACH (flight, &submit->flights, entry)
-        known[count++] = flight->order_id;
-    if (orders_release(submit->workshop->lanes.ledger, submit->workshop->instance, submit->account->id, known, count,
-                       submit->ambiguous ? 0 : SWEEP_INTERVAL_S, released, submit) == 0)
+    TAILQ_FOREACH(flight, &submit->flights, entry)
+    known[count++] = flight->order_id;
+    if (orders_release(submit->workshop->lanes.ledger, submit->workshop->instance,
+                       submit->account->id, known, count, submit->last_claim, released,
+                       submit) == 0)
         submit->releasing = true;
 }
 
@@ -618,7 +674,10 @@ void submit_init(struct submit *submit, struct account *account)
     *submit = (struct submit){.account = account,
                               .workshop = account->workshop,
                               .batch_limit = ORDERS_BATCH_MAX,
-                              .due_us = INT64_MAX};
+                              .due_us = INT64_MAX,
+                              .last_claim = clock_boottime_us(),
+                              .sweeps_left = 1, /* for what was left from before a reload */
+                              .sweep_us = clock_monotonic_us() + SWEEP_INTERVAL_S * US_PER_S};
     TAILQ_INIT(&submit->flights);
 }
 
@@ -641,8 +700,9 @@ void submit_wake(struct submit *submit, int64_t due_s, int64_t now_us)
 
 static bool may_claim(const struct submit *submit)
 {
-    return submit->hungry && !submit->claiming && !submit->ambiguous && !submit->workshop->stopping &&
-           shop_has_view(submit->workshop->shop) && connection_is_up(submit->workshop->lanes.orders) &&
+    return submit->hungry && !submit->claiming && !submit->ambiguous &&
+           !submit->workshop->stopping && shop_has_view(submit->workshop->shop) &&
+           connection_is_up(submit->workshop->lanes.orders) &&
            submit->ended + submit->batch_count < UNRECORDED_MAX;
 }
 
@@ -656,6 +716,19 @@ static bool must_release(struct submit *submit, int64_t now_us)
         return false;
     submit->sweeps_left--;
     return true;
+}
+
+/* While a recording or a release is under way, its own callback is the next moment. */
+static int64_t next_without_claim(const struct submit *submit)
+{
+    int64_t next_us = submit->due_us;
+
+    if (submit->ended > 0 && !submit->recording && submit->record_us < next_us)
+        next_us = submit->record_us;
+    if (submit->sweeps_left > 0 && !submit->releasing && !submit->claiming &&
+        connection_is_up(submit->workshop->lanes.ledger) && submit->sweep_us < next_us)
+        next_us = submit->sweep_us;
+    return next_us;
 }
 
 int64_t submit_work(struct submit *submit, int64_t now_us)
@@ -674,7 +747,7 @@ int64_t submit_work(struct submit *submit, int64_t now_us)
     }
     client_budget(account->client)->adds_waiting = submit->hungry && free_us <= now_us;
     if (!may_claim(submit))
-        return submit->ended ? submit->record_us : submit->due_us;
+        return next_without_claim(submit);
     if (free_us > now_us)
         return free_us;
     if (submit->ask_due)
@@ -683,10 +756,13 @@ int64_t submit_work(struct submit *submit, int64_t now_us)
         claim(submit, now_us);
     if (submit->claiming)
         return INT64_MAX;
-    return budget_next_us(client_budget(account->client), BUDGET_ADD, now_us);
+    if (account->probing && submit->on_the_wire + submit->ready > 0)
+        return INT64_MAX;
+    return client_next_us(account->client, BUDGET_ADD, claim_ahead(submit), now_us);
 }
 
 bool submit_is_quiet(const struct submit *submit)
 {
-    return TAILQ_EMPTY(&submit->flights) && !submit->claiming && !submit->recording && !submit->releasing;
+    return TAILQ_EMPTY(&submit->flights) && !submit->claiming && !submit->recording &&
+           !submit->releasing;
 }

@@ -1,13 +1,17 @@
 /*
  * jobs/submit.h - buys what is queued at one provider: claim, send, record.
  *
- * 1. Claim: as many lines as there are budget slots and connections are moved to `submitting`, through the shop's veto. Nothing is sent before the
- *    server confirmed the commit; a claim whose commit is ambiguous is never sent and released later.
- * 2. Send: one `add` each, through the transport's gate, which asks for send_before immediately before the first byte leaves.
- * 3. Record: every end of an attempt is kept here until the ledger confirmed it, however long the database stalls.
+ * 1. Claim: as many lines as there are budget slots and connections are moved to `submitting`,
+ * through the shop's veto. Nothing is sent before the server confirmed the commit; a claim whose
+ * commit is ambiguous is never sent and released later.
+ * 2. Send: one `add` each, through the transport's gate, which asks for send_before immediately
+ * before the first byte leaves.
+ * 3. Record: every end of an attempt is kept here until the ledger confirmed it, however long the
+ * database stalls.
  *
- * What happens if the process ends at any point: before 1 is committed, nothing. Until 3 is committed, the attempt stands open in the
- * ledger and the next start makes it uncertain. It is never sent again by itself.
+ * What happens if the process ends at any point: before 1 is committed, nothing. Until 3 is
+ * committed, the attempt stands open in the ledger and the next start makes it uncertain. It is
+ * never sent again by itself.
  */
 #pragma once
 #include "jobs/account.h"
@@ -29,7 +33,7 @@ struct flight {
     int64_t order_id;
     int number;
     char *order_ref;
-    int64_t send_before_us; /* CLOCK_BOOTTIME */
+    int64_t send_before_us;    /* CLOCK_BOOTTIME */
     struct claim_batch *batch; /* holds what is to be sent, until the flight ended */
     int row;                   /* in it */
     enum flight_stage stage;
@@ -41,28 +45,31 @@ struct flight {
 TAILQ_HEAD(flight_list, flight);
 
 struct submit {
-    struct account *account;     /* borrowed */
-    struct workshop *workshop;   /* borrowed */
-    struct flight_list flights;  /* all of them, in the order of claiming */
+    struct account *account;            /* borrowed */
+    struct workshop *workshop;          /* borrowed */
+    struct flight_list flights;         /* all of them, in the order of claiming */
     unsigned ready, on_the_wire, ended; /* of the list, by stage */
     bool claiming, recording, releasing;
-    bool hungry;                 /* lines may be queued that are due */
-    bool ambiguous;              /* a claim's commit was not confirmed: release before the next claim */
-    unsigned reserved;           /* budget slots of the claim that is under way */
-    int64_t due_us;              /* when the next queued line is due, as intake saw it */
-    unsigned sweeps_left;        /* after an ambiguous commit: it may still come, so claims nobody holds are looked for again */
-    int64_t sweep_us;            /* when */
-    bool ask_due;                /* a claim failed: list what is due, to claim it one by one */
-    int64_t claim_took_us;       /* smoothed: from claim to its commit */
-    int64_t turn_us;             /* smoothed: time between two ends of requests */
+    bool hungry;           /* lines may be queued that are due */
+    bool ambiguous;        /* a claim's commit was not confirmed: release before the next claim */
+    unsigned reserved;     /* budget slots of the claim that is under way */
+    int64_t due_us;        /* when the next queued line is due, as intake saw it */
+    unsigned sweeps_left;  /* after an ambiguous commit: it may still come, so claims nobody holds
+                              are looked for again */
+    int64_t sweep_us;      /* when */
+    int64_t last_claim;    /* its number in the ledger */
+    bool ask_due;          /* a claim failed: list what is due, to claim it one by one */
+    int64_t claim_took_us; /* smoothed: from claim to its commit */
+    int64_t turn_us;       /* smoothed: time between two ends of requests */
     int64_t last_end_us;
-    struct singles singles;      /* lines claimed one by one after a fault */
+    struct singles singles;                 /* lines claimed one by one after a fault */
     struct flight *batch[ORDERS_BATCH_MAX]; /* being recorded */
     size_t batch_count;
-    unsigned batch_limit;        /* ORDERS_BATCH_MAX, or 1 after the ledger refused a batch */
-    int64_t record_us;           /* not before, after the ledger refused */
+    unsigned batch_limit; /* ORDERS_BATCH_MAX, or 1 after the ledger refused a batch */
+    int64_t record_us;    /* not before, after the ledger refused */
     struct log_repeat claim_log, record_log, busy_log;
-    void (*on_recorded)(void *userdata, unsigned accepted); /* committed: the shop is to be told, polls begin */
+    void (*on_recorded)(void *userdata,
+                        unsigned accepted); /* committed: the shop is to be told, polls begin */
     void *userdata;
 };
 

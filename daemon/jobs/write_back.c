@@ -18,15 +18,18 @@ static void single_failed(struct write_back *write_back, const struct store_answ
 {
     struct workshop *workshop = write_back->workshop;
     int64_t order_id = write_back->singles.ids[write_back->singles.next++];
-    struct log_entry entry = {.sqlstate = answer->sqlstate,
-                              .message_id = "7d8e9f0a1b2c4d3e8f5a6b7c8d9e0f23",
-                              .hint = "mend the shop's function; the ledger has the result and tells it again later"};
-    const char *words = answer->verdict == STORE_LOST ? "the database connection broke" : answer->problem.text;
+    struct log_entry entry = {
+        .sqlstate = answer->sqlstate,
+        .message_id = "7d8e9f0a1b2c4d3e8f5a6b7c8d9e0f23",
+        .hint = "mend the shop's function; the ledger has the result and tells it again later"};
+    const char *words =
+        answer->verdict == STORE_LOST ? "the database connection broke" : answer->problem.text;
 
-    log_repeated(&write_back->failed_log, LOG_LEVEL_WARNING, &entry, "the shop's function fails: %s; tried again later",
-                 words);
+    log_repeated(&write_back->failed_log, LOG_LEVEL_WARNING, &entry,
+                 "the shop's function fails: %s; tried again later", words);
     workshop_note_error(workshop, "write-back: %s", words);
-    if (orders_write_back_failed(workshop->lanes.ledger, order_id, answer->sqlstate, words, put_off_done, write_back) == 0)
+    if (orders_write_back_failed(workshop->lanes.ledger, order_id, answer->sqlstate, words,
+                                 put_off_done, write_back) == 0)
         write_back->busy = true;
 }
 
@@ -34,14 +37,18 @@ static void single_failed(struct write_back *write_back, const struct store_answ
 static void note_answers(struct write_back *write_back, const PGresult *rows)
 {
     for (int i = 0; i < PQntuples(rows); i++) {
-        const char *order_ref = row_text(rows, i, DELIVER_ORDER_REF), *answer = row_text(rows, i, DELIVER_ANSWER);
+        const char *order_ref = row_text(rows, i, DELIVER_ORDER_REF),
+                   *answer = row_text(rows, i, DELIVER_ANSWER);
 
         write_back->workshop->counts.told += answer != NULL;
         if (!answer)
-            log_repeated(&write_back->busy_log, LOG_LEVEL_NOTICE, &(struct log_entry){.order_ref = order_ref},
-                         "the shop's function answered NULL for order %s; told again later", order_ref);
+            log_repeated(&write_back->busy_log, LOG_LEVEL_NOTICE,
+                         &(struct log_entry){.order_ref = order_ref},
+                         "the shop's function answered NULL for order %s; told again later",
+                         order_ref);
         else if (!row_boolean(rows, i, DELIVER_ANSWER))
-            log_debug("the shop does not know order %s; its result stands in chwsync.order_status", order_ref);
+            log_debug("the shop does not know order %s; its result stands in chwsync.order_status",
+                      order_ref);
     }
 }
 
@@ -104,7 +111,8 @@ int64_t write_back_work(struct write_back *write_back, int64_t now_us)
 
     if (workshop->stopping && (write_back->list_due || singles_left(&write_back->singles)))
         return INT64_MAX;
-    if (write_back->busy || !shop_has_function(workshop->shop) || !connection_is_up(workshop->lanes.shop))
+    if (write_back->busy || !shop_has_function(workshop->shop) ||
+        !connection_is_up(workshop->lanes.shop))
         return INT64_MAX;
     if (write_back->list_due) {
         r = orders_write_backs_due(workshop->lanes.ledger, SINGLES_MAX, listed, write_back);
@@ -115,7 +123,8 @@ int64_t write_back_work(struct write_back *write_back, int64_t now_us)
             return write_back->next_us;
         else
             write_back->next_us = INT64_MAX;
-        r = shop_deliver(workshop->shop, workshop->lanes.shop, DELIVER_LIMIT, only, delivered, write_back);
+        r = shop_deliver(workshop->shop, workshop->lanes.shop, DELIVER_LIMIT, only, delivered,
+                         write_back);
     }
     write_back->busy = r == 0;
     return INT64_MAX;
@@ -125,8 +134,11 @@ bool write_back_is_quiet(const struct write_back *write_back, int64_t now_us)
 {
     if (write_back->busy)
         return false;
-    /* What is due stands in the ledger: nobody waits for a shop whose database is away, or whose function fails. */
-    if (!shop_has_function(write_back->workshop->shop) || !connection_is_up(write_back->workshop->lanes.shop))
+    /* What is due stands in the ledger: nobody waits for a shop whose database is away, or whose
+     * function fails. */
+    if (!shop_has_function(write_back->workshop->shop) ||
+        !connection_is_up(write_back->workshop->lanes.shop))
         return true;
-    return write_back->list_due || singles_left(&write_back->singles) || now_us < write_back->next_us;
+    return write_back->list_due || singles_left(&write_back->singles) ||
+           now_us < write_back->next_us;
 }

@@ -1,8 +1,9 @@
 /*
  * jobs/write_back.h - tells the shop, through its function, where its orders stand.
  *
- * After the outcomes are committed, in transactions of its own on a connection of its own: up to 100 orders by one statement. After a fault, or when the
- * connection broke, those that were due are told one by one; the one that fails is tried again with back-off.
+ * After the outcomes are committed, in transactions of its own on a connection of its own: up to
+ * 100 orders by one statement. After a fault, or when the connection broke, those that were due are
+ * told one by one; the one that fails is tried again with back-off.
  */
 #pragma once
 #include "jobs/job.h"

@@ -164,10 +164,15 @@ static bool roll_day_end(struct budget *budget)
     return true;
 }
 
-/* Frees what is free by now. Every public function starts here. */
-static void advance(struct budget *budget, int64_t now_us)
+/*
+ * Frees what is free by now, and returns the time to go on with. Every public function starts here.
+ * A caller's time can be older than that of a reply it handled since: time then stands still, it
+ * never goes back.
+ */
+static int64_t advance(struct budget *budget, int64_t now_us)
 {
-    assert(now_us >= budget->now_us);
+    if (now_us < budget->now_us)
+        now_us = budget->now_us;
     budget->now_us = now_us;
     while (budget->ring_count > 0 && *slot(budget, 0) <= now_us) {
         budget->ring_first = (budget->ring_first + 1) % budget->ring_size;
@@ -177,6 +182,7 @@ static void advance(struct budget *budget, int64_t now_us)
         roll_rolling_day(budget);
     else if (roll_day_end(budget))
         budget->day_total = 0;
+    return now_us;
 }
 
 static void count_in_day(struct budget *budget, unsigned count, int64_t at_us)
@@ -289,7 +295,7 @@ int budget_set_limits(struct budget *budget, const struct budget_limits *limits,
 {
     if (limits->per_minute > PER_MINUTE_MOST)
         return -EINVAL;
-    advance(budget, now_us);
+    now_us = advance(budget, now_us);
     int error = fit_ring(budget, limits->per_minute);
     if (error < 0)
         return error; /* uncovered: memory does not run out on demand */
@@ -304,7 +310,7 @@ unsigned budget_available(struct budget *budget, enum budget_kind kind, unsigned
                           int64_t now_us)
 {
     const struct budget_limits *limits = &budget->limits;
-    advance(budget, now_us);
+    now_us = advance(budget, now_us);
     if (now_us < budget->paused_until_us || budget->probe == BUDGET_PROBE_OUT)
         return 0;
     if (budget->probe == BUDGET_PROBE_DUE)
@@ -322,7 +328,7 @@ unsigned budget_available(struct budget *budget, enum budget_kind kind, unsigned
 
 int64_t budget_next_us(struct budget *budget, enum budget_kind kind, int64_t now_us)
 {
-    advance(budget, now_us);
+    now_us = advance(budget, now_us);
     if (budget->probe == BUDGET_PROBE_OUT)
         return INT64_MAX;
     int64_t next_us = later(now_us, budget->paused_until_us);
@@ -366,7 +372,7 @@ void budget_take(struct budget *budget, enum budget_kind kind, unsigned count, i
 void budget_give_back(struct budget *budget, unsigned count, int64_t now_us)
 {
     assert(count <= budget->in_flight);
-    advance(budget, now_us);
+    now_us = advance(budget, now_us);
     /* With others in flight the slot might be an older one, and a later send is paced by it. */
     if (budget->taken_at_once)
         budget->next_send_us -= count * spacing_us(budget);
@@ -378,7 +384,7 @@ void budget_give_back(struct budget *budget, unsigned count, int64_t now_us)
 void budget_answered(struct budget *budget, int64_t now_us)
 {
     assert(budget->in_flight > 0);
-    advance(budget, now_us);
+    now_us = advance(budget, now_us);
     budget->in_flight--;
     count_in_day(budget, 1, now_us);
     if (budget->ring_size > 0)
@@ -426,7 +432,7 @@ double budget_per_minute(const struct budget *budget)
 void budget_restore(struct budget *budget, unsigned count, int64_t at_us, int64_t now_us)
 {
     assert(at_us <= now_us);
-    advance(budget, now_us);
+    now_us = advance(budget, now_us);
     if (count == 0)
         return;
     count_in_day(budget, count, at_us);
@@ -439,12 +445,12 @@ void budget_restore(struct budget *budget, unsigned count, int64_t at_us, int64_
 
 unsigned budget_minute_used(struct budget *budget, int64_t now_us)
 {
-    advance(budget, now_us);
+    now_us = advance(budget, now_us);
     return (unsigned)budget->ring_count + budget->in_flight;
 }
 
 unsigned budget_day_used(struct budget *budget, int64_t now_us)
 {
-    advance(budget, now_us);
+    now_us = advance(budget, now_us);
     return budget->day_total + budget->in_flight;
 }

@@ -7,18 +7,19 @@
 
 enum error_class {
     ERROR_NONE,
-    ERROR_KEY,        /* key missing, wrong, blocked, IP not allowed: the provider is paused, no order fails */
-    ERROR_FUNDS,      /* balance: submits pause */
-    ERROR_RATE,       /* rate limit: not executed, the whole account waits */
-    ERROR_SERVICE,    /* service unknown or disabled */
+    ERROR_KEY,     /* key missing, wrong, blocked, IP not allowed: the provider is paused, no order
+                      fails */
+    ERROR_FUNDS,   /* balance: submits pause */
+    ERROR_RATE,    /* rate limit: not executed, the whole account waits */
+    ERROR_SERVICE, /* service unknown or disabled */
     ERROR_PARAMETERS, /* quantity, link, comments, interval ... */
     ERROR_DUPLICATE,  /* an active order with this link: may echo our own attempt */
     ERROR_ORDER,      /* order id unknown: never believed on one sighting */
     ERROR_REFILL,
-    ERROR_REQUEST,    /* the batch as such: too many ids */
-    ERROR_ENDPOINT,   /* no route: the URL is wrong; the provider is paused, no order fails */
-    ERROR_SERVER,     /* internal error, maintenance: for add the outcome is unknown */
-    ERROR_OTHER,      /* any other error text: refused, in the provider's words */
+    ERROR_REQUEST,  /* the batch as such: too many ids */
+    ERROR_ENDPOINT, /* no route: the URL is wrong; the provider is paused, no order fails */
+    ERROR_SERVER,   /* internal error, maintenance: for add the outcome is unknown */
+    ERROR_OTHER,    /* any other error text: refused, in the provider's words */
 };
 
 /* Never ERROR_NONE. */

@@ -7,7 +7,7 @@
 #define SPREAD 1.4     /* how much dearer a batch is with none left than with half */
 #define LEARNING 0.02  /* of the usual worth, per batch */
 #define OUTLIER 8      /* a batch counts at most that many times the usual */
-#define SPEED_SHARE 0.05
+#define SMOOTHING 0.01
 #define LOOK_LEAST_US (SECOND_US / 4)
 #define LOOK_MOST_US (10 * SECOND_US)
 #define ERROR_WAIT_S 60
@@ -95,35 +95,31 @@ void poll_pace_declined(struct poll_pace *pace, double worth)
     pace->look_us = pace->now_us + (int64_t)wait_us;
 }
 
-static void learn_speed(struct poll_pace *pace, const struct poll_batch_facts *batch)
+static void smooth(double *value, double sample)
 {
-    double passed_s = (double)(pace->now_us - pace->sent_us) / (double)SECOND_US;
-    double went = batch->turn - pace->turn;
-
-    if (pace->turn > 0 && went >= 0 && passed_s > 0 && !batch->all_open)
-        pace->speed = pace->speed > 0 ? 1 / ((1 - SPEED_SHARE) / pace->speed + SPEED_SHARE * passed_s / fmax(went, 1e-9))
-                                      : went / passed_s;
-    pace->turn = batch->turn;
-    if (batch->with_stride == 0)
-        return;
-    /* Orders come up as often as the root of their hazard says, so a batch's plain mean is a weighted one. */
-    if (batch->all_open)
-        pace->planned_s = passed_s / 2;
-    else if (pace->speed > 0)
-        pace->planned_s = 0.5 / pace->speed / (batch->strides / batch->with_stride);
+    *value = *value > 0 ? *value + SMOOTHING * (sample - *value) : sample;
 }
 
-void poll_pace_sent(struct poll_pace *pace, const struct poll_batch_facts *batch)
+void poll_pace_sent(struct poll_pace *pace, double worth, double turn)
 {
-    double worth = batch->worth;
+    double passed_s = (double)(pace->now_us - pace->sent_us) / (double)SECOND_US;
 
     if (pace->usual_worth <= 0)
         pace->usual_worth = worth;
     if (worth > OUTLIER * pace->usual_worth)
         worth = OUTLIER * pace->usual_worth;
     pace->usual_worth += LEARNING * (worth - pace->usual_worth);
-    learn_speed(pace, batch);
+    if (pace->turn > 0 && turn > pace->turn && passed_s > 0)
+        smooth(&pace->speed, (turn - pace->turn) / passed_s);
+    pace->turn = turn;
     pace->tokens -= 1;
-    pace->sent_us = pace->now_us;
-    pace->look_us = pace->now_us;
+    pace->sent_us = pace->look_us = pace->now_us;
+}
+
+void poll_pace_ended(struct poll_pace *pace, double stride, double unasked_s)
+{
+    if (stride <= 0 || pace->speed <= 0)
+        return;
+    smooth(&pace->planned_s, 0.5 * stride / pace->speed);
+    smooth(&pace->measured_s, 0.5 * unasked_s);
 }

@@ -33,7 +33,8 @@ struct poll_pace {
     int64_t look_us;     /* before that the next batch is not worth looking at */
     double speed;        /* of the clock, strides a second, smoothed; 0 = not known */
     double turn;         /* where the clock stood at the last batch */
-    double planned_s;    /* mean delay of final states that follows from speed and strides; 0 = not known */
+    /* Of final states lately: half the time since the question before, as it was planned and as it was; 0 = none. */
+    double planned_s, measured_s;
 };
 
 void poll_pace_init(struct poll_pace *pace, int64_t now_us);
@@ -46,12 +47,7 @@ double poll_pace_price(const struct poll_pace *pace);
 /* The batch was worth less than the price. */
 void poll_pace_declined(struct poll_pace *pace, double worth);
 
-/* What is known of a batch that leaves. */
-struct poll_batch_facts {
-    double worth;       /* the sum of its orders' */
-    double turn;        /* the latest of its orders' */
-    double strides;     /* the sum of 1/stride over its orders that have one, and how many have */
-    unsigned with_stride;
-    bool all_open;      /* no open order was left over */
-};
-void poll_pace_sent(struct poll_pace *pace, const struct poll_batch_facts *batch);
+/* A batch leaves: its orders' worth in all, and the latest of their turns, where the clock stands now. */
+void poll_pace_sent(struct poll_pace *pace, double worth, double turn);
+/* An order turned out to have ended; its stride until now, and how long it was not asked about. */
+void poll_pace_ended(struct poll_pace *pace, double stride, double unasked_s);

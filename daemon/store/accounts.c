@@ -38,27 +38,29 @@ int accounts_digest(const char *salt, const char *key, char **ret_digest)
 
 static const struct statement open_statement = {
     .name = "open an account",
-    .text =
-        "WITH known AS (\n"
-        "    UPDATE chwsync.accounts SET provider = $1::text, last_used_at = now()\n"
-        "     WHERE endpoint = $2::text AND key_digest = $3::text\n"
-        "    RETURNING *\n"
-        "), made AS (\n"
-        "    INSERT INTO chwsync.accounts (provider, endpoint, key_digest)\n"
-        "    SELECT $1::text, $2::text, $3::text WHERE NOT EXISTS (SELECT FROM known)\n"
-        "    RETURNING *\n"
-        "), account AS (SELECT * FROM known UNION ALL SELECT * FROM made)\n"
-        "SELECT a.id, CASE WHEN a.all_paused_until > now() THEN extract(epoch FROM a.all_paused_until - now())::bigint END,\n"
-        "       CASE WHEN a.submits_paused_until = 'infinity' THEN 0\n"
-        "            WHEN a.submits_paused_until > now() THEN extract(epoch FROM a.submits_paused_until - now())::bigint END,\n"
-        "       a.pause_reason, extract(epoch FROM now() - m.minute)::bigint, m.adds + m.polls + m.reads\n"
-        "  FROM account a LEFT JOIN chwsync.budget_minutes m\n"
-        "    ON m.account_id = a.id AND m.minute > now() - interval '1 day 1 minute'\n"
-        " ORDER BY m.minute DESC NULLS LAST",
+    .text = "WITH known AS (\n"
+            "    UPDATE chwsync.accounts SET provider = $1::text, last_used_at = now()\n"
+            "     WHERE endpoint = $2::text AND key_digest = $3::text\n"
+            "    RETURNING *\n"
+            "), made AS (\n"
+            "    INSERT INTO chwsync.accounts (provider, endpoint, key_digest)\n"
+            "    SELECT $1::text, $2::text, $3::text WHERE NOT EXISTS (SELECT FROM known)\n"
+            "    RETURNING *\n"
+            "), account AS (SELECT * FROM known UNION ALL SELECT * FROM made)\n"
+            "SELECT a.id, CASE WHEN a.all_paused_until > now() THEN extract(epoch FROM "
+            "a.all_paused_until - now())::bigint END,\n"
+            "       CASE WHEN a.submits_paused_until = 'infinity' THEN 0\n"
+            "            WHEN a.submits_paused_until > now() THEN extract(epoch FROM "
+            "a.submits_paused_until - now())::bigint END,\n"
+            "       a.pause_reason, extract(epoch FROM now() - m.minute)::bigint, m.adds + m.polls "
+            "+ m.reads\n"
+            "  FROM account a LEFT JOIN chwsync.budget_minutes m\n"
+            "    ON m.account_id = a.id AND m.minute > now() - interval '1 day 1 minute'\n"
+            " ORDER BY m.minute DESC NULLS LAST",
 };
 
-int accounts_open(struct connection *lane, const char *provider, const char *endpoint, const char *digest, store_done done,
-                  void *userdata)
+int accounts_open(struct connection *lane, const char *provider, const char *endpoint,
+                  const char *digest, store_done done, void *userdata)
 {
     struct values values = {0};
     struct transaction transaction = {.statement = &open_statement, .values = &values};
@@ -72,13 +74,14 @@ int accounts_open(struct connection *lane, const char *provider, const char *end
 static const struct statement pause_all_statement = {
     .name = "pause an account",
     .text = "UPDATE chwsync.accounts\n"
-            "   SET all_paused_until = greatest(all_paused_until, now() + make_interval(secs => $2::bigint)),\n"
+            "   SET all_paused_until = greatest(all_paused_until, now() + make_interval(secs => "
+            "$2::bigint)),\n"
             "       last_error = $3::text, last_error_at = now()\n"
             " WHERE id = $1::int",
 };
 
-int accounts_pause_all(struct connection *lane, int account_id, int64_t seconds, const char *reason, store_done done,
-                       void *userdata)
+int accounts_pause_all(struct connection *lane, int account_id, int64_t seconds, const char *reason,
+                       store_done done, void *userdata)
 {
     struct values values = {0};
     struct transaction transaction = {.statement = &pause_all_statement, .values = &values};
@@ -92,15 +95,16 @@ int accounts_pause_all(struct connection *lane, int account_id, int64_t seconds,
 static const struct statement pause_submits_statement = {
     .name = "pause submits",
     .text = "UPDATE chwsync.accounts\n"
-            "   SET submits_paused_until = CASE WHEN $3::text IS NOT NULL THEN now() + make_interval(secs => $2::bigint) END,\n"
+            "   SET submits_paused_until = CASE WHEN $3::text IS NOT NULL THEN now() + "
+            "make_interval(secs => $2::bigint) END,\n"
             "       pause_reason = $3::text,\n"
             "       last_error = coalesce($3::text, last_error),\n"
             "       last_error_at = CASE WHEN $3::text IS NULL THEN last_error_at ELSE now() END\n"
             " WHERE id = $1::int",
 };
 
-int accounts_pause_submits(struct connection *lane, int account_id, int64_t seconds, const char *reason, store_done done,
-                           void *userdata)
+int accounts_pause_submits(struct connection *lane, int account_id, int64_t seconds,
+                           const char *reason, store_done done, void *userdata)
 {
     struct values values = {0};
     struct transaction transaction = {.statement = &pause_submits_statement, .values = &values};
@@ -113,10 +117,12 @@ int accounts_pause_submits(struct connection *lane, int account_id, int64_t seco
 
 static const struct statement note_error_statement = {
     .name = "note an error",
-    .text = "UPDATE chwsync.accounts SET last_error = $2::text, last_error_at = now() WHERE id = $1::int",
+    .text = "UPDATE chwsync.accounts SET last_error = $2::text, last_error_at = now() WHERE id = "
+            "$1::int",
 };
 
-int accounts_note_error(struct connection *lane, int account_id, const char *error, store_done done, void *userdata)
+int accounts_note_error(struct connection *lane, int account_id, const char *error, store_done done,
+                        void *userdata)
 {
     struct values values = {0};
     struct transaction transaction = {.statement = &note_error_statement, .values = &values};
@@ -133,7 +139,8 @@ static const struct statement count_read_statement = {
             "ON CONFLICT (account_id, minute) DO UPDATE SET reads = b.reads + excluded.reads",
 };
 
-int accounts_count_read(struct connection *lane, int account_id, unsigned count, store_done done, void *userdata)
+int accounts_count_read(struct connection *lane, int account_id, unsigned count, store_done done,
+                        void *userdata)
 {
     struct values values = {0};
     struct transaction transaction = {.statement = &count_read_statement, .values = &values};

@@ -11,9 +11,11 @@ enum { VIEW_LIMIT_S = 10 };
 static enum session_verdict limit_time(struct session *session, unsigned seconds,
                                        struct problem *reterr_problem)
 {
-    static const struct statement statement = {"rehearsal limits",
-                                               "SELECT set_config('statement_timeout', $1::text, "
-                                               "true), set_config('lock_timeout', $1, true)"};
+    /* clang-format off */
+    static const struct statement statement = {
+        "rehearsal limits",
+        "SELECT set_config('statement_timeout', $1::text, true), set_config('lock_timeout', $1, true)"};
+    /* clang-format on */
     char milliseconds[16];
     const char *values[] = {milliseconds};
     snprintf(milliseconds, sizeof milliseconds, "%u", seconds * 1000);
@@ -39,22 +41,19 @@ enum session_verdict rehearsal_contract(struct session *session, const char *vie
 enum session_verdict rehearsal_server(struct session *session, struct rehearsal_server *ret_server,
                                       struct problem *reterr_problem)
 {
+    /* clang-format off */
     static const struct statement statement = {
         "rehearsal server",
-        "SELECT current_setting('server_version_num')::int, "
-        "current_setting('transaction_read_only')::boolean,\n"
+        "SELECT current_setting('server_version_num')::int, current_setting('transaction_read_only')::boolean,\n"
         "       coalesce(bool_and(has_table_privilege(c.oid, 'SELECT') AND (c.relname = 'ledger'\n"
-        "           OR has_table_privilege(c.oid, 'INSERT') AND has_table_privilege(c.oid, "
-        "'UPDATE')\n"
-        "              AND has_table_privilege(c.oid, 'DELETE'))) FILTER (WHERE n.nspname = "
-        "'chwsync'), false),\n"
+        "           OR has_table_privilege(c.oid, 'INSERT') AND has_table_privilege(c.oid, 'UPDATE')\n"
+        "              AND has_table_privilege(c.oid, 'DELETE'))) FILTER (WHERE n.nspname = 'chwsync'), false),\n"
         "       min(format('%I.%I', n.nspname, c.relname)) FILTER (\n"
-        "           WHERE n.nspname NOT IN ('chwsync', 'chwsync_shop', 'pg_catalog', "
-        "'information_schema', 'pg_toast')\n"
-        "             AND has_schema_privilege(n.oid, 'USAGE') AND has_any_column_privilege(c.oid, "
-        "'SELECT'))\n"
+        "           WHERE n.nspname NOT IN ('chwsync', 'chwsync_shop', 'pg_catalog', 'information_schema', 'pg_toast')\n"
+        "             AND has_schema_privilege(n.oid, 'USAGE') AND has_any_column_privilege(c.oid, 'SELECT'))\n"
         "  FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace\n"
         " WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't'"};
+    /* clang-format on */
     OWN(rows_freep) PGresult *rows = NULL;
     enum session_verdict verdict = session_run(session, &statement, NULL, 0, &rows, reterr_problem);
     if (verdict != SESSION_DONE)
@@ -142,12 +141,13 @@ enum session_verdict rehearsal_pause(struct session *session, const char *provid
                                      const char *endpoint, int64_t *ret_pause_s,
                                      struct problem *reterr_problem)
 {
+    /* clang-format off */
     static const struct statement statement = {
-        "rehearsal pause", "SELECT least(extract(epoch FROM least(all_paused_until, now() + "
-                           "interval '30 days') - now()), 2592000)::bigint\n"
-                           "  FROM chwsync.accounts WHERE provider = $1::text AND endpoint = "
-                           "$2::text AND all_paused_until > now()\n"
-                           " ORDER BY last_used_at DESC LIMIT 1"};
+        "rehearsal pause",
+        "SELECT least(extract(epoch FROM least(all_paused_until, now() + interval '30 days') - now()), 2592000)::bigint\n"
+        "  FROM chwsync.accounts WHERE provider = $1::text AND endpoint = $2::text AND all_paused_until > now()\n"
+        " ORDER BY last_used_at DESC LIMIT 1"};
+    /* clang-format on */
     OWN(rows_freep) PGresult *rows = NULL;
     const char *values[] = {provider, endpoint};
     enum session_verdict verdict =
@@ -160,12 +160,14 @@ enum session_verdict rehearsal_pause(struct session *session, const char *provid
 enum session_verdict rehearsal_count_request(struct session *session, const char *provider,
                                              const char *endpoint, struct problem *reterr_problem)
 {
+    /* clang-format off */
     static const struct statement statement = {
         "rehearsal count request",
         "INSERT INTO chwsync.budget_minutes AS m (account_id, minute, reads)\n"
         "SELECT id, date_trunc('minute', now()), 1 FROM chwsync.accounts\n"
         " WHERE provider = $1::text AND endpoint = $2::text ORDER BY last_used_at DESC LIMIT 1\n"
         "ON CONFLICT (account_id, minute) DO UPDATE SET reads = m.reads + 1"};
+    /* clang-format on */
     const char *values[] = {provider, endpoint};
     return session_run(session, &statement, values, 2, NULL, reterr_problem);
 }

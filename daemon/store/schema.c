@@ -91,23 +91,22 @@ static enum session_verdict become_caller(struct session *session, struct proble
 static enum session_verdict read_state(struct session *session, PGresult **ret_rows,
                                        struct problem *reterr_problem)
 {
+    /* clang-format off */
     static const struct statement statement = {
         "schema state",
         "SELECT pg_get_userbyid(n.nspowner)::text AS owner,\n"
         "       c.oid IS NOT NULL AS has_ledger,\n"
-        "       CASE WHEN has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, "
-        "'SELECT')\n"
+        "       CASE WHEN has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')\n"
         "            THEN substring(query_to_xml('SELECT schema_version FROM chwsync.ledger',\n"
-        "                                        false, true, '')::text FROM '>([0-9]+)<')::int "
-        "END AS version,\n"
+        "                                        false, true, '')::text FROM '>([0-9]+)<')::int END AS version,\n"
         "       (SELECT pg_get_userbyid(nspowner)::text FROM pg_catalog.pg_namespace\n"
         "         WHERE nspname = 'chwsync_shop') AS shop_owner,\n"
         "       (SELECT sum(pg_total_relation_size(t.oid)) FROM pg_catalog.pg_class t\n"
         "         WHERE t.relnamespace = n.oid AND t.relkind = 'r')::bigint AS bytes\n"
         "  FROM (SELECT) AS one_row\n"
         "  LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = 'chwsync'\n"
-        "  LEFT JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = 'ledger' AND "
-        "c.relkind = 'r'"};
+        "  LEFT JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = 'ledger' AND c.relkind = 'r'"};
+    /* clang-format on */
     return session_run(session, &statement, NULL, 0, ret_rows, reterr_problem);
 }
 
@@ -133,18 +132,19 @@ static enum session_verdict create_schema(struct session *session, const char *s
 static enum session_verdict open_shop_schema(struct session *session, const char *owner,
                                              struct problem *reterr_problem)
 {
+    /* clang-format off */
     static const struct statement grant = {
-        "grant", "DO $$ BEGIN\n"
-                 "    IF EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'chwsync')\n"
-                 "       AND NOT has_schema_privilege('chwsync', 'chwsync_shop', 'USAGE') THEN\n"
-                 "        GRANT USAGE ON SCHEMA chwsync_shop TO chwsync;\n"
-                 "    END IF;\n"
-                 "EXCEPTION WHEN insufficient_privilege THEN\n"
-                 "    RAISE NOTICE 'role chwsync may not use schema chwsync_shop, and % may not "
-                 "grant it', current_user\n"
-                 "        USING HINT = 'Have its owner run: GRANT USAGE ON SCHEMA chwsync_shop TO "
-                 "chwsync;';\n"
-                 "END $$"};
+        "grant",
+        "DO $$ BEGIN\n"
+        "    IF EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'chwsync')\n"
+        "       AND NOT has_schema_privilege('chwsync', 'chwsync_shop', 'USAGE') THEN\n"
+        "        GRANT USAGE ON SCHEMA chwsync_shop TO chwsync;\n"
+        "    END IF;\n"
+        "EXCEPTION WHEN insufficient_privilege THEN\n"
+        "    RAISE NOTICE 'role chwsync may not use schema chwsync_shop, and % may not grant it', current_user\n"
+        "        USING HINT = 'Have its owner run: GRANT USAGE ON SCHEMA chwsync_shop TO chwsync;';\n"
+        "END $$"};
+    /* clang-format on */
     struct problem ignored;
     if (try_on_name(session, &become_statement, owner, true))
         session_run_on_name(session, &become_statement, owner, &ignored);
@@ -291,10 +291,12 @@ static enum schema_verdict change_locked(struct session *session, enum schema_ac
  * for ever. */
 static enum session_verdict begin_locked(struct session *session, struct problem *reterr_problem)
 {
+    /* clang-format off */
     static const struct statement limits = {
-        "schema limits", "SELECT set_config('search_path', 'pg_catalog, pg_temp', true),\n"
-                         "       set_config('lock_timeout', '30s', true), "
-                         "set_config('synchronous_commit', 'on', true)"};
+        "schema limits",
+        "SELECT set_config('search_path', 'pg_catalog, pg_temp', true),\n"
+        "       set_config('lock_timeout', '30s', true), set_config('synchronous_commit', 'on', true)"};
+    /* clang-format on */
     static const struct statement lock = {
         "schema lock", "SELECT pg_advisory_xact_lock(hashtext('chwsync schema'))"};
     enum session_verdict verdict = session_begin(session, reterr_problem);
@@ -333,33 +335,32 @@ enum schema_verdict schema_change(struct session *session, enum schema_action ac
 enum session_verdict schema_show(struct session *session, struct schema_overview *ret_overview,
                                  struct problem *reterr_problem)
 {
+    /* clang-format off */
     static const struct statement roles = {
         "roles",
-        "SELECT w.role, r.rolname IS NOT NULL AS present, coalesce(r.rolcanlogin, false) AS login, "
-        "w.purpose\n"
+        "SELECT w.role, r.rolname IS NOT NULL AS present, coalesce(r.rolcanlogin, false) AS login, w.purpose\n"
         "  FROM (VALUES (1, 'chwsync_owner', 'owns the ledger'), (2, 'chwsync', 'the daemon'),\n"
         "               (3, 'chwsync_adapter', 'owns the shop''s two objects'),\n"
         "               (4, 'chwsync_reader', 'may read the views')) AS w(place, role, purpose)\n"
         "  LEFT JOIN pg_catalog.pg_roles r ON r.rolname = w.role ORDER BY w.place"};
+    /* clang-format on */
+    /* clang-format off */
     static const struct statement objects = {
         "objects",
         "SELECT * FROM (\n"
-        "SELECT CASE c.relkind WHEN 'r' THEN 'table' WHEN 'v' THEN 'view' ELSE 'materialized view' "
-        "END AS kind,\n"
-        "       format('%I.%I', n.nspname, c.relname) AS name, pg_get_userbyid(c.relowner)::text "
-        "AS owner,\n"
-        "       CASE WHEN c.relkind = 'r' AND c.reltuples >= 0 THEN c.reltuples::bigint END AS "
-        "rows,\n"
+        "SELECT CASE c.relkind WHEN 'r' THEN 'table' WHEN 'v' THEN 'view' ELSE 'materialized view' END AS kind,\n"
+        "       format('%I.%I', n.nspname, c.relname) AS name, pg_get_userbyid(c.relowner)::text AS owner,\n"
+        "       CASE WHEN c.relkind = 'r' AND c.reltuples >= 0 THEN c.reltuples::bigint END AS rows,\n"
         "       CASE WHEN c.relkind <> 'v' THEN pg_total_relation_size(c.oid) END AS bytes\n"
         "  FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace\n"
         " WHERE n.nspname IN ('chwsync', 'chwsync_shop') AND c.relkind IN ('r', 'v', 'm')\n"
         "UNION ALL\n"
-        "SELECT 'function', format('%I.%I(%s)', n.nspname, p.proname, "
-        "pg_get_function_identity_arguments(p.oid)),\n"
+        "SELECT 'function', format('%I.%I(%s)', n.nspname, p.proname, pg_get_function_identity_arguments(p.oid)),\n"
         "       pg_get_userbyid(p.proowner)::text, NULL, NULL\n"
         "  FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace\n"
         " WHERE n.nspname IN ('chwsync', 'chwsync_shop')\n"
         ") AS objects ORDER BY kind = 'function', kind, name"};
+    /* clang-format on */
     struct schema_overview overview = {0};
     enum session_verdict verdict = read_state(session, &overview.state, reterr_problem);
     if (verdict == SESSION_DONE)

@@ -27,9 +27,10 @@ static const char *const statement_names[SHOP_STATEMENT_COUNT] = {
 /*
  * Intake, after `shown` (the view's rows). $1 default provider, $2 configured providers, $3 limit.
  *
- * A key that is shown twice, or NULL, is parked: which of the two rows was meant cannot be known. A queued order follows the view;
- * a withdrawn one that is shown again comes back, at once when the view alone decides, after five minutes when a function
- * withdrew it while the view kept showing it. A line without a service is rejected here: no request could ask for it.
+ * A key that is shown twice, or NULL, is parked: which of the two rows was meant cannot be known. A
+ * queued order follows the view; a withdrawn one that is shown again comes back, at once when the
+ * view alone decides, after five minutes when a function withdrew it while the view kept showing
+ * it. A line without a service is rejected here: no request could ask for it.
  */
 static const char intake_rest[] =
     ", fresh AS MATERIALIZED (\n"
@@ -42,73 +43,100 @@ static const char intake_rest[] =
     "      FROM fresh f WHERE f.times = 1 AND octet_length(f.order_ref) BETWEEN 1 AND 200\n"
     "     ORDER BY f.created_at, f.order_ref LIMIT $3::int\n"
     "), inserted AS (\n"
-    "    INSERT INTO chwsync.orders (order_ref, provider, " FACTS("") ", shop_created_at, state, error, seq)\n"
-    "    SELECT g.order_ref, g.chosen, " FACTS("g.") ", g.created_at,\n"
-    "           CASE WHEN g.fault IS NULL THEN 'queued' ELSE 'rejected' END::chwsync.order_state,\n"
-    "           CASE WHEN g.fault IS NULL AND g.chosen <> ALL ($2::text[])\n"
-    "                THEN format('provider \"%s\" is not configured', g.chosen) ELSE g.fault END,\n"
-    "           CASE WHEN g.fault IS NULL THEN 0 ELSE 1 END\n"
-    "      FROM good g ORDER BY g.created_at, g.order_ref\n"
-    "    ON CONFLICT (order_ref) DO NOTHING RETURNING id, provider, state, seq\n"
-    "), returned AS (\n"
-    "    UPDATE chwsync.orders o SET state = 'queued', error = NULL, updated_at = now()\n"
-    "      FROM shown s WHERE o.order_ref = s.order_ref AND o.state = 'withdrawn'\n"
-    "       AND (NOT $4::boolean OR o.updated_at < now() - interval '5 minutes')\n"
-    "    RETURNING o.id, o.provider\n"
-    "), queued AS (\n"
-    "    INSERT INTO chwsync.queue (order_id, provider, next_at)\n"
-    "    SELECT id, provider, now() FROM inserted WHERE state = 'queued' UNION ALL SELECT id, provider, now() FROM returned\n"
-    "    ON CONFLICT (order_id) DO NOTHING\n"
-    "), told AS (\n"
-    "    INSERT INTO chwsync.write_backs (order_id, seq)\n"
-    "    SELECT id, seq FROM inserted WHERE state = 'rejected' AND $4::boolean\n"
-    "), followed AS (\n"
-    "    UPDATE chwsync.orders o\n"
-    "       SET (" FACTS("") ") = ROW(" FACTS("s.") "), updated_at = now()\n"
-    "      FROM shown s, chwsync.queue q\n"
-    "     WHERE o.order_ref = s.order_ref AND q.order_id = o.id AND o.state = 'queued'\n"
-    "       AND (" FACTS("o.") ") IS DISTINCT FROM (" FACTS("s.") ")\n"
-    "    RETURNING o.id\n"
-    "), parked AS (\n"
-    "    INSERT INTO chwsync.parked_lines (order_ref, reason)\n"
-    "    SELECT DISTINCT coalesce(left(f.order_ref, 200), '(NULL)'),\n"
-    "           CASE WHEN f.order_ref IS NULL THEN 'the view shows a line whose order_ref is NULL'\n"
-    "                WHEN f.times > 1 THEN 'the view shows this order_ref more than once'\n"
-    "                ELSE 'the order_ref is empty or longer than 200 bytes' END\n"
-    "      FROM fresh f\n"
-    "     WHERE f.times > 1 OR f.order_ref IS NULL OR octet_length(f.order_ref) NOT BETWEEN 1 AND 200\n"
-    "    ON CONFLICT (order_ref) DO NOTHING RETURNING order_ref\n"
-    "), cleared AS (\n";
+    "    INSERT INTO chwsync.orders (order_ref, provider, " FACTS(
+        "") ", shop_created_at, state, error, seq)\n"
+            "    SELECT g.order_ref, g.chosen, " FACTS(
+                "g.") ", g.created_at,\n"
+                      "           CASE WHEN g.fault IS NULL THEN 'queued' ELSE 'rejected' "
+                      "END::chwsync.order_state,\n"
+                      "           CASE WHEN g.fault IS NULL AND g.chosen <> ALL ($2::text[])\n"
+                      "                THEN format('provider \"%s\" is not configured', g.chosen) "
+                      "ELSE g.fault END,\n"
+                      "           CASE WHEN g.fault IS NULL THEN 0 ELSE 1 END\n"
+                      "      FROM good g ORDER BY g.created_at, g.order_ref\n"
+                      "    ON CONFLICT (order_ref) DO NOTHING\n"
+                      "    RETURNING id, provider, state, seq, order_ref, error\n"
+                      "), returned AS (\n"
+                      "    UPDATE chwsync.orders o SET state = 'queued', error = NULL, updated_at "
+                      "= now()\n"
+                      "      FROM shown s WHERE o.order_ref = s.order_ref AND o.state = "
+                      "'withdrawn'\n"
+                      "       AND (NOT $4::boolean OR o.updated_at < now() - interval '5 "
+                      "minutes')\n"
+                      "    RETURNING o.id, o.provider\n"
+                      "), queued AS (\n"
+                      "    INSERT INTO chwsync.queue (order_id, provider, next_at)\n"
+                      "    SELECT id, provider, now() FROM inserted WHERE state = 'queued' UNION "
+                      "ALL SELECT id, provider, now() FROM returned\n"
+                      "    ON CONFLICT (order_id) DO NOTHING\n"
+                      "), told AS (\n"
+                      "    INSERT INTO chwsync.write_backs (order_id, seq)\n"
+                      "    SELECT id, seq FROM inserted WHERE state = 'rejected' AND $4::boolean\n"
+                      "), followed AS (\n"
+                      "    UPDATE chwsync.orders o\n"
+                      "       SET (" FACTS("") ") = ROW(" FACTS(
+                          "s.") "), updated_at = now()\n"
+                                "      FROM shown s, chwsync.queue q\n"
+                                "     WHERE o.order_ref = s.order_ref AND q.order_id = o.id AND "
+                                "o.state = 'queued'\n"
+                                "       AND (" FACTS("o.") ") IS DISTINCT FROM (" FACTS(
+                                    "s.") ")\n"
+                                          "    RETURNING o.id\n"
+                                          "), parked AS (\n"
+                                          "    INSERT INTO chwsync.parked_lines (order_ref, "
+                                          "reason)\n"
+                                          "    SELECT DISTINCT coalesce(left(f.order_ref, 200), "
+                                          "'(NULL)'),\n"
+                                          "           CASE WHEN f.order_ref IS NULL THEN 'the view "
+                                          "shows a line whose order_ref is NULL'\n"
+                                          "                WHEN f.times > 1 THEN 'the view shows "
+                                          "this order_ref more than once'\n"
+                                          "                ELSE 'the order_ref is empty or longer "
+                                          "than 200 bytes' END\n"
+                                          "      FROM fresh f\n"
+                                          "     WHERE f.times > 1 OR f.order_ref IS NULL OR "
+                                          "octet_length(f.order_ref) NOT BETWEEN 1 AND 200\n"
+                                          "    ON CONFLICT (order_ref) DO NOTHING RETURNING "
+                                          "order_ref\n"
+                                          "), cleared AS (\n";
 /* What is wrong with other keys is not known when only one was read. */
 static const char intake_clear_whole[] =
     "    DELETE FROM chwsync.parked_lines p\n"
     "     WHERE EXISTS (SELECT FROM good g WHERE g.order_ref = p.order_ref)\n"
-    "        OR p.sqlstate IS NULL AND NOT EXISTS (SELECT FROM fresh f WHERE coalesce(left(f.order_ref, 200), '(NULL)')\n"
+    "        OR p.sqlstate IS NULL AND NOT EXISTS (SELECT FROM fresh f WHERE "
+    "coalesce(left(f.order_ref, 200), '(NULL)')\n"
     "                                                                       = p.order_ref)\n";
 static const char intake_clear_one[] =
     "    DELETE FROM chwsync.parked_lines p USING good g WHERE p.order_ref = g.order_ref\n";
 static const char intake_counts[] =
     ")\n"
-    "SELECT (SELECT count(*) FROM inserted), (SELECT count(*) FROM returned), (SELECT count(*) FROM followed),\n"
+    "SELECT (SELECT count(*) FROM inserted), (SELECT count(*) FROM returned), (SELECT count(*) "
+    "FROM followed),\n"
     "       (SELECT count(*) FROM parked),\n"
     "       (SELECT count(*) FROM parked) + (SELECT count(*) FROM chwsync.parked_lines),\n"
-    "       (SELECT greatest(ceil(extract(epoch FROM min(n.next_at) - now())), 0)::bigint FROM unnest($2::text[]) p(name),\n"
+    "       (SELECT greatest(ceil(extract(epoch FROM min(n.next_at) - now())), 0)::bigint FROM "
+    "unnest($2::text[]) p(name),\n"
     "               LATERAL (SELECT q.next_at FROM chwsync.queue q WHERE q.provider = p.name\n"
     "                         ORDER BY q.next_at LIMIT 1) n),\n"
-    "       (SELECT greatest(ceil(extract(epoch FROM w.due_at - now())), 0)::bigint FROM chwsync.write_backs w\n"
-    "         ORDER BY w.due_at LIMIT 1)";
+    "       (SELECT greatest(ceil(extract(epoch FROM w.due_at - now())), 0)::bigint FROM "
+    "chwsync.write_backs w\n"
+    "         ORDER BY w.due_at LIMIT 1),\n"
+    "       (SELECT string_agg(i.order_ref || ' rejected: ' || i.error, E'\\n') FROM inserted i "
+    "WHERE i.state = 'rejected')";
 
 /*
- * Claim, around `asked` (the lines with the shop's answer `go`). $1 provider, $2 account, $3 instance, $4 limit, $5 seconds until
- * send_before, $6 one order or NULL.
+ * Claim, around `asked` (the lines with the shop's answer `go`). $1 provider, $2 account, $3
+ * instance, $4 limit, $5 seconds until send_before, $6 one order or NULL, $7 number of the claim.
  */
 static const char claim_due[] =
     "WITH due AS MATERIALIZED (\n"
     "    SELECT q.order_id FROM chwsync.queue q\n"
-    "     WHERE q.provider = $1::text AND q.next_at <= now() AND ($6::bigint IS NULL OR q.order_id = $6::bigint)\n"
+    "     WHERE q.provider = $1::text AND q.next_at <= now() AND ($6::bigint IS NULL OR q.order_id "
+    "= $6::bigint)\n"
     "     ORDER BY q.next_at, q.order_id LIMIT $4::int FOR UPDATE SKIP LOCKED\n"
     "), line AS MATERIALIZED (\n"
-    "    SELECT o.id, o.order_ref, o.seq + 1 AS seq FROM due d JOIN chwsync.orders o ON o.id = d.order_id\n"
+    "    SELECT o.id, o.order_ref, o.seq + 1 AS seq FROM due d JOIN chwsync.orders o ON o.id = "
+    "d.order_id\n"
     "     WHERE o.state = 'queued'\n"
     ")";
 static const char claim_by_function[] =
@@ -117,52 +145,69 @@ static const char claim_by_function[] =
     "               'order_ref', l.order_ref, 'status', 'submitting', 'seq', l.seq))) AS go\n"
     "      FROM line l\n"
     ")";
-/* A view that shows nothing at all is more likely broken than emptied: then nobody is asked (NULL) and nothing is withdrawn. */
+/* A view that shows nothing at all is more likely broken than emptied: then nobody is asked (NULL)
+ * and nothing is withdrawn. */
 static const char claim_by_view[] =
     ", seen AS MATERIALIZED (\n"
     "    SELECT v.order_ref::text AS order_ref FROM %s v\n"
     "     WHERE v.order_ref::text = ANY (ARRAY(SELECT l.order_ref FROM line l))\n"
     "), asked AS MATERIALIZED (\n"
-    "    SELECT l.id, CASE WHEN EXISTS (SELECT FROM seen s WHERE s.order_ref = l.order_ref) THEN true\n"
-    "                      WHEN EXISTS (SELECT FROM seen) OR EXISTS (SELECT FROM %s) THEN false END AS go\n"
+    "    SELECT l.id, CASE WHEN EXISTS (SELECT FROM seen s WHERE s.order_ref = l.order_ref) THEN "
+    "true\n"
+    "                      WHEN EXISTS (SELECT FROM seen) OR EXISTS (SELECT FROM %s) THEN false "
+    "END AS go\n"
     "      FROM line l\n"
     ")";
 static const char claim_rest[] =
     ", moved AS (\n"
     "    UPDATE chwsync.orders o\n"
-    "       SET state = CASE WHEN a.go THEN 'submitting' ELSE 'withdrawn' END::chwsync.order_state,\n"
-    "           attempts = o.attempts + a.go::int, seq = o.seq + 1, account_id = $2::int, updated_at = now(),\n"
+    "       SET state = CASE WHEN a.go THEN 'submitting' ELSE 'withdrawn' "
+    "END::chwsync.order_state,\n"
+    "           attempts = o.attempts + a.go::int, seq = o.seq + 1, account_id = $2::int, "
+    "updated_at = now(),\n"
     "           error = CASE WHEN NOT a.go THEN 'the shop took it back' END\n"
     "      FROM asked a WHERE o.id = a.id AND o.state = 'queued' AND a.go IS NOT NULL\n"
-    "    RETURNING o.id, o.attempts AS number, o.order_ref, a.go, " FACTS("o.") "\n"
-    "), taken AS (\n"
-    "    DELETE FROM chwsync.queue q USING moved m WHERE q.order_id = m.id\n"
-    "), busy AS (\n"
-    "    UPDATE chwsync.queue q SET next_at = now() + interval '2 seconds' FROM asked a\n"
-    "     WHERE q.order_id = a.id AND a.go IS NULL\n"
-    "), attempt AS (\n"
-    "    INSERT INTO chwsync.attempts (order_id, number, account_id, instance, send_before, service, link, quantity, further)\n"
-    "    SELECT m.id, m.number, $2::int, $3::uuid, now() + make_interval(secs => $5::int), m.service, m.link, m.quantity,\n"
-    "           CASE WHEN num_nonnulls(m.runs, m.\"interval\", m.min, m.max, m.comments, m.usernames, m.hashtags,\n"
-    "                                  m.username, m.params) > 0\n"
-    "                THEN jsonb_strip_nulls(jsonb_build_object('runs', m.runs, 'interval', m.\"interval\", 'min', m.min,\n"
-    "                    'max', m.max, 'comments', m.comments, 'usernames', m.usernames, 'hashtags', m.hashtags,\n"
-    "                    'username', m.username, 'params', m.params)) END\n"
-    "      FROM moved m WHERE m.go\n"
-    "), withdrawn AS (\n"
-    "    INSERT INTO chwsync.history (order_id, event, state, detail)\n"
-    "    SELECT m.id, 'withdrawn', 'withdrawn', 'the shop took it back' FROM moved m WHERE NOT m.go\n"
-    "), counted AS (\n"
-    "    INSERT INTO chwsync.budget_minutes AS b (account_id, minute, adds)\n"
-    "    SELECT $2::int, date_trunc('minute', now()), count(*) FROM moved m WHERE m.go HAVING count(*) > 0\n"
-    "    ON CONFLICT (account_id, minute) DO UPDATE SET adds = b.adds + excluded.adds\n"
-    ")\n"
-    "SELECT m.id, m.number, m.order_ref, m.go, m.service, m.link, m.quantity, m.runs, m.\"interval\", m.min, m.max,\n"
-    "       m.comments, m.usernames, m.hashtags, m.username, m.params FROM moved m ORDER BY m.id";
+    "    RETURNING o.id, o.attempts AS number, o.order_ref, a.go, " FACTS(
+        "o.") "\n"
+              "), taken AS (\n"
+              "    DELETE FROM chwsync.queue q USING moved m WHERE q.order_id = m.id\n"
+              "), busy AS (\n"
+              "    UPDATE chwsync.queue q SET next_at = now() + interval '2 seconds' FROM asked a\n"
+              "     WHERE q.order_id = a.id AND a.go IS NULL\n"
+              "), attempt AS (\n"
+              "    INSERT INTO chwsync.attempts (order_id, number, account_id, instance, "
+              "claim, send_before, service, link, quantity, further)\n"
+              "    SELECT m.id, m.number, $2::int, $3::uuid, $7::bigint, now() + "
+              "make_interval(secs => "
+              "$5::int), m.service, m.link, m.quantity,\n"
+              "           CASE WHEN num_nonnulls(m.runs, m.\"interval\", m.min, m.max, m.comments, "
+              "m.usernames, m.hashtags,\n"
+              "                                  m.username, m.params) > 0\n"
+              "                THEN jsonb_strip_nulls(jsonb_build_object('runs', m.runs, "
+              "'interval', m.\"interval\", 'min', m.min,\n"
+              "                    'max', m.max, 'comments', m.comments, 'usernames', m.usernames, "
+              "'hashtags', m.hashtags,\n"
+              "                    'username', m.username, 'params', m.params)) END\n"
+              "      FROM moved m WHERE m.go\n"
+              "), withdrawn AS (\n"
+              "    INSERT INTO chwsync.history (order_id, event, state, detail)\n"
+              "    SELECT m.id, 'withdrawn', 'withdrawn', 'the shop took it back' FROM moved m "
+              "WHERE NOT m.go\n"
+              "), counted AS (\n"
+              "    INSERT INTO chwsync.budget_minutes AS b (account_id, minute, adds)\n"
+              "    SELECT $2::int, date_trunc('minute', now()), count(*) FROM moved m WHERE m.go "
+              "HAVING count(*) > 0\n"
+              "    ON CONFLICT (account_id, minute) DO UPDATE SET adds = b.adds + excluded.adds\n"
+              ")\n"
+              "SELECT m.id, m.number, m.order_ref, m.go, m.service, m.link, m.quantity, m.runs, "
+              "m.\"interval\", m.min, m.max,\n"
+              "       m.comments, m.usernames, m.hashtags, m.username, m.params FROM moved m ORDER "
+              "BY m.id";
 
 /*
- * Write-back. $1 limit, $2 one order or NULL. A row of write_backs is one change (order, seq); the shop is told the present state, and what was due
- * up to that seq is done. So a change that comes in meanwhile needs no lock here and is never lost.
+ * Write-back. $1 limit, $2 one order or NULL. A row of write_backs is one change (order, seq); the
+ * shop is told the present state, and what was due up to that seq is done. So a change that comes
+ * in meanwhile needs no lock here and is never lost.
  */
 static const char deliver_text[] =
     "WITH due AS MATERIALIZED (\n"
@@ -170,20 +215,27 @@ static const char deliver_text[] =
     "     WHERE w.due_at <= now() AND ($2::bigint IS NULL OR w.order_id = $2::bigint)\n"
     "     ORDER BY w.due_at LIMIT $1::int FOR UPDATE SKIP LOCKED\n"
     "), told AS MATERIALIZED (\n"
-    "    SELECT o.id, o.order_ref, o.seq, chwsync.contract_status(o.state, o.in_progress) AS status,\n"
+    "    SELECT o.id, o.order_ref, o.seq, chwsync.contract_status(o.state, o.in_progress) AS "
+    "status,\n"
     "           %s(jsonb_populate_record(NULL::chwsync.result, jsonb_build_object(\n"
-    "               'order_ref', o.order_ref, 'status', chwsync.contract_status(o.state, o.in_progress),\n"
-    "               'provider_order_id', o.provider_order_id, 'charge', o.charge, 'currency', o.currency,\n"
-    "               'start_count', o.start_count, 'remains', o.remains, 'error', o.error, 'seq', o.seq))) AS answer\n"
-    "      FROM (SELECT DISTINCT d.order_id FROM due d) d JOIN chwsync.orders o ON o.id = d.order_id\n"
+    "               'order_ref', o.order_ref, 'status', chwsync.contract_status(o.state, "
+    "o.in_progress),\n"
+    "               'provider_order_id', o.provider_order_id, 'charge', o.charge, 'currency', "
+    "o.currency,\n"
+    "               'start_count', o.start_count, 'remains', o.remains, 'error', o.error, 'seq', "
+    "o.seq))) AS answer\n"
+    "      FROM (SELECT DISTINCT d.order_id FROM due d) d JOIN chwsync.orders o ON o.id = "
+    "d.order_id\n"
     "     WHERE o.state NOT IN ('submitting', 'withdrawn')\n"
     "), done AS (\n"
     "    DELETE FROM chwsync.write_backs w USING due d LEFT JOIN told t ON t.id = d.order_id\n"
-    "     WHERE w.order_id = d.order_id AND w.seq <= coalesce(t.seq, d.seq) AND (t.id IS NULL OR t.answer IS NOT NULL)\n"
+    "     WHERE w.order_id = d.order_id AND w.seq <= coalesce(t.seq, d.seq) AND (t.id IS NULL OR "
+    "t.answer IS NOT NULL)\n"
     "), busy AS (\n"
     "    UPDATE chwsync.write_backs w\n"
     "       SET failures = w.failures + 1, error = 'the function answered NULL', sqlstate = NULL,\n"
-    "           due_at = now() + least(interval '1 second' * power(2, least(w.failures, 12)), interval '1 hour')\n"
+    "           due_at = now() + least(interval '1 second' * power(2, least(w.failures, 12)), "
+    "interval '1 hour')\n"
     "      FROM told t WHERE w.order_id = t.id AND t.answer IS NULL AND w.seq <= t.seq\n"
     ")\n"
     "SELECT t.id, t.order_ref, t.answer, t.status FROM told t";
@@ -196,8 +248,10 @@ static void compose_intake(struct shop *shop, const struct contract *contract)
     text_add(whole, "WITH shown AS MATERIALIZED (SELECT ");
     contract_column_list(contract, whole);
     text_format(whole, " FROM %s v", contract->view_sql);
-    text_add(whole, " WHERE v.order_ref IS NULL OR NOT v.order_ref::text = ANY (ARRAY(SELECT p.order_ref FROM"
-                    " chwsync.parked_lines p WHERE p.sqlstate IS NOT NULL)))");
+    text_add(
+        whole,
+        " WHERE v.order_ref IS NULL OR NOT v.order_ref::text = ANY (ARRAY(SELECT p.order_ref FROM"
+        " chwsync.parked_lines p WHERE p.sqlstate IS NOT NULL)))");
     text_add(whole, intake_rest);
     text_add(whole, intake_clear_whole);
     text_add(whole, intake_counts);
@@ -209,13 +263,15 @@ static void compose_intake(struct shop *shop, const struct contract *contract)
     text_add(one, intake_clear_one);
     text_add(one, intake_counts);
 
-    text_format(keys,
-                "SELECT DISTINCT v.order_ref::text FROM %s v WHERE v.order_ref IS NOT NULL\n"
-                "   AND NOT EXISTS (SELECT FROM chwsync.orders o WHERE o.order_ref = v.order_ref::text)\n"
-                "   AND NOT EXISTS (SELECT FROM chwsync.parked_lines p WHERE p.order_ref = v.order_ref::text\n"
-                "                      AND p.retry_at > now())\n"
-                " LIMIT $1::int",
-                contract->view_sql);
+    text_format(
+        keys,
+        "SELECT DISTINCT v.order_ref::text FROM %s v WHERE v.order_ref IS NOT NULL\n"
+        "   AND NOT EXISTS (SELECT FROM chwsync.orders o WHERE o.order_ref = v.order_ref::text)\n"
+        "   AND NOT EXISTS (SELECT FROM chwsync.parked_lines p WHERE p.order_ref = "
+        "v.order_ref::text\n"
+        "                      AND p.retry_at > now())\n"
+        " LIMIT $1::int",
+        contract->view_sql);
 }
 
 static void compose_claim(struct shop *shop, const struct contract *contract)
@@ -237,9 +293,11 @@ int shop_new(const struct contract *contract, unsigned timeout_s, struct shop **
     if (!shop)
         return -ENOMEM;
     shop->timeout_ms = timeout_s * 1000;
-    shop->has_view = contract_is_sound(contract, CONTRACT_LEDGER) && contract_is_sound(contract, CONTRACT_VIEW) &&
+    shop->has_view = contract_is_sound(contract, CONTRACT_LEDGER) &&
+                     contract_is_sound(contract, CONTRACT_VIEW) &&
                      (!contract->function_wanted || contract_is_sound(contract, CONTRACT_FUNCTION));
-    shop->has_function = contract->function_wanted && contract_is_sound(contract, CONTRACT_LEDGER) &&
+    shop->has_function = contract->function_wanted &&
+                         contract_is_sound(contract, CONTRACT_LEDGER) &&
                          contract_is_sound(contract, CONTRACT_FUNCTION);
     if (shop->has_view) {
         compose_intake(shop, contract);
@@ -287,8 +345,8 @@ bool shop_has_function(const struct shop *shop)
 }
 
 /* Runs one of the shop's statements, bounded in time: its locks delay its own rows alone. */
-static int run(struct shop *shop, struct connection *lane, enum shop_statement which, struct values *values,
-               unsigned timeout_ms, store_done done, void *userdata)
+static int run(struct shop *shop, struct connection *lane, enum shop_statement which,
+               struct values *values, unsigned timeout_ms, store_done done, void *userdata)
 {
     struct transaction transaction = {
         .statement = &shop->statements[which],
@@ -296,12 +354,14 @@ static int run(struct shop *shop, struct connection *lane, enum shop_statement w
         .lock_timeout_ms = shop->timeout_ms,
         .statement_timeout_ms = timeout_ms,
         .constraints_immediate = which == SHOP_DELIVER,
+        .by_index = which == SHOP_CLAIM || which == SHOP_DELIVER,
     };
 
     return connection_run(lane, &transaction, done, userdata);
 }
 
-static void add_intake_values(struct values *values, const struct shop *shop, const struct intake_options *options)
+static void add_intake_values(struct values *values, const struct shop *shop,
+                              const struct intake_options *options)
 {
     values_add_text(values, options->default_provider);
     values_begin_array(values);
@@ -315,8 +375,8 @@ static void add_intake_values(struct values *values, const struct shop *shop, co
 /* A large view may take its time; it shares its lane with claims only. */
 #define INTAKE_TIMEOUT_MS 30000
 
-int shop_intake(struct shop *shop, struct connection *lane, const struct intake_options *options, store_done done,
-                void *userdata)
+int shop_intake(struct shop *shop, struct connection *lane, const struct intake_options *options,
+                store_done done, void *userdata)
 {
     struct values values = {0};
 
@@ -324,8 +384,9 @@ int shop_intake(struct shop *shop, struct connection *lane, const struct intake_
     return run(shop, lane, SHOP_INTAKE, &values, INTAKE_TIMEOUT_MS, done, userdata);
 }
 
-int shop_intake_one(struct shop *shop, struct connection *lane, const struct intake_options *options,
-                    const char *order_ref, store_done done, void *userdata)
+int shop_intake_one(struct shop *shop, struct connection *lane,
+                    const struct intake_options *options, const char *order_ref, store_done done,
+                    void *userdata)
 {
     struct values values = {0};
 
@@ -344,10 +405,12 @@ void shop_intake_decode(const PGresult *rows, struct intake_result *ret_result)
         .parked_in_all = (unsigned)row_integer(rows, 0, 4, 0),
         .queue_due_s = row_integer(rows, 0, 5, -1),
         .write_back_due_s = row_integer(rows, 0, 6, -1),
+        .rejected = row_text(rows, 0, 7),
     };
 }
 
-int shop_intake_keys(struct shop *shop, struct connection *lane, unsigned limit, store_done done, void *userdata)
+int shop_intake_keys(struct shop *shop, struct connection *lane, unsigned limit, store_done done,
+                     void *userdata)
 {
     struct values values = {0};
 
@@ -360,11 +423,12 @@ static const struct statement park_statement = {
     .text = "INSERT INTO chwsync.parked_lines (order_ref, sqlstate, reason, retry_at)\n"
             "VALUES ($1::text, $2::text, $3::text, now() + make_interval(secs => $4::int))\n"
             "ON CONFLICT (order_ref) DO UPDATE\n"
-            "   SET sqlstate = excluded.sqlstate, reason = excluded.reason, retry_at = excluded.retry_at",
+            "   SET sqlstate = excluded.sqlstate, reason = excluded.reason, retry_at = "
+            "excluded.retry_at",
 };
 
-int shop_park(struct connection *lane, const char *order_ref, const char *sqlstate, const char *reason, unsigned retry_s,
-              store_done done, void *userdata)
+int shop_park(struct connection *lane, const char *order_ref, const char *sqlstate,
+              const char *reason, unsigned retry_s, store_done done, void *userdata)
 {
     struct values values = {0};
     struct transaction transaction = {.statement = &park_statement, .values = &values};
@@ -376,8 +440,8 @@ int shop_park(struct connection *lane, const char *order_ref, const char *sqlsta
     return connection_run(lane, &transaction, done, userdata);
 }
 
-int shop_claim(struct shop *shop, struct connection *lane, const struct claim_options *options, store_done done,
-               void *userdata)
+int shop_claim(struct shop *shop, struct connection *lane, const struct claim_options *options,
+               store_done done, void *userdata)
 {
     struct values values = {0};
 
@@ -390,11 +454,12 @@ int shop_claim(struct shop *shop, struct connection *lane, const struct claim_op
         values_add_integer(&values, options->only_order_id);
     else
         values_add_text(&values, NULL);
+    values_add_integer(&values, options->claim);
     return run(shop, lane, SHOP_CLAIM, &values, shop->timeout_ms, done, userdata);
 }
 
-int shop_deliver(struct shop *shop, struct connection *lane, unsigned limit, int64_t only_order_id, store_done done,
-                 void *userdata)
+int shop_deliver(struct shop *shop, struct connection *lane, unsigned limit, int64_t only_order_id,
+                 store_done done, void *userdata)
 {
     struct values values = {0};
 

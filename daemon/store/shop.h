@@ -1,17 +1,20 @@
 /*
- * store/shop.h - the statements that run the shop's own SQL: its view (intake), its function (veto and write-back).
+ * store/shop.h - the statements that run the shop's own SQL: its view (intake), its function (veto
+ * and write-back).
  *
- * Their text depends on what the contract found: a missing optional column is NULL, and without a function the veto is a second
- * look at the view. Whatever the shop's SQL does, raise, sleep or lock, happens in a transaction of its own with time limits.
+ * Their text depends on what the contract found: a missing optional column is NULL, and without a
+ * function the veto is a second look at the view. Whatever the shop's SQL does, raise, sleep or
+ * lock, happens in a transaction of its own with time limits.
  */
 #pragma once
-#include "store/connection.h"
 #include "base/own.h"
+#include "store/connection.h"
 #include "store/contract.h"
 
 struct shop;
 
-/* 0 or -ENOMEM. The contract is only read. Owned: shop_free(), when no transaction of it runs or waits. */
+/* 0 or -ENOMEM. The contract is only read. Owned: shop_free(), when no transaction of it runs or
+ * waits. */
 int shop_new(const struct contract *contract, unsigned timeout_s, struct shop **ret_shop);
 void shop_free(struct shop *shop);
 DEFINE_OWN(struct shop, shop_free, shop_freep)
@@ -29,27 +32,33 @@ struct intake_options {
     unsigned limit; /* new lines at most */
 };
 struct intake_result {
-    unsigned taken;     /* new lines in the ledger */
-    unsigned returned;  /* withdrawn lines that are shown again */
-    unsigned followed;  /* queued lines whose facts changed in the shop */
-    unsigned parked;    /* newly parked: shown twice, or without a key */
+    unsigned taken;    /* new lines in the ledger */
+    unsigned returned; /* withdrawn lines that are shown again */
+    unsigned followed; /* queued lines whose facts changed in the shop */
+    unsigned parked;   /* newly parked: shown twice, or without a key */
     unsigned parked_in_all;
-    int64_t queue_due_s;      /* until the next queued order of a configured provider is due, 0 = now, -1 = none is queued */
+    int64_t queue_due_s; /* until the next queued order of a configured provider is due, 0 = now, -1
+                            = none is queued */
     int64_t write_back_due_s; /* until the next write-back is due, likewise */
+    /* Lines taken and rejected at once, "REF rejected: WHY", each but the last ending in a line
+     * feed; NULL = none. Borrowed from the rows. */
+    const char *rejected;
 };
 /* One transaction: the whole view against the ledger. Answer's rows: intake_decode(). */
 int shop_intake(struct shop *shop, struct connection *lane, const struct intake_options *options,
                 store_done done, void *userdata);
 /* The same for one key; what is wrong with other rows does not matter. */
-int shop_intake_one(struct shop *shop, struct connection *lane, const struct intake_options *options,
-                    const char *order_ref, store_done done, void *userdata);
+int shop_intake_one(struct shop *shop, struct connection *lane,
+                    const struct intake_options *options, const char *order_ref, store_done done,
+                    void *userdata);
 void shop_intake_decode(const PGresult *rows, struct intake_result *ret_result);
-/* After intake failed: the keys alone (a planner drops the other columns, and with them the one that raises) that are neither in the ledger nor
- * parked. Column 0: order_ref. */
-int shop_intake_keys(struct shop *shop, struct connection *lane, unsigned limit, store_done done, void *userdata);
+/* After intake failed: the keys alone (a planner drops the other columns, and with them the one
+ * that raises) that are neither in the ledger nor parked. Column 0: order_ref. */
+int shop_intake_keys(struct shop *shop, struct connection *lane, unsigned limit, store_done done,
+                     void *userdata);
 /* This key's row raises: left out until `retry_s` from now. */
-int shop_park(struct connection *lane, const char *order_ref, const char *sqlstate, const char *reason,
-              unsigned retry_s, store_done done, void *userdata);
+int shop_park(struct connection *lane, const char *order_ref, const char *sqlstate,
+              const char *reason, unsigned retry_s, store_done done, void *userdata);
 
 /* ---- claim ---- */
 
@@ -60,23 +69,40 @@ struct claim_options {
     unsigned limit;
     unsigned send_within_s; /* send_before = now + this */
     int64_t only_order_id;  /* 0 = whichever is due */
+    int64_t claim;          /* grows from claim to claim within the instance */
 };
 /* Columns of the answer, one row a claimed or withdrawn line. */
 enum claim_column {
-    CLAIM_ORDER_ID, CLAIM_NUMBER, CLAIM_ORDER_REF, CLAIM_GO, CLAIM_SERVICE, CLAIM_LINK, CLAIM_QUANTITY, CLAIM_RUNS,
-    CLAIM_INTERVAL, CLAIM_MIN, CLAIM_MAX, CLAIM_COMMENTS, CLAIM_USERNAMES, CLAIM_HASHTAGS, CLAIM_USERNAME, CLAIM_PARAMS,
+    CLAIM_ORDER_ID,
+    CLAIM_NUMBER,
+    CLAIM_ORDER_REF,
+    CLAIM_GO,
+    CLAIM_SERVICE,
+    CLAIM_LINK,
+    CLAIM_QUANTITY,
+    CLAIM_RUNS,
+    CLAIM_INTERVAL,
+    CLAIM_MIN,
+    CLAIM_MAX,
+    CLAIM_COMMENTS,
+    CLAIM_USERNAMES,
+    CLAIM_HASHTAGS,
+    CLAIM_USERNAME,
+    CLAIM_PARAMS,
 };
 /*
- * One transaction: lines that are due, asked for their veto, moved from queued to submitting (or withdrawn), their attempts written and their
- * requests counted. When it is committed, and only then, the intent is committed.
+ * One transaction: lines that are due, asked for their veto, moved from queued to submitting (or
+ * withdrawn), their attempts written and their requests counted. When it is committed, and only
+ * then, the intent is committed.
  */
-int shop_claim(struct shop *shop, struct connection *lane, const struct claim_options *options, store_done done,
-               void *userdata);
+int shop_claim(struct shop *shop, struct connection *lane, const struct claim_options *options,
+               store_done done, void *userdata);
 
 /* ---- write-back ---- */
 
 /* Columns of the answer: one row an order that was due. */
 enum deliver_column { DELIVER_ORDER_ID, DELIVER_ORDER_REF, DELIVER_ANSWER, DELIVER_STATUS };
-/* One transaction: tells the shop where up to `limit` orders stand now; only_order_id 0 = whichever is due. */
-int shop_deliver(struct shop *shop, struct connection *lane, unsigned limit, int64_t only_order_id, store_done done,
-                 void *userdata);
+/* One transaction: tells the shop where up to `limit` orders stand now; only_order_id 0 = whichever
+ * is due. */
+int shop_deliver(struct shop *shop, struct connection *lane, unsigned limit, int64_t only_order_id,
+                 store_done done, void *userdata);

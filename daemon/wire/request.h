@@ -1,8 +1,8 @@
 /*
  * wire/request.h - a request of the provider's API as bytes.
  *
- * Pure. The protocol: one endpoint, POST, application/x-www-form-urlencoded with `key`, `action` and the
- * action's parameters (api document, "Authentication" and the sections per action).
+ * Pure. The protocol: one endpoint, POST, application/x-www-form-urlencoded with `key`, `action`
+ * and the action's parameters (api document, "Authentication" and the sections per action).
  */
 #pragma once
 #include "base/text.h"
@@ -18,7 +18,8 @@ enum api_action {
     ACTION_REFILL_STATUS,
 };
 #define ACTION_COUNT 8
-#define MULTI_STATUS_MAX 100 /* ids a request; more are refused, cut off or answered wrongly (family survey) */
+#define MULTI_STATUS_MAX                                                                           \
+    100 /* ids a request; more are refused, cut off or answered wrongly (family survey) */
 
 /* One form field; both borrowed. */
 struct parameter {
@@ -38,8 +39,9 @@ struct api_request {
 const char *api_action_name(enum api_action action);
 
 /*
- * Appends the body. `key` may be NULL for ACTION_PING only. The result holds the key: text_done() of a body is
- * preceded by explicit_bzero() where it is freed. Line endings of multi-line values (comments, usernames, hashtags
+ * Appends the body. `key` may be NULL for ACTION_PING only. The result holds the key: text_done()
+ * of a body is preceded by explicit_bzero() where it is freed. Line endings of multi-line values
+ * (comments, usernames, hashtags
  * ...) are sent as the caller gives them.
  */
 void api_request_encode(const struct api_request *request, const char *key, struct text *body);

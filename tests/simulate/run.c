@@ -18,7 +18,7 @@
 struct known {
     struct progress progress;
     double stride, turn;
-    double asked_s, bought_s, told_s; /* told_s: of the world the last answer spoke of */
+    double asked_s, asked_before_s, bought_s, told_s; /* told_s: of the world the last answer spoke of */
     size_t place;                     /* in the list, SIZE_MAX = not in it */
     bool ended;
 };
@@ -223,7 +223,7 @@ static double poll_rate(struct run *run)
 static bool ask(struct run *run)
 {
     struct request *request;
-    struct poll_batch_facts batch = {0};
+    double worth = 0, turn = -INFINITY;
     double price = is_daemon(run) ? poll_pace_price(&run->pace) : 0;
     size_t ids[BATCH], count = 0;
 
@@ -231,25 +231,21 @@ static bool ask(struct run *run)
         size_t id = ids[count++] = list_take(run);
         const struct known *known = &run->known[id];
 
-        batch.worth += poll_worth(known->stride, now_s(run) - known->asked_s);
-        batch.turn = fmax(batch.turn, known->turn);
-        if (known->stride > 0) {
-            batch.strides += 1 / known->stride;
-            batch.with_stride++;
-        }
+        worth += poll_worth(known->stride, now_s(run) - known->asked_s);
+        turn = fmax(turn, known->turn);
     }
-    batch.all_open = run->listed == 0;
-    if (batch.worth < price) {
+    if (worth < price) {
         for (size_t i = 0; i < count; i++)
             list_add(run, ids[i]);
-        poll_pace_declined(&run->pace, batch.worth);
+        poll_pace_declined(&run->pace, worth);
         return false;
     }
-    poll_pace_sent(&run->pace, &batch);
+    poll_pace_sent(&run->pace, worth, turn);
     budget_take(&run->budget, BUDGET_POLL, 1, run->now_us);
     request = request_new(run, true);
     for (size_t i = 0; i < count; i++) {
-        run->known[ids[i]].turn = is_daemon(run) ? batch.turn + run->known[ids[i]].stride : (double)++run->asked;
+        run->known[ids[i]].turn = is_daemon(run) ? turn + run->known[ids[i]].stride : (double)++run->asked;
+        run->known[ids[i]].asked_before_s = run->known[ids[i]].asked_s;
         run->known[ids[i]].asked_s = now_s(run);
     }
     memcpy(request->ids, ids, count * sizeof ids[0]);
@@ -435,6 +431,7 @@ static void ended(struct run *run, size_t id)
     double end_s = known->bought_s + fact->ends_s;
 
     known->ended = true;
+    poll_pace_ended(&run->pace, known->stride, known->asked_s - known->asked_before_s);
     run->open_now--;
     run->ends_by_hour[(size_t)(now_s(run) / 3600) % 24]++;
     run->ended_day++;
@@ -619,6 +616,7 @@ static void sum_up(struct run *run)
     result->requests_per_end = result->ends > 0 ? run->accepted / result->ends : 0;
     result->open = run->open_s > 0 ? run->open_area / run->open_s : 0;
     result->planned_s = run->pace.planned_s;
+    result->measured_s = run->pace.measured_s;
     result->ids_a_batch = result->polls > 0 ? (double)run->ids / result->polls : 0;
 }
 

@@ -35,7 +35,7 @@ struct run_result {
     double stale_s;                                       /* mean age of what is known of an open order */
     double used;                                          /* of the budget of the days measured */
     double requests_per_end, open;
-    double planned_s; /* what the client itself expects of its delay, at the end */
+    double planned_s, measured_s; /* what the client itself says of its delay, at the end */
     unsigned refused, ends, adds, polls, short_batches;
     double ids_a_batch;
 };

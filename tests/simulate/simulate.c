@@ -71,9 +71,9 @@ static void print_policies(unsigned seed)
         print_row(name, &robin);
         snprintf(name, sizeof name, "%s chwsyncd", scenarios[i].name);
         print_row(name, &daemon);
-        printf("%-30s delay %.3f, 95 %% %.3f, stale %.2f of round robin; planned delay %.2f s; %u polls in the slowest drain\n", "",
+        printf("%-30s delay %.3f, 95 %% %.3f, stale %.2f of round robin; it says %.2f s planned, %.2f s measured; %u polls in the slowest drain\n", "",
                daemon.delay_s / robin.delay_s, daemon.delay_95_s / robin.delay_95_s, daemon.stale_s / robin.stale_s,
-               daemon.planned_s, daemon.drain_polls);
+               daemon.planned_s, daemon.measured_s, daemon.drain_polls);
     }
 }
 

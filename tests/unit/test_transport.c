@@ -58,24 +58,31 @@ static bool ask_gate(void *userdata)
 }
 
 static struct endpoint *new_endpoint(struct transport *transport, const char *scheme, unsigned port,
-                                     const char *ca_file)
+                                     const char *ca_file, unsigned timeout_s)
 {
     struct endpoint *endpoint = NULL;
     struct problem problem = {.text = ""};
     char url[64];
     struct endpoint_options options = {
-        .url = url, .ca_file = ca_file, .max_in_flight = 4, .timeout_s = 1};
+        .url = url, .ca_file = ca_file, .max_in_flight = 4, .timeout_s = timeout_s};
 
     snprintf(url, sizeof url, "%s://127.0.0.1:%u/api/v2?secret=1", scheme, port);
     assert_int_equal(endpoint_new(transport, &options, &endpoint, &problem), 0);
     return endpoint;
 }
 
-static void set_up(struct bench *bench, const struct wire_step *const *scripts)
+static void set_up_timed(struct bench *bench, const struct wire_step *const *scripts,
+                         unsigned timeout_s)
 {
     *bench = (struct bench){.server = wire_server_start(scripts, NULL)};
     assert_int_equal(transport_new(&bench->transport), 0);
-    bench->endpoint = new_endpoint(bench->transport, "http", wire_server_port(bench->server), NULL);
+    bench->endpoint =
+        new_endpoint(bench->transport, "http", wire_server_port(bench->server), NULL, timeout_s);
+}
+
+static void set_up(struct bench *bench, const struct wire_step *const *scripts)
+{
+    set_up_timed(bench, scripts, 10);
 }
 
 /* Ends the client first, so that everything it ever sends has been counted. */
@@ -159,6 +166,7 @@ struct reply_case {
     bool complete;
     long http_status;
     const char *body, *retry_after, *problem;
+    unsigned timeout_s; /* 0 = long enough */
 };
 
 static const struct reply_case reply_cases[] = {
@@ -251,6 +259,7 @@ static const struct reply_case reply_cases[] = {
      .script = {{WIRE_EXPECT, NULL},
                 {WIRE_SEND, "HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{"},
                 {WIRE_DRAIN, NULL}},
+     .timeout_s = 1,
      .problem = "not complete within 1 s, only 40 bytes came"},
     {.name = "no HTTP",
      .script = {{WIRE_EXPECT, NULL}, {WIRE_SEND, "SSH-2.0-x\r\n"}},
@@ -275,6 +284,7 @@ static const struct reply_case reply_cases[] = {
      .problem = "longer than"},
     {.name = "silence",
      .script = {{WIRE_EXPECT, NULL}, {WIRE_DRAIN, NULL}},
+     .timeout_s = 1,
      .problem = "no reply within 1 s"},
 };
 
@@ -288,7 +298,7 @@ static void test_replies(void **state)
         struct bench bench;
 
         print_message("# %s\n", expected->name);
-        set_up(&bench, scripts);
+        set_up_timed(&bench, scripts, expected->timeout_s ? expected->timeout_s : 10);
         exchange(&bench, &outcome);
         assert_true(outcome.end.sent);
         assert_false(outcome.end.refused_at_gate);
@@ -302,6 +312,8 @@ static void test_replies(void **state)
         } else {
             print_message("#   %s\n", outcome.end.problem.text);
             assert_non_null(strstr(outcome.end.problem.text, expected->problem));
+            if (expected->timeout_s)
+                assert_in_range(outcome.end.took_us, US_PER_S, 1800 * US_PER_MS);
         }
         close_client(&bench);
         assert_int_equal(wire_server_requests(bench.server), 1);
@@ -337,6 +349,36 @@ static void test_request_bytes(void **state)
     for (size_t i = 0; i < COUNT_OF(absent); i++)
         assert_null(strcasestr(request, absent[i]));
     wire_server_free(bench.server);
+}
+
+/* Long replies are asked for compressed, others never, whatever the same handle asked before. */
+static void test_compression_is_for_long_replies(void **state)
+{
+    static const struct wire_step three[] = {
+        {WIRE_EXPECT, NULL}, {WIRE_SEND, REPLY}, {WIRE_EXPECT, NULL}, {WIRE_SEND, REPLY},
+        {WIRE_EXPECT, NULL}, {WIRE_SEND, REPLY}, {WIRE_END, NULL}};
+    static const size_t limits[] = {1000, 64 << 20, 1000};
+
+    (void)state;
+    for (size_t count = 1; count <= COUNT_OF(limits); count++) {
+        /* All on one connection, which ends after the last: it must not end between two of them. */
+        const struct wire_step *const scripts[] = {&three[2 * (COUNT_OF(limits) - count)], NULL};
+        struct outcome outcome = {.calls = 0};
+        const char *accepted;
+        struct bench bench;
+
+        set_up(&bench, scripts);
+        for (size_t i = 0; i < count; i++) {
+            outcome.gate_open = true;
+            post_limited(bench.endpoint, &outcome, limits[i]);
+            await(bench.transport, &outcome);
+            assert_true(outcome.end.complete);
+        }
+        close_client(&bench);
+        accepted = strstr(wire_server_last_request(bench.server), "\r\nAccept-Encoding: gzip\r\n");
+        assert_int_equal(accepted != NULL, limits[count - 1] > 1000);
+        wire_server_free(bench.server);
+    }
 }
 
 /* What libcurl does by itself: sends again on a new connection. The second connection would answer.
@@ -416,7 +458,7 @@ static void test_idle_connection_ended(void **state)
         assert_int_equal(transport_new(&bench.transport), 0);
         bench.endpoint =
             new_endpoint(bench.transport, cases[i].tls ? "https" : "http",
-                         wire_server_port(bench.server), cases[i].tls ? ca_path : NULL);
+                         wire_server_port(bench.server), cases[i].tls ? ca_path : NULL, 10);
         exchange(&bench, &outcome);
         assert_true(outcome.end.complete);
         wire_server_release(bench.server);
@@ -639,8 +681,9 @@ static void test_ca_file_is_each_endpoints_own(void **state)
     bench.server = wire_server_start(scripts, identity);
     assert_int_equal(transport_new(&bench.transport), 0);
     bench.endpoint =
-        new_endpoint(bench.transport, "https", wire_server_port(bench.server), ca_path);
-    stranger = new_endpoint(bench.transport, "https", wire_server_port(bench.server), other_path);
+        new_endpoint(bench.transport, "https", wire_server_port(bench.server), ca_path, 10);
+    stranger =
+        new_endpoint(bench.transport, "https", wire_server_port(bench.server), other_path, 10);
     exchange(&bench, &outcome);
     assert_true(outcome.end.complete);
     assert_string_equal(outcome.body, "{\"order\":1}");
@@ -669,7 +712,7 @@ static void test_partly_sent_counts_as_sent(void **state)
     struct bench bench;
 
     (void)state;
-    set_up(&bench, scripts);
+    set_up_timed(&bench, scripts, 1);
     for (int i = 0; i < 1 << 20; i++)
         text_add(&body, "0123456789abcdef");
     assert_int_equal(transport_post(bench.endpoint, &body, 1000, ask_gate, take_outcome, &outcome),
@@ -684,18 +727,18 @@ static void test_partly_sent_counts_as_sent(void **state)
  * taken. */
 static void test_reply_in_time_survives_a_stall(void **state)
 {
-    static char reply[45000];
+    static char reply[125000];
     const struct wire_step script[] = {
         {WIRE_EXPECT, NULL}, {WIRE_SEND, reply}, {WIRE_DRAIN, NULL}, {WIRE_END, NULL}};
     const struct wire_step *const scripts[] = {script, NULL};
     struct outcome outcome = {.gate_open = true};
     struct bench bench;
-    int head = snprintf(reply, sizeof reply, "HTTP/1.1 200 OK\r\nContent-Length: 40000\r\n\r\n");
+    int head = snprintf(reply, sizeof reply, "HTTP/1.1 200 OK\r\nContent-Length: 120000\r\n\r\n");
 
     (void)state;
-    memset(reply + head, ' ', 40000);
-    set_up(&bench, scripts);
-    post_limited(bench.endpoint, &outcome, 50000);
+    memset(reply + head, ' ', 120000);
+    set_up_timed(&bench, scripts, 1);
+    post_limited(bench.endpoint, &outcome, 130000);
     while (outcome.gate_calls == 0)
         assert_int_equal(transport_work(bench.transport), 0);
     await_count(wire_server_sends, bench.server, 1);
@@ -703,7 +746,7 @@ static void test_reply_in_time_survives_a_stall(void **state)
     assert_int_equal(transport_work(bench.transport), 0);
     assert_int_equal(outcome.calls, 1);
     assert_true(outcome.end.complete);
-    assert_int_equal(outcome.end.bytes.body_bytes, 40000);
+    assert_int_equal(outcome.end.bytes.body_bytes, 120000);
     tear_down(&bench);
 }
 
@@ -717,8 +760,9 @@ static void test_time_limit_begins_with_sending(void **state)
     struct bench bench;
 
     (void)state;
-    set_up(&bench, scripts);
+    set_up_timed(&bench, scripts, 1);
     post_limited(bench.endpoint, &outcome, 1000);
+    assert_int_equal(transport_work(bench.transport), 0);
     sleep_until(clock_monotonic_us() + 1500 * US_PER_MS);
     await(bench.transport, &outcome);
     assert_true(outcome.end.complete);
@@ -743,7 +787,7 @@ static void test_slow_endpoint_delays_no_other(void **state)
 
     (void)state;
     set_up(&bench, scripts);
-    quick_endpoint = new_endpoint(bench.transport, "http", wire_server_port(other), NULL);
+    quick_endpoint = new_endpoint(bench.transport, "http", wire_server_port(other), NULL, 10);
     post_limited(bench.endpoint, &slow, 1000);
     for (int i = 0; i < 6; i++) {
         post_limited(quick_endpoint, &quick, 1000);
@@ -753,8 +797,6 @@ static void test_slow_endpoint_delays_no_other(void **state)
             await_count(wire_server_closed, other, (size_t)i / 2 + 1);
     }
     assert_int_equal(slow.calls, 0);
-    await(bench.transport, &slow);
-    assert_false(slow.end.complete);
     endpoint_free(quick_endpoint);
     close_client(&bench);
     wire_server_stop(other);
@@ -943,6 +985,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_replies),
         cmocka_unit_test(test_request_bytes),
+        cmocka_unit_test(test_compression_is_for_long_replies),
         cmocka_unit_test(test_reused_connection_closed_after_request),
         cmocka_unit_test(test_idle_connection_ended),
         cmocka_unit_test(test_connection_is_kept),

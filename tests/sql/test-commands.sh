@@ -1,0 +1,362 @@
+#!/bin/bash
+# The commands beside `run`: help, exit codes, JSON, `status` and `orders` over a prepared ledger, `check` over broken contracts.
+# TAP on stdout.
+cd "$(dirname "$0")/../.." || exit 1
+. tests/lib/cluster.sh
+panel_pid=
+stop_all() {
+    [ -z "$panel_pid" ] || kill "$panel_pid"
+    cluster_stop_all
+}
+trap stop_all EXIT
+
+chwsyncd=${BUILD:-build}/chwsyncd
+panel=${BUILD:-build}/panel
+tests=0 failed=0
+
+is() { # is WHAT WANTED GOT
+    tests=$((tests + 1))
+    if [ "$2" = "$3" ]; then
+        echo "ok $tests - $1"
+    else
+        failed=$((failed + 1))
+        echo "not ok $tests - $1"
+        printf '# wanted: %s\n#    got: %s\n' "${2//$'\n'/ | }" "${3//$'\n'/ | }"
+    fi
+}
+has() { # has WHAT PATTERN TEXT
+    local found="not in: $3"
+    ! grep -qE -- "$2" <<<"$3" || found=there
+    is "$1" there "$found"
+}
+
+ask() { cluster_psql -At -c "$1" 2>&1; }
+
+# run ARGUMENT...: leaves what it printed in `said` and its exit code in `code`
+run() {
+    said=$("$chwsyncd" "$@" 2>&1)
+    code=$?
+}
+# told COMMAND ARGUMENT...: the same with the configuration
+told() { run "$1" --config "$CLUSTER_DIR/chwsyncd.conf" "${@:2}"; }
+# The value of a path in the JSON last printed: json '{orders,0,ref}'
+json() { ask "SELECT \$json\$$said\$json\$::json #>> '$1'"; }
+too_wide() { awk 'length($0) > 80' <<<"$said"; }
+
+configure() { # configure [SHOP-SETTINGS] [PROVIDER-SETTINGS]
+    cat >"$CLUSTER_DIR/chwsyncd.conf" <<CONF
+database = { conninfo = "host=$PGHOST dbname=$PGDATABASE user=${role:-chwsync}"; };
+shop = { default_provider = "panel"; $1 };
+providers = ( { name = "panel"; url = "http://127.0.0.1:${port:-9}/wp-json/chw/v2"; key_file = "panel.key"; $2 } );
+state_directory = "$CLUSTER_DIR";
+CONF
+}
+
+usage_is_told() {
+    local name
+    run --help
+    is "--help" 0 "$code"
+    for name in run check schema status orders; do
+        has "... names $name" "^  $name " "$said"
+        run "$name" --help
+        is "$name --help" 0 "$code"
+        has "... has its usage" "^Usage: chwsyncd $name" "$said"
+        is "... within 80 columns" "" "$(too_wide)"
+        run --help
+    done
+    is "... within 80 columns" "" "$(too_wide)"
+    run --version
+    has "--version" "^chwsyncd [0-9]+\.[0-9]+" "$said"
+    run
+    is "no command" 64 "$code"
+    run ordrs
+    is "an unknown command" 64 "$code"
+    has "... tells the nearest" 'unknown command "ordrs"; did you mean "orders"\?' "$said"
+    run status --jsn
+    is "an unknown option" 64 "$code"
+    has "... tells the nearest" 'unknown option "--jsn"; did you mean "--json"\?' "$said"
+    run status --state queued
+    is "an option of another command" 64 "$code"
+    run orders -x
+    has "a short option" 'unknown option "-x"' "$said"
+    run orders --state
+    has "an option without its value" 'option --state needs a value' "$said"
+    run status --json=1
+    has "a value too many" 'option --json=1 takes no value' "$said"
+    run orders --limit 10x
+    is "a limit that is no number" 64 "$code"
+    run orders one two
+    is "an operand too many" 64 "$code"
+    run schema
+    is "an operand too few" 64 "$code"
+    run schema instal
+    has "an unknown action" 'did you mean "install"\?' "$said"
+    run orders --state quued
+    has "an unknown state" 'unknown state "quued"; did you mean "queued"\?' "$said"
+    run orders --help >/dev/null
+    "$chwsyncd" --help >/dev/full 2>&1
+    is "what cannot be printed is a failure" 1 "$?"
+}
+
+configuration_comes_first() {
+    run status --config "$CLUSTER_DIR/none.conf"
+    is "no configuration" 78 "$code"
+    printf 'databas = { conninfo = "x"; };\nlog = { level = "loud"; };\n' >"$CLUSTER_DIR/wrong.conf"
+    run check --config-only --config "$CLUSTER_DIR/wrong.conf"
+    is "check of a wrong configuration" 78 "$code"
+    has "... one fault" 'fault +configuration .*wrong.conf:1' "$said"
+    has "... and the next" 'fault +configuration .*wrong.conf:2' "$said"
+    told check --config-only
+    is "check --config-only touches no database" "0 1" "$code $(grep -c '^ok' <<<"$said")"
+}
+
+without_a_schema() {
+    role=postgres configure
+    for name in status orders; do
+        told $name
+        is "$name without a schema" 1 "$code"
+        has "... says what to do" "not installed in database postgres" "$said"
+    done
+    "$chwsyncd" schema install --conninfo "host=$PGHOST user=postgres dbname=postgres" >/dev/null
+    configure
+    told status
+    is "status of an empty ledger" 0 "$code"
+    has "... names the provider" "panel \(never used\) +0" "$said"
+    told orders
+    is "orders of an empty ledger" "0 No orders." "$code $said"
+    told orders --json
+    is "... as JSON" "0 array" "$code $(ask "SELECT json_typeof('$said'::json)")"
+}
+
+fill_the_ledger() {
+    cluster_psql <<SQL
+INSERT INTO chwsync.accounts (provider, endpoint, key_digest, submits_paused_until, pause_reason, last_error, last_error_at)
+VALUES ('panel', 'http://127.0.0.1:$port/wp-json/chw/v2', 'd', 'infinity', 'the key was refused', 'Invalid API key', now());
+INSERT INTO chwsync.orders (order_ref, display_ref, provider, service, link, quantity, comments, created_at)
+SELECT 'line-' || i, '#10' || i, 'panel', 'IG-1', 'https://example.org/secret-' || i, 1000, E'one\ntwo \x1b[31m', now() - i * interval '1 hour'
+  FROM generate_series(1, 30) i;
+UPDATE chwsync.orders SET state = 'active', in_progress = true, provider_order_id = '4711', charge = 1.230000000000000000001,
+       currency = 'USD', start_count = 10, remains = -5, attempts = 1, accepted_at = now(), account_id = 1, provider_status = 'In progress'
+ WHERE id = 5;
+UPDATE chwsync.orders SET state = 'uncertain', error = 'sent but not answered: it may exist there' WHERE id = 6;
+UPDATE chwsync.orders SET error = 'price 3.00 above max_charge 2.00' WHERE id = 7;
+UPDATE chwsync.orders SET order_ref = 'Bestellung Nr. 8 – ünïcode, and a key that is far too long for any column of a table' WHERE id = 8;
+INSERT INTO chwsync.queue SELECT id, provider, now() + interval '90 s' FROM chwsync.orders WHERE state = 'queued';
+INSERT INTO chwsync.polls (order_id, account_id, next_at, interval_s) VALUES (5, 1, now() + interval '3 min', 60);
+INSERT INTO chwsync.budget_minutes (account_id, minute, adds, polls) VALUES (1, now(), 3, 4);
+INSERT INTO chwsync.attempts (order_id, number, account_id, instance, claim, send_before, service, quantity, outcome, ended_at, open, provider_order_id)
+VALUES (5, 1, 1, gen_random_uuid(), 1, now(), 'IG-1', 1000, 'accepted', clock_timestamp(), false, '4711');
+INSERT INTO chwsync.history (order_id, event, state, detail) VALUES (5, 'status_open', 'active', 'the provider works on it');
+INSERT INTO chwsync.write_backs (order_id, seq, failures, sqlstate, error, due_at) VALUES (5, 1, 3, 'P0001', 'boom in the shop', now() + interval '30 s');
+INSERT INTO chwsync.parked_lines (order_ref, reason) VALUES ('twice', 'shown twice');
+SQL
+}
+
+status_tells() {
+    told status
+    is "status" 0 "$code"
+    is "... within 80 columns" "" "$(too_wide)"
+    has "... the account against its limits" "^panel +28 +0 +1 +0 +7 / 60 +7 / 5000$" "$said"
+    has "... why it is paused" "no order is sent until somebody does something: the key" "$said"
+    has "... its last error" "last error .*: Invalid API key" "$said"
+    has "... the states with the oldest" "queued +28 +oldest 30 h" "$said"
+    has "... what the shop was not told" "write-backs waiting 1, failing 1" "$said"
+    has "... and why" "line-5: boom in the shop \(P0001\), again in" "$said"
+    has "... parked lines" "twice: shown twice" "$said"
+    has "... the last errors" "line-7 +queued .*price 3.00 above max_charge 2.00" "$said"
+    is "... no link" "" "$(grep secret- <<<"$said")"
+    told status --json
+    is "... as JSON: exact numbers" "28 60 infinity 1 1" \
+        "$(json '{providers,0,queued}') $(json '{providers,0,requests_per_minute}') $(json '{providers,0,submits_paused_until}') $(json '{write_backs,failing}') $(json '{parked_lines,0,in_all}')"
+    is "... no link there either" "" "$(grep secret- <<<"$said")"
+}
+
+orders_are_listed() {
+    told orders
+    is "orders" 0 "$code"
+    is "... twenty, with heading and remark" 22 "$(wc -l <<<"$said")"
+    has "... the newest first" "^line-30 " "$(sed -n 2p <<<"$said")"
+    is "... no link" "" "$(grep secret- <<<"$said")"
+    told orders --limit 100
+    is "... within 80 columns" "" "$(LC_ALL=C.UTF-8 awk 'length($0) > 80' <<<"$said")"
+    has "... with id, charge and age" "^line-5 .* in_progress +4711 +IG-1 +1000 +1\.23[0-9.]* +5 h" "$said"
+    told orders --state uncertain --json
+    is "... by state, as JSON" "line-6 uncertain" "$(json '{0,order_ref}') $(json '{0,status}')"
+    told orders --state in_progress --json
+    is "... by the contract's word; an amount is a string" "line-5 1.230000000000000000001" "$(json '{0,order_ref}') $(json '{0,charge}')"
+    is "... to the last digit" string "$(ask "SELECT json_typeof(\$j\$$said\$j\$::json #> '{0,charge}')")"
+}
+
+one_order_tells_its_story() {
+    told orders line-5
+    is "one order" 0 "$code"
+    has "... who it is" "^Order line-5 \(#105\): in_progress" "$said"
+    has "... what the shop wants" "link +https://example.org/secret-5" "$said"
+    has "... the money" "charge +1\.230000000000000000001 USD" "$said"
+    has "... what is next and when" "provider is asked about it in .* \([0-9:]+\)" "$said"
+    has "... what the shop was not told" "shop is told in .*failures so far: 3" "$said"
+    is "... the history in its order" "taken submitting accepted status_open" \
+        "$(echo $(sed -n '/^What happened$/,$p' <<<"$said" | grep -oE '(taken|submitting|accepted|status_open)( \(|,|:)' | tr -d '(,: '))"
+    is "... no control character" "" "$(grep $'\x1b' <<<"$said")"
+    told orders line-7
+    has "a queued one: why" "because +price 3.00 above max_charge 2.00" "$said"
+    has "... and when, and what is in the way" "It is sent in .*; but nothing is sent to this provider" "$(tr '\n' ' ' <<<"$said" | tr -s ' ')"
+    told orders line-6
+    has "an uncertain one is not sent again" "not sent again by itself" "$said"
+    told orders line-5 --json
+    is "... as JSON" "line-5 4711 4 status_open" "$(json '{order_ref}') $(json '{provider_order_id}') $(ask "SELECT json_array_length(\$j\$$said\$j\$::json -> 'history')") $(json '{history,3,event}')"
+    told orders line-77
+    is "an unknown one" 1 "$code"
+    has "... says so, and names similar ones" "no order line-77 in the ledger" "$said"
+    has "... by the beginning" "similar ones: .*line-7" "$said"
+    told orders '#107'
+    has "... or by the number a person knows" "similar ones: .*line-7" "$said"
+}
+
+start_panel() {
+    "$panel" --port-file "$CLUSTER_DIR/panel-port" --key CHW-TEST-000000-00000000=12.50 --currency USD &
+    panel_pid=$!
+    until [ -s "$CLUSTER_DIR/panel-port" ]; do kill -0 "$panel_pid" || return; sleep 0.02; done
+    port=$(cat "$CLUSTER_DIR/panel-port")
+    printf 'CHW-TEST-000000-00000000\n' >"$CLUSTER_DIR/panel.key"
+    chmod 600 "$CLUSTER_DIR/panel.key"
+}
+
+check_finds() {
+    local credentials=(--credentials-dir "$CLUSTER_DIR")
+    configure
+    told check "${credentials[@]}"
+    is "check before the adapter" 1 "$code"
+    has "... the view is missing" "fault +contract +view chwsync_shop.pending_orders does not exist" "$said"
+    has "... and so is the function" "fault +contract +function chwsync_shop.write_back" "$said"
+    has "... with a remedy" "HINT: create it from an adapter" "$said"
+    has "... the provider is asked all the same" "ok +provider +panel accepts the key; balance 12.50* USD" "$said"
+
+    cluster_psql -f sql/sample-store.sql -f sql/adapters/sample-store.sql >/dev/null 2>&1
+    told check "${credentials[@]}"
+    is "check of a sound installation" "0 All is well." "$code $(tail -n 1 <<<"$said")"
+    told check "${credentials[@]}" --json
+    is "... as JSON" "0 ok" "$(json '{exit_code}') $(json '{findings,0,severity}')"
+    is "... leaves no trace in the shop" 0 "$(ask "SELECT count(*) FROM chwsync_shop.sample_store_line WHERE order_ref LIKE 'chwsyncd-check%'")"
+    is "... and its request in the budget" t "$(ask "SELECT sum(reads) >= 1 FROM chwsync.budget_minutes")"
+
+    mv "$CLUSTER_DIR/panel.key" "$CLUSTER_DIR/other.key"
+    told check "${credentials[@]}"
+    is "check without the key file" 78 "$code"
+    has "... names it" "fault +credentials .*panel.key" "$said"
+    printf 'wrong-key\n' >"$CLUSTER_DIR/panel.key"
+    chmod 600 "$CLUSTER_DIR/panel.key"
+    told check "${credentials[@]}"
+    is "check with a wrong key" 1 "$code"
+    has "... the provider's words" "fault +provider +panel refuses: " "$said"
+    is "... never the key" "" "$(grep wrong-key <<<"$said")"
+    mv "$CLUSTER_DIR/other.key" "$CLUSTER_DIR/panel.key"
+
+    ask "UPDATE chwsync.accounts SET all_paused_until = now() + interval '5 min'" >/dev/null
+    told check "${credentials[@]}"
+    has "a pause the provider asked for holds for checks too" "warning +provider +panel was not asked" "$said"
+    ask "UPDATE chwsync.accounts SET all_paused_until = NULL" >/dev/null
+}
+
+broken_contracts() {
+    cluster_psql >/dev/null <<'SQL'
+CREATE TABLE public.lines (id int PRIMARY KEY, note text, data jsonb, pieces numeric);
+INSERT INTO public.lines VALUES (1, 'no number', '{}', 1), (2, NULL, NULL, 2);
+GRANT SELECT ON public.lines TO chwsync_adapter;
+SET ROLE chwsync_adapter;
+CREATE VIEW chwsync_shop.bad AS SELECT id AS order_ref, data AS service, note AS url, pieces AS quantity FROM public.lines;
+CREATE VIEW chwsync_shop.raises AS SELECT id AS order_ref, 's'::text AS service, 'l'::text AS link, note::bigint AS quantity FROM public.lines;
+CREATE VIEW chwsync_shop.twice AS SELECT 'same'::text AS order_ref, 's'::text AS service, 'l'::text AS link, 1 AS quantity FROM public.lines;
+CREATE VIEW chwsync_shop.closed AS SELECT id AS order_ref, 's'::text AS service, 'l'::text AS link, 1 AS quantity FROM public.lines;
+CREATE MATERIALIZED VIEW chwsync_shop.stale AS SELECT * FROM chwsync_shop.twice;
+CREATE FUNCTION chwsync_shop.other(r jsonb) RETURNS boolean LANGUAGE sql AS 'SELECT false';
+CREATE FUNCTION chwsync_shop.raises(r chwsync.result) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN RETURN r.order_ref::bigint > 0; END';
+CREATE FUNCTION chwsync_shop.sleeps(r chwsync.result) RETURNS boolean LANGUAGE sql AS 'SELECT pg_sleep(60) IS NULL';
+CREATE FUNCTION chwsync_shop.says_yes(r chwsync.result) RETURNS boolean LANGUAGE sql SECURITY DEFINER AS 'SELECT true';
+CREATE FUNCTION chwsync_shop.says_null(r chwsync.result) RETURNS boolean LANGUAGE sql AS 'SELECT NULL::boolean';
+CREATE FUNCTION chwsync_shop."Very Odd"(r chwsync.result) RETURNS boolean LANGUAGE sql AS 'SELECT false';
+GRANT SELECT ON chwsync_shop.bad, chwsync_shop.raises, chwsync_shop.twice, chwsync_shop.stale TO chwsync;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA chwsync_shop TO chwsync;
+SQL
+    # view | function | exit code | what must be said
+    local view function wanted pattern
+    while IFS='|' read -r view function wanted pattern; do
+        configure "pending_orders = \"$view\"; write_back = \"$function\"; write_back_timeout = 1;"
+        told check --credentials-dir "$CLUSTER_DIR"
+        is "check of $view and ${function:-no function}" "$wanted" "$code"
+        has "... $pattern" "$pattern" "$said"
+    done <<'CASES'
+chwsync_shop.bad||1|fault .*bad.service is jsonb, should be text
+chwsync_shop.bad||1|fault .*bad.quantity is numeric, should be bigint
+chwsync_shop.bad||1|fault .*bad has no column link \(text\)
+chwsync_shop.bad||1|warning .*columns that nothing reads: url
+chwsync_shop.raises||1|fault .*reading chwsync_shop.raises fails: invalid input syntax for type bigint.*22P02
+chwsync_shop.twice||1|fault .*shows 1 keys more than once
+chwsync_shop.closed||1|fault .*this role may not read chwsync_shop.closed
+chwsync_shop.stale||1|fault .*is a materialized view
+nowhere.to_be_found||1|fault .*view nowhere.to_be_found does not exist
+chwsync_shop.pending_orders|chwsync_shop.other|1|fault .*other\(chwsync.result\) returns boolean does not exist \(found: chwsync_shop.other\(r jsonb\)
+chwsync_shop.pending_orders|chwsync_shop.raises|1|fault .*raises for submitting of an order that does not exist
+chwsync_shop.pending_orders|chwsync_shop.sleeps|1|fault .*sleeps raises .*57014
+chwsync_shop.pending_orders|chwsync_shop.says_yes|0|warning .*answers true to submitting
+chwsync_shop.pending_orders|chwsync_shop.says_yes|0|warning .*SECURITY DEFINER without a search_path
+chwsync_shop.pending_orders|chwsync_shop.says_null|0|warning .*answers NULL
+chwsync_shop.pending_orders|chwsync_shop.\"Very Odd\"|0|ok .*"Very Odd" answers as it should
+chwsync_shop.pending_orders||0|ok .*no write-back function
+CASES
+    role=postgres configure
+    told check --credentials-dir "$CLUSTER_DIR"
+    has "a role that may read the shop's tables" "warning +database +role postgres may read tables of the shop" "$said"
+    configure
+}
+
+rights_and_versions() {
+    ask "CREATE ROLE outsider LOGIN" >/dev/null
+    role=outsider configure
+    told status
+    is "a role without rights: permission" 77 "$code"
+    configure
+    ask "UPDATE chwsync.ledger SET schema_version = 99" >/dev/null
+    told check --credentials-dir "$CLUSTER_DIR"
+    has "a newer schema" "fault +schema +the schema is at version 99, newer than this chwsyncd" "$said"
+    ask "UPDATE chwsync.ledger SET schema_version = 0" >/dev/null
+    told check --credentials-dir "$CLUSTER_DIR"
+    has "an older schema" "HINT: chwsyncd schema upgrade" "$said"
+    ask "UPDATE chwsync.ledger SET schema_version = 1" >/dev/null
+}
+
+what_is_away() {
+    kill "$panel_pid"
+    wait "$panel_pid" 2>/dev/null
+    panel_pid=
+    told check --credentials-dir "$CLUSTER_DIR"
+    is "check without the provider" 69 "$code"
+    has "... says so" "fault +provider +panel: " "$said"
+    cluster_halt -m immediate
+    local name
+    for name in status orders; do
+        told $name
+        is "$name without the database" 69 "$code"
+        is "... is one sentence" 1 "$(grep -c '^chwsyncd: ' <<<"$said")"
+    done
+    told check --credentials-dir "$CLUSTER_DIR"
+    is "check without the database" 69 "$code"
+    has "... says so" "fault +database +unable to reach the database" "$said"
+}
+
+cluster_start || exit 1
+configure
+usage_is_told
+configuration_comes_first
+start_panel || exit 1
+without_a_schema
+fill_the_ledger
+status_tells
+orders_are_listed
+one_order_tells_its_story
+check_finds
+broken_contracts
+rights_and_versions
+what_is_away
+echo "1..$tests"
+[ $failed = 0 ]
