@@ -55,7 +55,7 @@ $(BUILD)/gen/sql_files.c: sql/embed.sh $(wildcard sql/*.sql sql/*/*.sql)
 
 # The pure floor links alone, with json-c over memory and nothing else of ours.
 $(PURE): $(BUILD)/tests/unit/pure/%: $(BUILD)/tests/unit/pure/%.o $(FLOOR_0)
-	$(Q)$(CC) $(CFLAGS) $(SANITIZE) $(LDFLAGS) -o $@ $^ -ljson-c -lcmocka
+	$(Q)$(CC) $(CFLAGS) $(SANITIZE) $(LDFLAGS) -o $@ $^ -ljson-c -lcmocka -lm
 
 $(UNIT): $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(HELPERS) $(LIBRARY)
 	$(Q)$(CC) $(CFLAGS) $(SANITIZE) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) $(OUR_LIBS) -lcmocka -lssl -lcrypto

@@ -38,16 +38,24 @@ void rate_learning_init(struct rate_learning *learning, const struct budget_limi
                                        .day_raised_us = now_us};
 }
 
-void rate_learning_restore(struct rate_learning *learning, unsigned per_minute, unsigned per_day, unsigned burst,
-                           unsigned told_minute, unsigned told_day, int64_t now_us)
+bool rate_learning_is_cut(const struct rate_learning *learning)
 {
-    learning->per_minute = tighter(learning->configured.per_minute, per_minute);
-    learning->per_day = tighter(learning->configured.per_day, per_day);
-    if (burst > 0)
-        learning->burst = lesser(learning->configured.burst, burst);
-    learning->told_minute = told_minute;
-    learning->told_day = told_day;
-    if (told_minute || told_day)
+    return learning->per_minute != learning->configured.per_minute ||
+           learning->per_day != learning->configured.per_day || learning->burst != learning->configured.burst;
+}
+
+void rate_learning_restore(struct rate_learning *learning, const struct rate_learning *learned, int64_t now_us)
+{
+    learning->refusals = learned->refusals;
+    if (learned->configured.per_minute != learning->configured.per_minute ||
+        learned->configured.per_day != learning->configured.per_day)
+        return;
+    learning->per_minute = tighter(learning->configured.per_minute, learned->per_minute);
+    learning->per_day = tighter(learning->configured.per_day, learned->per_day);
+    learning->burst = lesser(learning->configured.burst, learned->burst);
+    learning->told_minute = learned->told_minute;
+    learning->told_day = learned->told_day;
+    if (rate_learning_is_cut(learning))
         learning->refused_us = now_us;
 }
 
@@ -163,10 +171,4 @@ bool rate_learning_recover(struct rate_learning *learning, int64_t now_us)
     if (learning->burst < configured->burst && now_us - learning->refused_us >= DAY_US)
         learning->burst = configured->burst;
     return per_minute != learning->per_minute || per_day != learning->per_day || burst != learning->burst;
-}
-
-bool rate_learning_is_cut(const struct rate_learning *learning)
-{
-    return learning->per_minute != learning->configured.per_minute ||
-           learning->per_day != learning->configured.per_day || learning->burst != learning->configured.burst;
 }
