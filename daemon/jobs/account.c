@@ -94,9 +94,7 @@ void account_open(struct account *account, const struct store_answer *answer, in
 
 double account_poll_rate(struct account *account, int64_t now_us)
 {
-    struct budget *budget = client_budget(account->client);
-
-    return shares_poll_rate(&account->shares, &budget->limits, budget_day_used(budget, now_us), now_us);
+    return shares_poll_rate(&account->shares, client_budget(account->client), now_us);
 }
 
 void account_note_add(struct account *account, int64_t now_us)

@@ -443,6 +443,16 @@ void budget_restore(struct budget *budget, unsigned count, int64_t at_us, int64_
     log_insert(budget, count, at_us + MINUTE_US);
 }
 
+void budget_day_frees(struct budget *budget, unsigned ret_hours[24], int64_t now_us)
+{
+    (void)advance(budget, now_us);
+    for (int64_t i = 0; i < 24; i++) {
+        ret_hours[i] = 0;
+        for (int64_t minute = 60 * i + 1; minute <= 60 * (i + 1); minute++)
+            ret_hours[i] += *day_cell(budget, budget->day_minute - DAY_CELLS + minute);
+    }
+}
+
 unsigned budget_minute_used(struct budget *budget, int64_t now_us)
 {
     now_us = advance(budget, now_us);

@@ -116,6 +116,8 @@ double budget_per_minute(const struct budget *budget);
  * now.
  */
 void budget_restore(struct budget *budget, unsigned count, int64_t at_us, int64_t now_us);
+/* How many requests of a rolling day are free again in the first, second ... 24th hour from now. */
+void budget_day_frees(struct budget *budget, unsigned ret_hours[24], int64_t now_us);
 /*
  * Used in the last minute and in the day, both with what is in flight; without a minute's limit the
  * first is that alone.

@@ -213,10 +213,8 @@ static bool is_daemon(const struct run *run)
 
 static double poll_rate(struct run *run)
 {
-    struct budget_limits limits = run->budget.limits;
-
     run->shares.queued = (unsigned)run->queued;
-    return shares_poll_rate(&run->shares, &limits, budget_day_used(&run->budget, run->now_us), run->now_us);
+    return shares_poll_rate(&run->shares, &run->budget, run->now_us);
 }
 
 /* A batch of the earliest turns; put back when it is not worth its price. */
