@@ -27,10 +27,7 @@ HELPERS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out $(wildcard tests/unit/test_*
 PANEL   := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/panel/scripted.c,$(wildcard tests/panel/*.c)))
 
 .DELETE_ON_ERROR:
-.PHONY: all help deps demo check check-long check-layers check-pure check-format simulate: $(BUILD)/simulate ## the rules of budget and polling on a virtual clock: the whole table (minutes)
-	@$(BUILD)/simulate
-
-check-unit check-sql check-panel \
+.PHONY: all help deps demo check check-long check-layers check-pure check-format check-unit check-sql check-panel \
     check-scenario asan tests simulate bench coverage fuzz format install uninstall clean
 
 all: $(BUILD)/chwsyncd ## build/chwsyncd
