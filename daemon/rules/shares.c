@@ -108,8 +108,12 @@ static double most_rate(struct shares *shares, struct budget *budget, int64_t no
     const struct budget_limits *limits = &budget->limits;
     double left = (double)limits->per_day - budget_day_used(budget, now_us) - shares->queued -
                   KEPT_IN_ANY_CASE * shares_reserve(shares, limits);
-    double usual = adds_a_day(shares) / (CELLS - 1), most = MOST_PER_S;
+    double usual = adds_a_day(shares) / (CELLS - 1), lately = 0, most = MOST_PER_S;
     unsigned frees[24];
+
+    for (int64_t cell = shares->cell - 6; cell < shares->cell; cell++)
+        lately += *adds_in(shares, cell) / 6.0;
+    usual = fmax(usual, lately); /* of the hours that were not yet seen */
 
     budget_day_frees(budget, frees, now_us);
     for (int hour = 0; hour < 24; hour++) {
