@@ -19,6 +19,7 @@ struct call {
     struct client *client;
     enum api_action action;
     size_t id_count;
+    int64_t late_us; /* from taking the slot to sending */
     transfer_gate gate;
     client_done done;
     void *userdata;
@@ -30,7 +31,8 @@ struct client {
     struct endpoint *endpoint;
     struct budget budget;
     struct rate_learning learning;
-    unsigned taken; /* slots that wait for their client_send() */
+    unsigned taken;   /* slots that wait for their client_send() */
+    int64_t taken_us; /* when the last one was taken */
     LIST_HEAD(, call) calls;
 };
 
@@ -115,6 +117,8 @@ unsigned client_take(struct client *client, enum budget_kind kind, unsigned want
     count = budget_available(&client->budget, kind, wanted < room ? wanted : room, now_us);
     if (count > 0)
         budget_take(&client->budget, kind, count, now_us);
+    if (count > 0)
+        client->taken_us = now_us;
     client->taken += count;
     return count;
 }
@@ -255,7 +259,7 @@ static void call_ended(void *userdata, const struct transfer_end *end)
     LIST_REMOVE(call, link);
     free_slot(call->client, end->sent);
     if (end->complete)
-        budget_note_took(&call->client->budget, end->took_us);
+        budget_note_took(&call->client->budget, call->late_us + end->took_us);
     else if (end->sent)
         budget_was_let_through(&call->client->budget); /* as far as anybody can tell */
     if (end->complete && decode(call, &end->bytes, &reply) == 0) {
@@ -299,6 +303,7 @@ int client_send(struct client *client, const struct api_request *request, transf
     int r = -ENOMEM;
 
     if (call) {
+        call->late_us = budget_now_us(client, clock_monotonic_us()) - client->taken_us;
         call->gate = gate;
         call->done = done;
         call->userdata = userdata;

@@ -21,7 +21,8 @@ struct account {
     int64_t paused_until_us;         /* everything: key, endpoint */
     int64_t submits_paused_until_us; /* submits: funds */
     unsigned pauses;                 /* in a row, for the back-off of a wrong key */
-    bool probing; /* after a pause of submits: one order at a time until one is accepted */
+    bool probing;      /* after a pause of submits: one order at a time until one is accepted */
+    unsigned failures; /* adds in a row that found nobody, or whose answer is not known */
     /* The budget's shares and the schedule, as kept in chwsync.budgets once a minute. */
     struct shares shares;
     struct poll_pace pace;
@@ -29,7 +30,7 @@ struct account {
     int64_t open;      /* orders that are followed, about */
     bool keeping;
     int64_t keep_us, count_us; /* when the figures are kept, the open orders counted next */
-    struct log_repeat refused_log, funds_log, rate_log, silence_log;
+    struct log_repeat breaker_log, refused_log, funds_log, rate_log, silence_log;
 };
 
 void account_init(struct account *account, int64_t now_us);
@@ -55,6 +56,14 @@ void account_note_rate(struct account *account, const char *words, int64_t now_u
 void account_note_silence(struct account *account, enum api_action action,
                           const struct client_answer *answer);
 void account_note_answer(struct account *account);
+/*
+ * An add found nobody (`sent` false), or its outcome is unknown: so that a provider that is down
+ * costs neither a row an order a second nor the certainty of every order in the queue, submits wait
+ * longer and longer (1 s ... 30 s; unknown: from the third on, 5 s ... 15 min), then one is tried.
+ */
+void account_note_failure(struct account *account, bool sent, int64_t now_us);
+/* An add was answered, whatever with. */
+void account_note_add_answer(struct account *account);
 /* An order was accepted: no pause of submits holds. */
 void account_note_accepted(struct account *account);
 

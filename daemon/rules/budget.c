@@ -19,7 +19,7 @@
 #define JITTER_MOST_US INT64_C(1224490) /* as a pace of 0.98 of the limit */
 #define JITTER_MARGIN_US INT64_C(100000)
 #define JITTER_ANSWERS 30 /* before what was measured counts */
-#define LATE_US INT64_C(20000) /* a send that is late by less does not set the pace back */
+#define LATE_US INT64_C(5000) /* a send that is late by less does not set the pace back */
 
 static unsigned smaller(unsigned a, unsigned b)
 {

@@ -106,7 +106,7 @@ void budget_pause(struct budget *budget, int64_t until_us);
 void budget_refused(struct budget *budget, int64_t until_us);
 /* A request was answered and not refused for rate: if it was the probe, everything goes on. */
 void budget_was_let_through(struct budget *budget);
-/* How long an answer took, whatever it said. */
+/* How long an answer took from the taking of its slot, whatever it said. */
 void budget_note_took(struct budget *budget, int64_t took_us);
 /* The pace at this moment, in requests a minute; 0 = none. */
 double budget_per_minute(const struct budget *budget);

@@ -11,6 +11,7 @@
 #define TOLD_HOLDS_US (7 * DAY_US)
 #define DAY_WAIT_S 300 /* who asks to wait longer than that does not speak of a minute */
 #define LEAST_PER_MINUTE 6
+#define LEAST_OF_UNLIMITED 60
 #define LEAST_PER_DAY 100
 
 static unsigned lesser(unsigned a, unsigned b)
@@ -113,6 +114,8 @@ static bool cut_minute(struct rate_learning *learning, unsigned minute_used, int
     per_minute = (unsigned)((uint64_t)per_minute * 7 / 10);
     if (per_minute < LEAST_PER_MINUTE)
         per_minute = LEAST_PER_MINUTE;
+    if (learning->per_minute == 0 && per_minute < LEAST_OF_UNLIMITED)
+        per_minute = LEAST_OF_UNLIMITED; /* the gate counts no minute without a limit */
     per_minute = tighter(learning->per_minute, per_minute);
     if (per_minute == learning->per_minute)
         return false;

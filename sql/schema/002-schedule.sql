@@ -6,7 +6,7 @@
 
 DROP INDEX chwsync.polls_next;
 ALTER TABLE chwsync.polls
-    DROP COLUMN interval_s,
+    ALTER COLUMN interval_s SET DEFAULT 0, -- of the first version: nothing reads it any more
     ALTER COLUMN next_at SET DEFAULT now(),
     ADD COLUMN turn double precision NOT NULL DEFAULT '-Infinity', -- never asked about: before everybody else
     ADD COLUMN stride double precision NOT NULL DEFAULT 0,         -- from turn to turn, 1/sqrt(ends per second); 0: not known
