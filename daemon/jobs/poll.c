@@ -8,8 +8,6 @@
 
 #define IDLE_LOOK_S 60   /* another process or an operator may add an order */
 #define EMPTY_LOOK_S 5   /* all open orders are on the wire, just bought, or wait after an error */
-#define PRICED_MOST 2000 /* open orders: with more of them batches leave evenly */
-#define PRICED_MOST 2000 /* open orders: with more of them batches leave evenly */
 
 static void batch_free(struct poll_batch *batch)
 {
@@ -427,7 +425,7 @@ static void picked(void *userdata, const struct store_answer *answer)
         if (row_text(answer->rows, 0, POLL_ORDER_ID))
             rows = PQcopyResult(answer->rows, PG_COPYRES_ATTRS | PG_COPYRES_TUPLES);
         else
-            poll_pace_declined(pace, worth);
+            poll_pace_declined(pace, worth, poll->price);
     }
     if (rows) {
         poll_pace_sent(pace, worth, row_real(rows, 0, POLL_BATCH_TURN, 0));
@@ -457,9 +455,7 @@ static bool pick(struct poll *poll)
             busy[wish.busy_count++] = row_integer(batch->rows, i, POLL_ORDER_ID, 0);
     if (wish.busy_count > COUNT_OF(busy) - POLLS_BATCH_MAX)
         return false; /* eight requests without an answer are enough */
-    /* Looking costs the database something, and with many orders the worth hardly differs. */
-    if (poll->account->open <= PRICED_MOST)
-        wish.price = poll_pace_price(pace);
+    wish.price = poll->price = poll_pace_price(pace, poll->account->open);
     return polls_pick(poll->workshop->lanes.ledger, &wish, picked, poll) == 0;
 }
 

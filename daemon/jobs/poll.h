@@ -28,6 +28,7 @@ struct poll {
     TAILQ_HEAD(, poll_batch) batches;
     unsigned batch_count;
     bool picking;
+    double price;         /* of the batch that is being picked */
     unsigned batch_limit; /* ids a request; less after the provider said it is too many */
     int64_t next_us;      /* not before; INT64_MAX = no order is open */
     PGresult *alone;      /* one row of poll_column: an id to be asked alone */

@@ -8,6 +8,7 @@
 #define LEARNING 0.02  /* of the usual worth, per batch */
 #define OUTLIER 8      /* a batch counts at most that many times the usual */
 #define SMOOTHING 0.01
+#define PRICED_MOST 2000
 #define LOOK_LEAST_US (SECOND_US / 4)
 #define LOOK_MOST_US (10 * SECOND_US)
 #define ERROR_WAIT_S 60
@@ -72,22 +73,22 @@ int64_t poll_pace_next_us(const struct poll_pace *pace, double rate)
     return next_us < full_us ? next_us : full_us;
 }
 
-double poll_pace_price(const struct poll_pace *pace)
+double poll_pace_price(const struct poll_pace *pace, int64_t open)
 {
-    if (pace->tokens >= FULL)
+    if (pace->tokens >= FULL || open > PRICED_MOST)
         return 0;
     return pace->usual_worth * exp(SPREAD * (1 - 2 * pace->tokens / TOKENS_MAX));
 }
 
 /* Worth grows with the square of the time, so that the price is met about then; not quite, because it falls meanwhile. */
-void poll_pace_declined(struct poll_pace *pace, double worth)
+void poll_pace_declined(struct poll_pace *pace, double worth, double price)
 {
     double unasked_us = (double)(pace->now_us - pace->sent_us), wait_us = (double)LOOK_MOST_US;
 
     if (unasked_us < (double)SECOND_US / 2)
         unasked_us = (double)SECOND_US / 2;
     if (worth > 0)
-        wait_us = 0.7 * (sqrt(poll_pace_price(pace) / worth) - 1) * unasked_us;
+        wait_us = 0.7 * (sqrt(price / worth) - 1) * unasked_us;
     if (wait_us < (double)LOOK_LEAST_US)
         wait_us = (double)LOOK_LEAST_US;
     if (wait_us > (double)LOOK_MOST_US)

@@ -42,10 +42,13 @@ void poll_pace_init(struct poll_pace *pace, int64_t now_us);
 void poll_pace_advance(struct poll_pace *pace, double rate, int64_t now_us);
 /* When a batch may be looked at: now_us or later; INT64_MAX = never at that rate. */
 int64_t poll_pace_next_us(const struct poll_pace *pace, double rate);
-/* The least worth for a batch to leave; 0 = whatever it is worth. */
-double poll_pace_price(const struct poll_pace *pace);
-/* The batch was worth less than the price. */
-void poll_pace_declined(struct poll_pace *pace, double worth);
+/*
+ * The least worth for a batch to leave; 0 = whatever it is worth. With more than 2,000 open orders
+ * batches hardly differ, and leave evenly: to look at one that is then declined costs something.
+ */
+double poll_pace_price(const struct poll_pace *pace, int64_t open);
+/* The batch was worth less than that price. */
+void poll_pace_declined(struct poll_pace *pace, double worth, double price);
 
 /* A batch leaves: its orders' worth in all, and the latest of their turns, where the clock stands now. */
 void poll_pace_sent(struct poll_pace *pace, double worth, double turn);

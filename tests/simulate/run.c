@@ -222,7 +222,7 @@ static bool ask(struct run *run)
 {
     struct request *request;
     double worth = 0, turn = -INFINITY;
-    double price = is_daemon(run) ? poll_pace_price(&run->pace) : 0;
+    double price = is_daemon(run) ? poll_pace_price(&run->pace, (int64_t)run->open_now) : 0;
     size_t ids[BATCH], count = 0;
 
     while (count < BATCH && run->listed > 0) {
@@ -235,7 +235,7 @@ static bool ask(struct run *run)
     if (worth < price) {
         for (size_t i = 0; i < count; i++)
             list_add(run, ids[i]);
-        poll_pace_declined(&run->pace, worth);
+        poll_pace_declined(&run->pace, worth, price);
         return false;
     }
     poll_pace_sent(&run->pace, worth, turn);

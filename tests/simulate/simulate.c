@@ -224,14 +224,13 @@ static int check_bars(void)
     check_limiters(&out);
     check_delay(&out, scenario_named("basic-200"), 1, 0.40, 0.40);
     check_delay(&out, scenario_named("basic-5k"), 1, 0.30, 0.40);
-    check_delay(&out, scenario_named("basic-5k"), 2, 0.30, 0.40);
     fast.from_day = 0.25;
-    fast.to_day = 0.75;
-    fast.until_day = 1;
+    fast.to_day = 0.6;
+    fast.until_day = 0.75;
     check_delay(&out, fast, 1, 0.20, 0.40);
     large.from_day = 0.25;
-    large.to_day = 0.5;
-    large.until_day = 0.6;
+    large.to_day = 0.4;
+    large.until_day = 0.5;
     check_delay(&out, large, 1, 0.20, 0.40);
     check_budget(&out);
     check_learning(&out);

@@ -63,16 +63,17 @@ static void test_price(void **state)
     double few, half;
     (void)state;
     poll_pace_init(&pace, 0);
-    assert_true(poll_pace_price(&pace) == 0);
+    assert_true(poll_pace_price(&pace, 100) == 0);
     poll_pace_sent(&pace, 10, 1);
     assert_true(pace.usual_worth == 10);
     pace.tokens = 1;
-    few = poll_pace_price(&pace);
+    few = poll_pace_price(&pace, 100);
     pace.tokens = 2;
-    half = poll_pace_price(&pace);
+    half = poll_pace_price(&pace, 100);
     assert_true(few > half && fabs(half - 10) < 1e-9);
+    assert_true(poll_pace_price(&pace, 2001) == 0);
     pace.tokens = 3.5;
-    assert_true(poll_pace_price(&pace) == 0);
+    assert_true(poll_pace_price(&pace, 100) == 0);
 }
 
 static void test_what_was_declined_is_looked_at_later(void **state)
@@ -82,10 +83,10 @@ static void test_what_was_declined_is_looked_at_later(void **state)
     poll_pace_init(&pace, 0);
     poll_pace_sent(&pace, 10, 1);
     poll_pace_advance(&pace, 0.1, 20 * SECOND);
-    poll_pace_declined(&pace, 5);
+    poll_pace_declined(&pace, 5, 20);
     assert_in_range(poll_pace_next_us(&pace, 0.1), 20 * SECOND + SECOND / 4, 30 * SECOND);
     /* Full: it goes, whatever it is worth. */
-    poll_pace_declined(&pace, 0);
+    poll_pace_declined(&pace, 0, 20);
     assert_int_equal(pace.look_us, 30 * SECOND);
     poll_pace_advance(&pace, 1, 29 * SECOND);
     assert_int_equal(poll_pace_next_us(&pace, 1), 29 * SECOND);
