@@ -380,6 +380,7 @@ static void flight_send(struct flight *flight)
     flight->stage = FLIGHT_ON_THE_WIRE;
     flight->sent_us = clock_monotonic_us();
     submit->on_the_wire++;
+    account_note_add(submit->account, clock_monotonic_us());
     if (client_send(submit->account->client, &request, leave, answered, flight) < 0) {
         submit->on_the_wire--;
         end_put_off(flight, "not executed", "the request could not be made: out of memory", 5);
