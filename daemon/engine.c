@@ -24,7 +24,8 @@
 
 DEFINE_OWN(char, free, string_freep)
 
-#define LOOK_AGAIN_S 30         /* after a fault of the contract or the schema */
+#define LOOK_AGAIN_S 30  /* after a fault of the contract or the schema */
+#define LOOK_ANYWAY_S 20 /* without a word from the intake: the view may raise, or take long */
 #define HISTORY_INTERVAL_S 3600 /* retention */
 #define HISTORY_BATCH 1000
 #define STATUS_INTERVAL_US (10 * US_PER_S)
@@ -55,7 +56,8 @@ struct world {
     char *salt;            /* of the ledger's key digests; NULL until the ledger was read */
     struct shop *new_shop; /* found, waits until no statement of the old one runs */
     bool asking_ledger, asking_contract, recovering, recovered, ledger_known;
-    int64_t ledger_us, contract_us, history_us;
+    int64_t ledger_us, contract_us, history_us, recover_us;
+    int64_t look_us; /* when jobs look at their lists although no intake told what is due */
 };
 
 struct engine {
@@ -70,7 +72,7 @@ struct engine {
     int64_t drain_until_us;
     int64_t status_us, watchdog_us, watchdog_interval_us;
     char *contract_said; /* all faults of the contract, as they were last said */
-    struct log_repeat contract_log, schema_log, down_log;
+    struct log_repeat contract_log, schema_log, ledger_log, down_log;
 };
 
 static struct workshop *workshop_of(struct engine *engine)
@@ -90,8 +92,10 @@ static void account_was_opened(void *userdata, const struct store_answer *answer
     provider->open_us = now_us + 5 * US_PER_S;
     if (answer->verdict != STORE_DONE || PQntuples(answer->rows) == 0) {
         if (answer->verdict == STORE_REFUSED)
-            log_error("unable to open the account of provider %s: %s; next try in 5 s",
-                      account->config->name, answer->problem.text);
+            log_repeated(&provider->engine->ledger_log, LOG_LEVEL_ERROR,
+                         &(struct log_entry){.sqlstate = answer->sqlstate},
+                         "unable to open the account of provider %s: %s; next try in 5 s",
+                         account->config->name, answer->problem.text);
         return;
     }
     account->id = (int)row_integer(answer->rows, 0, 0, 0);
@@ -136,8 +140,17 @@ static void recovered(void *userdata, const struct store_answer *answer)
     struct world *world = engine->world;
 
     world->recovering = false;
+    world->recover_us =
+        clock_monotonic_us() + (answer->verdict == STORE_REFUSED ? 5 * US_PER_S : 0);
+    if (answer->verdict == STORE_REFUSED)
+        log_repeated(
+            &engine->ledger_log, LOG_LEVEL_ERROR, &(struct log_entry){.sqlstate = answer->sqlstate},
+            "unable to look for attempts without an end: %s; nothing is bought or followed "
+            "before, next try in 5 s",
+            answer->problem.text);
     if (answer->verdict != STORE_DONE)
-        return; /* tried again in the next turn */
+        return;
+    (void)log_recovered(&engine->ledger_log);
     world->recovered = true;
     for (int i = 0; i < PQntuples(answer->rows); i++)
         log_write(LOG_LEVEL_ERROR,
@@ -381,6 +394,7 @@ static void intake_looked(void *userdata, int64_t queue_due_s, int64_t write_bac
         submit_wake(&world->providers[i].submit, queue_due_s, now_us);
     if (write_back_due_s >= 0)
         write_back_wake(&world->write_back, write_back_due_s, now_us);
+    world->look_us = now_us + LOOK_ANYWAY_S * US_PER_S;
 }
 
 static void outcomes_recorded(void *userdata, unsigned accepted)
@@ -517,6 +531,7 @@ static int world_new(struct engine *engine, struct config *config, struct world 
     if (!world->providers || !world->provider_names)
         return -ENOMEM;
     memcpy(world->workshop.instance, engine->instance, sizeof engine->instance);
+    world->workshop.tell_shop = config->write_back != NULL;
     for (size_t i = 0; i < config->provider_count && r == 0; i++) {
         world->provider_count = i + 1;
         r = provider_init(engine, world, i, reterr_problem);
@@ -675,9 +690,9 @@ static int64_t prepare(struct engine *engine, int64_t now_us)
             world->asking_ledger = true;
         return earlier(next_us, world->ledger_us);
     }
-    if (!world->recovered && !world->recovering && world->workshop.shop &&
-        orders_recover(lanes->ledger, world->workshop.instance,
-                       shop_has_function(world->workshop.shop), recovered, engine) == 0)
+    if (!world->recovered && !world->recovering && now_us >= world->recover_us &&
+        orders_recover(lanes->ledger, world->workshop.instance, world->workshop.tell_shop,
+                       recovered, engine) == 0)
         world->recovering = true;
     for (size_t i = 0; i < world->provider_count; i++) {
         struct provider *provider = &world->providers[i];
@@ -705,6 +720,9 @@ static int64_t work(struct engine *engine, int64_t now_us)
     if (!world->recovered || world->new_shop)
         return next_us;
     next_us = earlier(next_us, intake_work(&world->intake, now_us));
+    if (now_us >= world->look_us)
+        intake_looked(engine, 0, 0);
+    next_us = earlier(next_us, world->look_us);
     for (size_t i = 0; i < world->provider_count; i++) {
         struct provider *provider = &world->providers[i];
 

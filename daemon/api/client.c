@@ -116,6 +116,13 @@ unsigned client_take(struct client *client, enum budget_kind kind, unsigned want
     return count;
 }
 
+int64_t client_next_us(struct client *client, enum budget_kind kind, unsigned ahead, int64_t now_us)
+{
+    if (endpoint_free_slots(client->endpoint) + ahead <= client->taken)
+        return INT64_MAX;
+    return budget_next_us(&client->budget, kind, budget_now_us(client, now_us));
+}
+
 void client_give_back(struct client *client, unsigned count, int64_t now_us)
 {
     client->taken -= count;

@@ -48,6 +48,10 @@ unsigned client_in_flight(const struct client *client);
  * number (plus `ahead`, for connections that will be free when the slots are used). 0 = none. */
 unsigned client_take(struct client *client, enum budget_kind kind, unsigned wanted, unsigned ahead,
                      int64_t now_us);
+/* When client_take() may give one, if nothing else happens: `now_us` or later; INT64_MAX = not
+ * before a request ends. */
+int64_t client_next_us(struct client *client, enum budget_kind kind, unsigned ahead,
+                       int64_t now_us);
 /* Slots that were taken and not used. */
 void client_give_back(struct client *client, unsigned count, int64_t now_us);
 

@@ -28,7 +28,8 @@ struct lanes {
 struct workshop {
     struct lanes lanes;
     struct shop *shop; /* NULL until the contract was found sound */
-    bool stopping;     /* nothing new begins; what is on the wire is finished */
+    bool tell_shop; /* a function is configured; while it is broken, what it is to be told waits */
+    bool stopping;  /* nothing new begins; what is on the wire is finished */
     char instance[37]; /* uuid of this process's run */
     /* Told by jobs, acted on by the engine. */
     bool contract_doubtful; /* a statement failed as if the shop's objects had changed */

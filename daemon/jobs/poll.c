@@ -243,8 +243,8 @@ static void apply(struct poll_batch *batch)
         count = 1;
     }
     if (count > 0 && polls_apply(poll->workshop->lanes.ledger, answers, count,
-                                 row_text(batch->rows, 0, POLL_ASKED_AT),
-                                 shop_has_function(poll->workshop->shop), applied, batch) == 0)
+                                 row_text(batch->rows, 0, POLL_ASKED_AT), poll->workshop->tell_shop,
+                                 applied, batch) == 0)
         batch->applying = true;
     else
         batch_end(batch); /* nothing to say, or no memory: asked again at the next turn */
@@ -348,8 +348,8 @@ static void looked_ahead(void *userdata, const struct store_answer *answer)
     }
     due_s = row_integer(answer->rows, 0, 0, -1);
     poll->open = (uint64_t)row_integer(answer->rows, 0, 1, 0);
-    if (poll->open == 0)
-        return;
+    if (poll->open == 0) /* another process or an operator may add one */
+        due_s = IDLE_LOOK_S;
     if (due_s < 1)
         due_s = 1;
     poll_wake(poll, due_s < IDLE_LOOK_S ? due_s : IDLE_LOOK_S, clock_monotonic_us());
@@ -375,6 +375,8 @@ static void picked(void *userdata, const struct store_answer *answer)
         poll_wake(poll, 1, now_us);
     else if (polls_next(poll->workshop->lanes.ledger, poll->account->id, looked_ahead, poll) == 0)
         poll->looking = true;
+    else
+        poll_wake(poll, 5, now_us);
 }
 
 static bool pick(struct poll *poll)
@@ -449,7 +451,7 @@ int64_t poll_work(struct poll *poll, int64_t now_us)
     if (then_us > now_us)
         return then_us;
     if (client_take(account->client, BUDGET_POLL, 1, 0, now_us) == 0)
-        return budget_next_us(client_budget(account->client), BUDGET_POLL, now_us);
+        return client_next_us(account->client, BUDGET_POLL, 0, now_us);
     poll->paced_us = now_us + pace_of(poll, now_us);
     if (poll->alone) {
         ask(poll, GIVE(poll->alone));

@@ -373,22 +373,28 @@ static unsigned take_rows(struct submit *submit, const PGresult *rows, int64_t s
 {
     struct claim_batch *batch = calloc(1, sizeof *batch);
     unsigned begun = 0;
-    int count = PQntuples(rows);
+    int count = PQntuples(rows), lost = 0;
 
-    if (!batch)
+    if (!batch) {
+        submit->sweeps_left = SWEEPS;
         return 0;
+    }
     batch->rows = PQcopyResult(rows, PG_COPYRES_ATTRS | PG_COPYRES_TUPLES);
     batch->users = 1;
     for (int i = 0; batch->rows && i < count; i++) {
-        if (row_boolean(rows, i, CLAIM_GO))
-            begun += flight_begin(submit, batch, i, send_before_us);
-        else
+        if (!row_boolean(rows, i, CLAIM_GO))
             log_write(LOG_LEVEL_INFO,
                       &(struct log_entry){.order_ref = row_text(rows, i, CLAIM_ORDER_REF),
                                           .provider = provider_of(submit)},
                       "order %s was withdrawn by the shop before it was sent",
                       row_text(rows, i, CLAIM_ORDER_REF));
+        else if (flight_begin(submit, batch, i, send_before_us))
+            begun++;
+        else
+            lost++;
     }
+    if (!batch->rows || lost > 0)
+        submit->sweeps_left = SWEEPS;
     batch_release(batch);
     return begun;
 }
@@ -494,7 +500,8 @@ static void claim(struct submit *submit, int64_t now_us)
     struct claim_options options = {.provider = provider_of(submit),
                                     .account_id = submit->account->id,
                                     .instance = submit->workshop->instance,
-                                    .send_within_s = SEND_WITHIN_S};
+                                    .send_within_s = SEND_WITHIN_S,
+                                    .claim = clock_boottime_us()};
 
     if (submit->account->probing && submit->on_the_wire + submit->ready > 0)
         return;
@@ -504,6 +511,7 @@ static void claim(struct submit *submit, int64_t now_us)
     options.limit = submit->reserved;
     if (singles_left(&submit->singles))
         options.only_order_id = submit->singles.ids[submit->singles.next];
+    submit->last_claim = options.claim;
     if (shop_claim(submit->workshop->shop, submit->workshop->lanes.orders, &options, claimed,
                    submit) < 0)
         release_slots(submit, 0);
@@ -522,9 +530,28 @@ static void list_due(struct submit *submit)
 
 static void recorded_one(struct submit *submit, struct flight *flight, unsigned *accepted)
 {
+    int64_t due_us = clock_monotonic_us() + flight->wait_s * US_PER_S;
+
     *accepted += strcmp(flight->outcome, "accepted") == 0;
+    if (flight->wait_s > 0 && due_us < submit->due_us)
+        submit->due_us = due_us;
     TAILQ_REMOVE(&submit->flights, flight, entry);
     flight_free(flight);
+}
+
+/* Another attempt of the order is live, or ended with a purchase of its own. */
+static void note_surplus(const struct submit *submit, const PGresult *rows)
+{
+    for (int i = 0; i < PQntuples(rows); i++) {
+        struct log_entry entry = {.order_ref = row_text(rows, i, 0),
+                                  .provider = provider_of(submit),
+                                  .hint = "cancel one of the two at the provider"};
+
+        if (strcmp(row_text(rows, i, 1), "surplus") == 0)
+            log_write(LOG_LEVEL_ERROR, &entry,
+                      "order %s was bought twice: an earlier attempt became %s order %s",
+                      entry.order_ref, entry.provider, row_text(rows, i, 2));
+    }
 }
 
 static void recorded(void *userdata, const struct store_answer *answer)
@@ -538,6 +565,7 @@ static void recorded(void *userdata, const struct store_answer *answer)
     if (answer->verdict == STORE_DONE) {
         submit->batch_limit = ORDERS_BATCH_MAX;
         submit->workshop->replied = true;
+        note_surplus(submit, answer->rows);
         if (log_recovered(&submit->record_log))
             log_notice("outcomes are recorded again");
         for (size_t i = 0; i < count; i++)
@@ -587,9 +615,10 @@ static void record(struct submit *submit)
         if (count == submit->batch_limit)
             break;
     }
-    if (orders_record(submit->workshop->lanes.ledger, ends, count,
-                      shop_has_function(submit->workshop->shop), FIRST_POLL_S, recorded,
-                      submit) < 0)
+    if (count == 0)
+        return;
+    if (orders_record(submit->workshop->lanes.ledger, ends, count, submit->workshop->tell_shop,
+                      FIRST_POLL_S, recorded, submit) < 0)
         return;
     for (size_t i = 0; i < count; i++)
         submit->batch[i]->stage = FLIGHT_RECORDING;
@@ -633,8 +662,8 @@ static void release(struct submit *submit, int64_t now_us)
     TAILQ_FOREACH(flight, &submit->flights, entry)
     known[count++] = flight->order_id;
     if (orders_release(submit->workshop->lanes.ledger, submit->workshop->instance,
-                       submit->account->id, known, count, submit->ambiguous ? 0 : SWEEP_INTERVAL_S,
-                       released, submit) == 0)
+                       submit->account->id, known, count, submit->last_claim, released,
+                       submit) == 0)
         submit->releasing = true;
 }
 
@@ -645,7 +674,10 @@ void submit_init(struct submit *submit, struct account *account)
     *submit = (struct submit){.account = account,
                               .workshop = account->workshop,
                               .batch_limit = ORDERS_BATCH_MAX,
-                              .due_us = INT64_MAX};
+                              .due_us = INT64_MAX,
+                              .last_claim = clock_boottime_us(),
+                              .sweeps_left = 1, /* for what was left from before a reload */
+                              .sweep_us = clock_monotonic_us() + SWEEP_INTERVAL_S * US_PER_S};
     TAILQ_INIT(&submit->flights);
 }
 
@@ -686,6 +718,19 @@ static bool must_release(struct submit *submit, int64_t now_us)
     return true;
 }
 
+/* While a recording or a release is under way, its own callback is the next moment. */
+static int64_t next_without_claim(const struct submit *submit)
+{
+    int64_t next_us = submit->due_us;
+
+    if (submit->ended > 0 && !submit->recording && submit->record_us < next_us)
+        next_us = submit->record_us;
+    if (submit->sweeps_left > 0 && !submit->releasing && !submit->claiming &&
+        connection_is_up(submit->workshop->lanes.ledger) && submit->sweep_us < next_us)
+        next_us = submit->sweep_us;
+    return next_us;
+}
+
 int64_t submit_work(struct submit *submit, int64_t now_us)
 {
     struct account *account = submit->account;
@@ -702,7 +747,7 @@ int64_t submit_work(struct submit *submit, int64_t now_us)
     }
     client_budget(account->client)->adds_waiting = submit->hungry && free_us <= now_us;
     if (!may_claim(submit))
-        return submit->ended ? submit->record_us : submit->due_us;
+        return next_without_claim(submit);
     if (free_us > now_us)
         return free_us;
     if (submit->ask_due)
@@ -711,7 +756,9 @@ int64_t submit_work(struct submit *submit, int64_t now_us)
         claim(submit, now_us);
     if (submit->claiming)
         return INT64_MAX;
-    return budget_next_us(client_budget(account->client), BUDGET_ADD, now_us);
+    if (account->probing && submit->on_the_wire + submit->ready > 0)
+        return INT64_MAX;
+    return client_next_us(account->client, BUDGET_ADD, claim_ahead(submit), now_us);
 }
 
 bool submit_is_quiet(const struct submit *submit)

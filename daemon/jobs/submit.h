@@ -57,6 +57,7 @@ struct submit {
     unsigned sweeps_left;  /* after an ambiguous commit: it may still come, so claims nobody holds
                               are looked for again */
     int64_t sweep_us;      /* when */
+    int64_t last_claim;    /* its number in the ledger */
     bool ask_due;          /* a claim failed: list what is due, to claim it one by one */
     int64_t claim_took_us; /* smoothed: from claim to its commit */
     int64_t turn_us;       /* smoothed: time between two ends of requests */

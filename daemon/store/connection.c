@@ -79,16 +79,20 @@ struct connection {
 };
 
 /*
- * By which limits are given: 1 of locks, 2 of the statement. They hold until the end of the
- * implicit transaction: the server arms the statement's timer anew for each command, and so with
- * the limit that the first one has set.
+ * What is set for one transaction alone. It holds until the end of the implicit transaction: the
+ * server arms the statement's timer anew for each command, and so with the limit that the first one
+ * has set.
+ *
+ * `by_index`: a work list that was empty a minute ago has no statistics, or those of an empty
+ * table, and the planner then reads and sorts the whole of it for each batch. A plan that was
+ * cached in the shop's function on the first day would even stay so. What a disabled step costs
+ * must not wake the just-in-time compiler.
  */
-static const char *const limit_texts[] = {
-    NULL,
-    "SELECT set_config('lock_timeout', $1, true)",
-    "SELECT set_config('statement_timeout', $1, true)",
-    "SELECT set_config('lock_timeout', $1, true), set_config('statement_timeout', $2, true)",
-};
+static const char lock_setting[] = "set_config('lock_timeout', '%u', true)";
+static const char statement_setting[] = "set_config('statement_timeout', '%u', true)";
+static const char index_settings[] = "set_config('enable_seqscan', 'off', true), "
+                                     "set_config('enable_bitmapscan', 'off', true), "
+                                     "set_config('jit', 'off', true)";
 
 /*
  * Inside DO, because at the top level of an implicit transaction it works as well, but PostgreSQL
@@ -317,28 +321,36 @@ static bool send_command(struct connection *connection, const char *text,
     return PQsendQueryParams(connection->server, text, count, NULL, parameters, NULL, NULL, 0) == 1;
 }
 
-static bool send_limits(struct connection *connection, const struct transaction *transaction)
+static bool send_settings(struct connection *connection, const struct transaction *transaction)
 {
-    unsigned lock_ms = transaction->lock_timeout_ms,
-             statement_ms = transaction->statement_timeout_ms;
-    OWN(values_done) struct values values = {0};
+    OWN(text_done) struct text text = {0};
+    const char *between = "SELECT ";
 
-    if (lock_ms == 0 && statement_ms == 0)
-        return true;
-    if (lock_ms > 0)
-        values_add_integer(&values, lock_ms);
-    if (statement_ms > 0)
-        values_add_integer(&values, statement_ms);
+    if (transaction->lock_timeout_ms > 0) {
+        text_add(&text, between);
+        text_format(&text, lock_setting, transaction->lock_timeout_ms);
+        between = ", ";
+    }
+    if (transaction->statement_timeout_ms > 0) {
+        text_add(&text, between);
+        text_format(&text, statement_setting, transaction->statement_timeout_ms);
+        between = ", ";
+    }
+    if (transaction->by_index) {
+        text_add(&text, between);
+        text_add(&text, index_settings);
+    }
+    if (text.length == 0)
+        return !text.failed;
     connection->round.statement = 1;
-    return !values.bytes.failed &&
-           send_command(connection, limit_texts[(lock_ms > 0) + 2 * (statement_ms > 0)], &values);
+    return !text.failed && send_command(connection, text_string(&text), NULL);
 }
 
 static bool send_task(struct connection *connection, const struct task *task)
 {
     const struct transaction *transaction = &task->transaction;
 
-    return send_limits(connection, transaction) &&
+    return send_settings(connection, transaction) &&
            send_command(connection, transaction->statement->text, &task->values) &&
            (!transaction->constraints_immediate ||
             send_command(connection, constraints_text, NULL)) &&

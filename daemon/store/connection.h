@@ -11,7 +11,7 @@
  * again within 0.2 s; from there on the waits double to 30 s. Where the server said why it ended
  * the connection, on_down repeats it.
  *
- * A transaction is sent in pipeline mode: an optional set_config of its time limits, the statement,
+ * A transaction is sent in pipeline mode: an optional set_config of its limits, the statement,
  * one Sync. It is the implicit transaction between two Syncs, so it is committed exactly when the
  * server says so for all of it; only then is STORE_DONE reported. No session state, no named
  * prepared statement: it works through PgBouncer in transaction mode.
@@ -119,6 +119,7 @@ struct transaction {
     bool constraints_immediate; /* SET CONSTRAINTS ALL IMMEDIATE after the statement: deferred
                                    triggers then fall under statement_timeout, the commit does not.
                                    Needs plpgsql */
+    bool by_index; /* planned for its indexes whatever the statistics say, and what it calls too */
     int64_t give_up_us; /* without an answer by then the connection is given up as lost; 0 = 90 s */
 };
 

@@ -9,66 +9,72 @@
  */
 static const struct statement record_statement = {
     .name = "record outcomes",
-    .text = "WITH told AS MATERIALIZED (\n"
-            "    SELECT * FROM unnest($1::bigint[], $2::int[], $3::text[], $4::text[], $5::int[], "
-            "$6::text[], $7::int[])\n"
-            "             AS t(order_id, number, outcome, provider_order_id, http_status, answer, "
-            "wait_s)\n"
-            "), ended AS (\n"
-            "    UPDATE chwsync.attempts a\n"
-            "       SET open = t.outcome = 'unknown', outcome = t.outcome, ended_at = "
-            "clock_timestamp(),\n"
-            "           http_status = t.http_status, answer = t.answer, provider_order_id = "
-            "t.provider_order_id\n"
-            "      FROM told t\n"
-            "     WHERE a.order_id = t.order_id AND a.number = t.number AND a.open AND a.outcome "
-            "IS DISTINCT FROM t.outcome\n"
-            "    RETURNING t.*, a.account_id\n"
-            "), moved AS (\n"
-            "    UPDATE chwsync.orders o\n"
-            "       SET state = CASE e.outcome WHEN 'accepted' THEN 'active' WHEN 'refused' THEN "
-            "'rejected'\n"
-            "                                  WHEN 'unknown' THEN 'uncertain' ELSE 'queued' "
-            "END::chwsync.order_state,\n"
-            "           in_progress = false, seq = o.seq + 1, updated_at = now(),\n"
-            "           account_id = CASE WHEN e.outcome = 'accepted' THEN e.account_id ELSE "
-            "o.account_id END,\n"
-            "           provider_order_id = coalesce(e.provider_order_id, o.provider_order_id),\n"
-            "           error = CASE WHEN e.outcome <> 'accepted' THEN e.answer END,\n"
-            "           accepted_at = CASE WHEN e.outcome = 'accepted' THEN now() ELSE "
-            "o.accepted_at END,\n"
-            "           changed_at = now()\n"
-            "      FROM ended e\n"
-            "     WHERE o.id = e.order_id\n"
-            "       AND (o.state IN ('submitting', 'uncertain') AND o.attempts = e.number\n"
-            "            OR e.outcome = 'accepted' AND o.state IN ('uncertain', 'queued', "
-            "'rejected', 'withdrawn', 'abandoned'))\n"
-            "    RETURNING o.id, o.order_ref, o.provider, o.state, o.seq, e.account_id, e.wait_s\n"
-            "), followed AS (\n"
-            "    INSERT INTO chwsync.polls (order_id, account_id, next_at, interval_s)\n"
-            "    SELECT m.id, m.account_id, now() + make_interval(secs => $9::int), $9::int FROM "
-            "moved m WHERE m.state = 'active'\n"
-            "    ON CONFLICT (order_id) DO NOTHING\n"
-            "), queued AS (\n"
-            "    INSERT INTO chwsync.queue (order_id, provider, next_at)\n"
-            "    SELECT m.id, m.provider, now() + make_interval(secs => m.wait_s) FROM moved m "
-            "WHERE m.state = 'queued'\n"
-            "    ON CONFLICT (order_id) DO NOTHING\n"
-            "), unqueued AS (\n"
-            "    DELETE FROM chwsync.queue q USING moved m WHERE m.state = 'active' AND q.order_id "
-            "= m.id\n"
-            "), due AS (\n"
-            "    INSERT INTO chwsync.write_backs (order_id, seq) SELECT m.id, m.seq FROM moved m "
-            "WHERE $8::boolean\n"
-            ")\n"
-            "SELECT m.order_ref, m.state FROM moved m",
+    .text =
+        "WITH told AS MATERIALIZED (\n"
+        "    SELECT * FROM unnest($1::bigint[], $2::int[], $3::text[], $4::text[], $5::int[], "
+        "$6::text[], $7::int[])\n"
+        "             AS t(order_id, number, outcome, provider_order_id, http_status, answer, "
+        "wait_s)\n"
+        "), ended AS (\n"
+        "    UPDATE chwsync.attempts a\n"
+        "       SET open = t.outcome = 'unknown', outcome = t.outcome, ended_at = "
+        "clock_timestamp(),\n"
+        "           http_status = t.http_status, answer = t.answer, provider_order_id = "
+        "t.provider_order_id\n"
+        "      FROM told t\n"
+        "     WHERE a.order_id = t.order_id AND a.number = t.number\n"
+        "       AND (a.open OR t.outcome = 'accepted') AND a.outcome IS DISTINCT FROM t.outcome\n"
+        "    RETURNING t.*, a.account_id\n"
+        "), moved AS (\n"
+        "    UPDATE chwsync.orders o\n"
+        "       SET state = CASE e.outcome WHEN 'accepted' THEN 'active' WHEN 'refused' THEN "
+        "'rejected'\n"
+        "                                  WHEN 'unknown' THEN 'uncertain' ELSE 'queued' "
+        "END::chwsync.order_state,\n"
+        "           in_progress = false, seq = o.seq + 1, updated_at = now(),\n"
+        "           account_id = CASE WHEN e.outcome = 'accepted' THEN e.account_id ELSE "
+        "o.account_id END,\n"
+        "           provider_order_id = coalesce(e.provider_order_id, o.provider_order_id),\n"
+        "           error = CASE WHEN e.outcome <> 'accepted' THEN e.answer END,\n"
+        "           accepted_at = CASE WHEN e.outcome = 'accepted' THEN now() ELSE "
+        "o.accepted_at END,\n"
+        "           changed_at = now()\n"
+        "      FROM ended e\n"
+        "     WHERE o.id = e.order_id\n"
+        "       AND (o.state IN ('submitting', 'uncertain') AND o.attempts = e.number\n"
+        "            OR e.outcome = 'accepted' AND o.state IN ('uncertain', 'queued', "
+        "'rejected', 'withdrawn', 'abandoned'))\n"
+        "    RETURNING o.id, o.order_ref, o.provider, o.state, o.seq, e.account_id, e.wait_s\n"
+        "), followed AS (\n"
+        "    INSERT INTO chwsync.polls (order_id, account_id, next_at, interval_s)\n"
+        "    SELECT m.id, m.account_id, now() + make_interval(secs => $9::int), $9::int FROM "
+        "moved m WHERE m.state = 'active'\n"
+        "    ON CONFLICT (order_id) DO NOTHING\n"
+        "), queued AS (\n"
+        "    INSERT INTO chwsync.queue (order_id, provider, next_at)\n"
+        "    SELECT m.id, m.provider, now() + make_interval(secs => m.wait_s) FROM moved m "
+        "WHERE m.state = 'queued'\n"
+        "    ON CONFLICT (order_id) DO NOTHING\n"
+        "), unqueued AS (\n"
+        "    DELETE FROM chwsync.queue q USING moved m WHERE m.state = 'active' AND q.order_id "
+        "= m.id\n"
+        "), due AS (\n"
+        "    INSERT INTO chwsync.write_backs (order_id, seq) SELECT m.id, m.seq FROM moved m "
+        "WHERE $8::boolean\n"
+        ")\n"
+        "SELECT m.order_ref, m.state::text, NULL FROM moved m\n"
+        "UNION ALL SELECT o.order_ref, 'surplus', e.provider_order_id\n"
+        "  FROM ended e JOIN chwsync.orders o ON o.id = e.order_id\n"
+        " WHERE e.outcome = 'accepted' AND NOT EXISTS (SELECT FROM moved m WHERE m.id = "
+        "e.order_id)",
 };
 
 int orders_record(struct connection *lane, const struct attempt_end *ends, size_t count,
                   bool tell_shop, unsigned first_poll_s, store_done done, void *userdata)
 {
     struct values values = {0};
-    struct transaction transaction = {.statement = &record_statement, .values = &values};
+    struct transaction transaction = {
+        .statement = &record_statement, .values = &values, .by_index = true};
 
     assert(count <= ORDERS_BATCH_MAX);
     VALUES_ADD_ARRAY(&values, ends, count, values_add_integer, order_id);
@@ -93,7 +99,7 @@ static const struct statement release_statement = {
         "     WHERE a.open AND a.outcome IS NULL AND a.instance = $1::uuid AND a.order_id <> ALL "
         "($2::bigint[])\n"
         "       AND a.account_id = $4::int\n"
-        "       AND a.claimed_at <= now() - make_interval(secs => $3::int)\n"
+        "       AND a.claim <= $3::bigint\n"
         "    RETURNING a.order_id, a.number\n"
         "), moved AS (\n"
         "    UPDATE chwsync.orders o SET state = 'queued', seq = o.seq + 1, updated_at = now()\n"
@@ -109,18 +115,19 @@ static const struct statement release_statement = {
 };
 
 int orders_release(struct connection *lane, const char *instance, int account_id,
-                   const int64_t *known, size_t known_count, unsigned older_s, store_done done,
+                   const int64_t *known, size_t known_count, int64_t last_claim, store_done done,
                    void *userdata)
 {
     struct values values = {0};
-    struct transaction transaction = {.statement = &release_statement, .values = &values};
+    struct transaction transaction = {
+        .statement = &release_statement, .values = &values, .by_index = true};
 
     values_add_text(&values, instance);
     values_begin_array(&values);
     for (size_t i = 0; i < known_count; i++)
         values_add_integer(&values, known[i]);
     values_end_array(&values);
-    values_add_integer(&values, older_s);
+    values_add_integer(&values, last_claim);
     values_add_integer(&values, account_id);
     return connection_run(lane, &transaction, done, userdata);
 }
@@ -154,7 +161,8 @@ int orders_recover(struct connection *lane, const char *instance, bool tell_shop
                    void *userdata)
 {
     struct values values = {0};
-    struct transaction transaction = {.statement = &recover_statement, .values = &values};
+    struct transaction transaction = {
+        .statement = &recover_statement, .values = &values, .by_index = true};
 
     values_add_text(&values, instance);
     values_add_boolean(&values, tell_shop);
@@ -175,7 +183,8 @@ static const struct statement other_live_statement = {
 int orders_other_live(struct connection *lane, int64_t order_id, store_done done, void *userdata)
 {
     struct values values = {0};
-    struct transaction transaction = {.statement = &other_live_statement, .values = &values};
+    struct transaction transaction = {
+        .statement = &other_live_statement, .values = &values, .by_index = true};
 
     values_add_integer(&values, order_id);
     return connection_run(lane, &transaction, done, userdata);
@@ -196,7 +205,8 @@ int orders_put_off(struct connection *lane, int64_t order_id, unsigned wait_s, c
                    store_done done, void *userdata)
 {
     struct values values = {0};
-    struct transaction transaction = {.statement = &put_off_statement, .values = &values};
+    struct transaction transaction = {
+        .statement = &put_off_statement, .values = &values, .by_index = true};
 
     values_add_integer(&values, order_id);
     values_add_integer(&values, wait_s);
@@ -215,7 +225,8 @@ int orders_due(struct connection *lane, const char *provider, unsigned limit, st
                void *userdata)
 {
     struct values values = {0};
-    struct transaction transaction = {.statement = &due_statement, .values = &values};
+    struct transaction transaction = {
+        .statement = &due_statement, .values = &values, .by_index = true};
 
     values_add_text(&values, provider);
     values_add_integer(&values, limit);
@@ -232,7 +243,8 @@ static const struct statement write_backs_due_statement = {
 int orders_write_backs_due(struct connection *lane, unsigned limit, store_done done, void *userdata)
 {
     struct values values = {0};
-    struct transaction transaction = {.statement = &write_backs_due_statement, .values = &values};
+    struct transaction transaction = {
+        .statement = &write_backs_due_statement, .values = &values, .by_index = true};
 
     values_add_integer(&values, limit);
     return connection_run(lane, &transaction, done, userdata);
@@ -251,7 +263,8 @@ int orders_write_back_failed(struct connection *lane, int64_t order_id, const ch
                              const char *error, store_done done, void *userdata)
 {
     struct values values = {0};
-    struct transaction transaction = {.statement = &write_back_failed_statement, .values = &values};
+    struct transaction transaction = {
+        .statement = &write_back_failed_statement, .values = &values, .by_index = true};
 
     values_add_integer(&values, order_id);
     values_add_text(&values, sqlstate);

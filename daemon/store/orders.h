@@ -25,7 +25,7 @@ struct attempt_end {
  * its attempt and is accepted at any time; the order moves only from the states the life of an
  * order allows), and the work lists what follows. Saying it twice changes nothing. `tell_shop`: a
  * write-back is due for each. `first_poll_s`: until an accepted order is first asked about. Rows: 0
- * order_ref, 1 state.
+ * order_ref, 1 state; or 1 "surplus", 2 provider_order_id: bought a second time.
  */
 int orders_record(struct connection *lane, const struct attempt_end *ends, size_t count,
                   bool tell_shop, unsigned first_poll_s, store_done done, void *userdata);
@@ -33,10 +33,12 @@ int orders_record(struct connection *lane, const struct attempt_end *ends, size_
 /*
  * Claims of this process whose COMMIT was ambiguous: attempts of `instance` for that account that
  * are open and not among `known` (order ids this process holds). They were never sent, as only what
- * was claimed and answered is sent. Older than `older_s` only. Rows: 0 order_ref.
+ * was claimed and answered is sent. Only claims up to `last_claim`, all of which were answered or
+ * lost before `known` was collected: so this statement does no harm however late the server comes
+ * to run it, even on a connection that was given up. Rows: 0 order_ref.
  */
 int orders_release(struct connection *lane, const char *instance, int account_id,
-                   const int64_t *known, size_t known_count, unsigned older_s, store_done done,
+                   const int64_t *known, size_t known_count, int64_t last_claim, store_done done,
                    void *userdata);
 
 /*

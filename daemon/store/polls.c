@@ -42,7 +42,8 @@ int polls_pick(struct connection *lane, int account_id, unsigned limit, const in
                size_t busy_count, store_done done, void *userdata)
 {
     struct values values = {0};
-    struct transaction transaction = {.statement = &pick_statement, .values = &values};
+    struct transaction transaction = {
+        .statement = &pick_statement, .values = &values, .by_index = true};
 
     assert(limit <= POLLS_BATCH_MAX);
     values_add_integer(&values, account_id);
@@ -63,7 +64,8 @@ static const struct statement next_statement = {
 int polls_next(struct connection *lane, int account_id, store_done done, void *userdata)
 {
     struct values values = {0};
-    struct transaction transaction = {.statement = &next_statement, .values = &values};
+    struct transaction transaction = {
+        .statement = &next_statement, .values = &values, .by_index = true};
 
     values_add_integer(&values, account_id);
     return connection_run(lane, &transaction, done, userdata);
@@ -163,7 +165,8 @@ int polls_apply(struct connection *lane, const struct poll_answer *answers, size
                 const char *asked_at, bool tell_shop, store_done done, void *userdata)
 {
     struct values values = {0};
-    struct transaction transaction = {.statement = &apply_statement, .values = &values};
+    struct transaction transaction = {
+        .statement = &apply_statement, .values = &values, .by_index = true};
 
     assert(count <= POLLS_BATCH_MAX);
     VALUES_ADD_ARRAY(&values, answers, count, values_add_integer, order_id);

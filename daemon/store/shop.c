@@ -126,7 +126,7 @@ static const char intake_counts[] =
 
 /*
  * Claim, around `asked` (the lines with the shop's answer `go`). $1 provider, $2 account, $3
- * instance, $4 limit, $5 seconds until send_before, $6 one order or NULL.
+ * instance, $4 limit, $5 seconds until send_before, $6 one order or NULL, $7 number of the claim.
  */
 static const char claim_due[] =
     "WITH due AS MATERIALIZED (\n"
@@ -176,8 +176,9 @@ static const char claim_rest[] =
               "     WHERE q.order_id = a.id AND a.go IS NULL\n"
               "), attempt AS (\n"
               "    INSERT INTO chwsync.attempts (order_id, number, account_id, instance, "
-              "send_before, service, link, quantity, further)\n"
-              "    SELECT m.id, m.number, $2::int, $3::uuid, now() + make_interval(secs => "
+              "claim, send_before, service, link, quantity, further)\n"
+              "    SELECT m.id, m.number, $2::int, $3::uuid, $7::bigint, now() + "
+              "make_interval(secs => "
               "$5::int), m.service, m.link, m.quantity,\n"
               "           CASE WHEN num_nonnulls(m.runs, m.\"interval\", m.min, m.max, m.comments, "
               "m.usernames, m.hashtags,\n"
@@ -353,6 +354,7 @@ static int run(struct shop *shop, struct connection *lane, enum shop_statement w
         .lock_timeout_ms = shop->timeout_ms,
         .statement_timeout_ms = timeout_ms,
         .constraints_immediate = which == SHOP_DELIVER,
+        .by_index = which == SHOP_CLAIM || which == SHOP_DELIVER,
     };
 
     return connection_run(lane, &transaction, done, userdata);
@@ -452,6 +454,7 @@ int shop_claim(struct shop *shop, struct connection *lane, const struct claim_op
         values_add_integer(&values, options->only_order_id);
     else
         values_add_text(&values, NULL);
+    values_add_integer(&values, options->claim);
     return run(shop, lane, SHOP_CLAIM, &values, shop->timeout_ms, done, userdata);
 }
 

@@ -69,6 +69,7 @@ struct claim_options {
     unsigned limit;
     unsigned send_within_s; /* send_before = now + this */
     int64_t only_order_id;  /* 0 = whichever is due */
+    int64_t claim;          /* grows from claim to claim within the instance */
 };
 /* Columns of the answer, one row a claimed or withdrawn line. */
 enum claim_column {

@@ -98,6 +98,7 @@ CREATE TABLE chwsync.attempts (
     number int NOT NULL,
     account_id int NOT NULL,
     instance uuid NOT NULL,
+    claim bigint NOT NULL, -- grows from claim to claim within an instance
     claimed_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     send_before timestamptz NOT NULL,
     service text,

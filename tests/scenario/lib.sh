@@ -147,6 +147,47 @@ place() { # N KIND
     ask "NOTIFY chwsync"
 }
 
+# Puts a function in front of the adapter's that does as chwsync_shop.faults says for a product (sku): raise, sleep (10 s), null, false.
+misbehave() {
+    PGOPTIONS='-c role=chwsync_adapter' cluster_psql -c "
+        CREATE TABLE chwsync_shop.faults (sku text PRIMARY KEY, veto text, report text);
+        ALTER FUNCTION chwsync_shop.write_back(chwsync.result) RENAME TO sound_write_back;
+        CREATE FUNCTION chwsync_shop.write_back(r chwsync.result) RETURNS boolean
+            LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS \$\$
+        DECLARE
+            how text := (SELECT CASE r.status WHEN 'submitting' THEN f.veto ELSE f.report END
+                           FROM store.order_lines l JOIN chwsync_shop.faults f USING (sku) WHERE l.ref = r.order_ref);
+        BEGIN
+            CASE how
+                WHEN 'raise' THEN RAISE EXCEPTION 'the shop is on fire';
+                WHEN 'sleep' THEN PERFORM pg_sleep(10);
+                WHEN 'null' THEN RETURN NULL;
+                WHEN 'false' THEN RETURN false;
+                ELSE NULL;
+            END CASE;
+            RETURN chwsync_shop.sound_write_back(r);
+        END \$\$;
+        REVOKE ALL ON FUNCTION chwsync_shop.write_back(chwsync.result) FROM PUBLIC;
+        GRANT EXECUTE ON FUNCTION chwsync_shop.write_back(chwsync.result) TO chwsync;"
+}
+
+shop_fault() { # SKU VETO REPORT; '' = sound
+    ask "INSERT INTO chwsync_shop.faults VALUES ('$1', nullif('$2', ''), nullif('$3', ''))
+         ON CONFLICT (sku) DO UPDATE SET veto = excluded.veto, report = excluded.report"
+}
+
+await_state() { # REF STATE [SECONDS]
+    await "${4:-order ${1} is $2}" "EXISTS (SELECT FROM chwsync.orders WHERE order_ref = '$1' AND state = '$2')" "${3:-30}"
+}
+
+await_quiet() { # WHAT: every line has come to an end and the shop knows it
+    await "$1" "NOT EXISTS (SELECT FROM chwsync_shop.pending_orders v WHERE NOT EXISTS
+            (SELECT FROM chwsync.orders o WHERE o.order_ref = v.order_ref) AND NOT EXISTS
+            (SELECT FROM chwsync.parked_lines p WHERE p.order_ref = v.order_ref))
+        AND NOT EXISTS (SELECT FROM chwsync.orders WHERE state IN ('queued', 'submitting', 'active'))
+        AND NOT EXISTS (SELECT FROM chwsync.write_backs)" "${2:-40}"
+}
+
 state_of() { ask "SELECT state FROM chwsync.orders WHERE order_ref = '$1'"; }
 link_of() { ask "SELECT options ->> 'link' FROM store.order_lines WHERE ref = '$1'"; }
 
@@ -227,6 +268,13 @@ configure() { # [SECTION.NAME=VALUE ...]; an empty VALUE takes the setting out
 daemon_start() { # [NAME=VALUE ...]: further environment
     env INVOCATION_ID=1 "$@" "$DAEMON" run --config "$directory/conf" >>"$directory/log" 2>&1 &
     daemon_pid=$!
+}
+
+# The service manager's end of sd_notify(3): what the daemon says is in $directory/notified.
+recorder_start() {
+    "$BUILD/notify_recorder" "$directory/notify" "$directory/notified" &
+    recorder_pid=$!
+    await_true "the recorder listens" test -e "$directory/notified"
 }
 
 daemon_stop() { # [EXIT-CODE]

@@ -144,8 +144,8 @@ UPDATE chwsync.orders SET order_ref = 'Bestellung Nr. 8 – ünïcode, and a key
 INSERT INTO chwsync.queue SELECT id, provider, now() + interval '90 s' FROM chwsync.orders WHERE state = 'queued';
 INSERT INTO chwsync.polls (order_id, account_id, next_at, interval_s) VALUES (5, 1, now() + interval '3 min', 60);
 INSERT INTO chwsync.budget_minutes (account_id, minute, adds, polls) VALUES (1, now(), 3, 4);
-INSERT INTO chwsync.attempts (order_id, number, account_id, instance, send_before, service, quantity, outcome, ended_at, open, provider_order_id)
-VALUES (5, 1, 1, gen_random_uuid(), now(), 'IG-1', 1000, 'accepted', clock_timestamp(), false, '4711');
+INSERT INTO chwsync.attempts (order_id, number, account_id, instance, claim, send_before, service, quantity, outcome, ended_at, open, provider_order_id)
+VALUES (5, 1, 1, gen_random_uuid(), 1, now(), 'IG-1', 1000, 'accepted', clock_timestamp(), false, '4711');
 INSERT INTO chwsync.history (order_id, event, state, detail) VALUES (5, 'status_open', 'active', 'the provider works on it');
 INSERT INTO chwsync.write_backs (order_id, seq, failures, sqlstate, error, due_at) VALUES (5, 1, 3, 'P0001', 'boom in the shop', now() + interval '30 s');
 INSERT INTO chwsync.parked_lines (order_ref, reason) VALUES ('twice', 'shown twice');
