@@ -123,6 +123,44 @@ void account_note_accepted(struct account *account)
                                  NULL);
 }
 
+void account_note_lost(struct account *account, int64_t now_us)
+{
+    struct log_entry entry = {.message_id = "e4f5a6b7c8d94eaf8b2c3d4e5f6a7b30",
+                              .provider = account->config->name,
+                              .hint =
+                                  "each of these orders may exist there: chwsyncd orders --state "
+                                  "uncertain"};
+    const char *words = "the answers to several orders in a row were lost";
+
+    if (!breaker_note_unknown(&account->breaker, now_us))
+        return;
+    log_repeated(
+        &account->breaker_log, LOG_LEVEL_ERROR, &entry,
+        "provider %s: the answers to %d orders in a row were lost; no order is sent for %d "
+        "s, then one is tried, at the longest %d s later each",
+        account->config->name, BREAKER_UNKNOWNS, (int)(BREAKER_FIRST_US / US_PER_S),
+        (int)(BREAKER_LONGEST_US / US_PER_S));
+    workshop_note_error(account->workshop, "provider %s: %s", account->config->name, words);
+    (void)accounts_pause_submits(account->workshop->lanes.ledger, account->id,
+                                 account->breaker.pause_us / US_PER_S, words, noted, NULL);
+}
+
+void account_note_told(struct account *account)
+{
+    if (!breaker_note_answer(&account->breaker))
+        return;
+    log_recovered(&account->breaker_log);
+    account->workshop->last_error[0] = '\0';
+    log_notice("provider %s answers orders again", account->config->name);
+    (void)accounts_pause_submits(account->workshop->lanes.ledger, account->id, 0, NULL, noted,
+                                 NULL);
+}
+
+bool account_is_probing(const struct account *account)
+{
+    return account->probing || breaker_is_open(&account->breaker);
+}
+
 int64_t account_free_us(const struct account *account, int64_t now_us)
 {
     return account->paused_until_us > now_us ? account->paused_until_us : now_us;
@@ -132,5 +170,7 @@ int64_t account_submits_free_us(const struct account *account, int64_t now_us)
 {
     int64_t free_us = account_free_us(account, now_us);
 
+    if (account->breaker.paused_until_us > free_us)
+        free_us = account->breaker.paused_until_us;
     return account->submits_paused_until_us > free_us ? account->submits_paused_until_us : free_us;
 }

@@ -2,13 +2,15 @@
  * jobs/account.h - one provider's account at work: its client, and when it is paused and why.
  *
  * What one refusal means for the whole account is decided here: a wrong key or URL pauses
- * everything, missing funds pause submits alone, a rate limit is the client's (the budget's pause).
+ * everything, missing funds and lost answers pause submits alone, a rate limit is the client's (the
+ * budget's pause).
  * Each is said once, with the time of the next try.
  */
 #pragma once
 #include "api/client.h"
 #include "host/config.h"
 #include "jobs/job.h"
+#include "rules/breaker.h"
 
 struct account {
     struct workshop *workshop;            /* borrowed */
@@ -20,7 +22,8 @@ struct account {
     int64_t submits_paused_until_us; /* submits: funds */
     unsigned pauses;                 /* in a row, for the back-off of a wrong key */
     bool probing; /* after a pause of submits: one order at a time until one is accepted */
-    struct log_repeat refused_log, funds_log, rate_log, silence_log;
+    struct breaker breaker; /* of lost answers to orders */
+    struct log_repeat refused_log, funds_log, rate_log, silence_log, breaker_log;
 };
 
 /* The provider refused a request as such (class key or endpoint): everything waits 1 min ... 15
@@ -39,6 +42,13 @@ void account_note_answer(struct account *account);
 /* An order was accepted: no pause of submits holds. */
 void account_note_accepted(struct account *account);
 
+/* The answer to an order was lost; or one came that says what became of it. */
+void account_note_lost(struct account *account, int64_t now_us);
+void account_note_told(struct account *account);
+
+/* Whether at most one order may be under way: a pause of submits is over, and nothing was accepted
+ * yet. */
+bool account_is_probing(const struct account *account);
 /* When requests (submits) may go on: `now_us` or later. */
 int64_t account_free_us(const struct account *account, int64_t now_us);
 int64_t account_submits_free_us(const struct account *account, int64_t now_us);

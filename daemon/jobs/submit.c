@@ -202,6 +202,8 @@ static void answered(void *userdata, const struct client_answer *answer)
     submit->on_the_wire--;
     note_turn(submit);
     flight->http_status = answer->http_status;
+    if (reply && reply->outcome != REPLY_UNKNOWN)
+        account_note_told(submit->account);
     if (reply && reply->outcome == REPLY_REFUSED && reply->class == ERROR_DUPLICATE) {
         account_note_answer(submit->account);
         decide_duplicate(flight, reply);
@@ -225,6 +227,7 @@ static void answered(void *userdata, const struct client_answer *answer)
         break;
     case ADD_UNKNOWN:
         account_note_silence(submit->account, ACTION_ADD, answer);
+        account_note_lost(submit->account, clock_monotonic_us());
         end_unknown(flight, words);
         break;
     }
@@ -318,14 +321,30 @@ static void flight_send(struct flight *flight)
     }
 }
 
+/* The account was paused between claim and send: the line waits where it can be cancelled. */
+static void flight_put_back(struct flight *flight, int64_t wait_s)
+{
+    struct submit *submit = flight->submit;
+
+    submit->ready--;
+    client_give_back(submit->account->client, 1, clock_monotonic_us());
+    end_put_off(flight, "not executed", "not sent: the provider was paused meanwhile", wait_s);
+}
+
 static void send_ready(struct submit *submit)
 {
     struct flight *flight;
+    int64_t now_us = clock_monotonic_us();
+    int64_t pause_s = seconds_until(account_submits_free_us(submit->account, now_us), now_us);
 
     if (submit->ready == 0)
         return;
     TAILQ_FOREACH(flight, &submit->flights, entry)
     {
+        if (flight->stage == FLIGHT_READY && pause_s > 0) {
+            flight_put_back(flight, pause_s);
+            continue;
+        }
         if (client_free_connections(submit->account->client) == 0)
             return;
         if (flight->stage == FLIGHT_READY)
@@ -495,15 +514,16 @@ static unsigned claim_ahead(const struct submit *submit)
 static void claim(struct submit *submit, int64_t now_us)
 {
     struct client *client = submit->account->client;
-    unsigned wanted =
-        submit->account->probing || singles_left(&submit->singles) ? 1 : ORDERS_BATCH_MAX;
+    unsigned wanted = account_is_probing(submit->account) || singles_left(&submit->singles)
+                          ? 1
+                          : ORDERS_BATCH_MAX;
     struct claim_options options = {.provider = provider_of(submit),
                                     .account_id = submit->account->id,
                                     .instance = submit->workshop->instance,
                                     .send_within_s = SEND_WITHIN_S,
                                     .claim = clock_boottime_us()};
 
-    if (submit->account->probing && submit->on_the_wire + submit->ready > 0)
+    if (account_is_probing(submit->account) && submit->on_the_wire + submit->ready > 0)
         return;
     submit->reserved = client_take(client, BUDGET_ADD, wanted, claim_ahead(submit), now_us);
     if (submit->reserved == 0)
@@ -756,7 +776,7 @@ int64_t submit_work(struct submit *submit, int64_t now_us)
         claim(submit, now_us);
     if (submit->claiming)
         return INT64_MAX;
-    if (account->probing && submit->on_the_wire + submit->ready > 0)
+    if (account_is_probing(account) && submit->on_the_wire + submit->ready > 0)
         return INT64_MAX;
     return client_next_us(account->client, BUDGET_ADD, claim_ahead(submit), now_us);
 }

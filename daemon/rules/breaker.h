@@ -1,8 +1,8 @@
 /*
  * rules/breaker.h - stops buying at an account whose answers keep getting lost.
  *
- * Every lost answer is an order that a person may have to look up. After BREAKER_UNKNOWNS of them in a
- * row nothing is sent for 2 s, then one order is tried; when its answer is lost too, the pause
+ * Every lost answer is an order that a person may have to look up. After BREAKER_UNKNOWNS of them
+ * in a row nothing is sent for 2 s, then one order is tried; when its answer is lost too, the pause
  * doubles, up to 60 s. Any answer that says what became of an order closes it.
  *
  * Pure; embed a struct breaker, { 0 } is closed.
@@ -22,8 +22,8 @@ struct breaker {
 };
 
 /*
- * An order's answer was lost. True when a pause begins; requests that were on the wire when it began
- * lengthen it by nothing.
+ * An order's answer was lost. True when a pause begins; requests that were on the wire when it
+ * began lengthen it by nothing.
  */
 bool breaker_note_unknown(struct breaker *breaker, int64_t now_us);
 /* An order's answer came, whatever it said. True when the breaker was open and is closed by it. */

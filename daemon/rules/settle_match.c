@@ -18,7 +18,8 @@ static const struct {
     [SETTLE_SILENT] = {"the provider did not tell about every id", true},
     [SETTLE_NOTHING] = {"no order was found that is not ours, which proves nothing", true},
     [SETTLE_NO_PRICE] = {"what it must have cost is not known from other orders", true},
-    [SETTLE_STRANGER] = {"an order was found that cannot be this one: somebody else buys there", true},
+    [SETTLE_STRANGER] = {"an order was found that cannot be this one: somebody else buys there",
+                         true},
     [SETTLE_AMBIGUOUS] = {"the orders found are not as many as those that were lost", true},
 };
 
@@ -36,7 +37,8 @@ bool settle_verdict_can_change(enum settle_verdict verdict)
 
 /* ---- the neighbours ---- */
 
-/* At most 18 digits and no leading zero: each number has one spelling, and adding one stays in range. */
+/* At most 18 digits and no leading zero: each number has one spelling, and adding one stays in
+ * range. */
 static bool read_id(const char *id, uint64_t *ret_id)
 {
     size_t length = strlen(id);
@@ -119,7 +121,8 @@ static bool same_amount(const char *a, const char *b)
     return length == significant_length(b) && memcmp(a, b, length) == 0;
 }
 
-/* Whether this attempt can have got an id in the span: its request may have been carried out then. */
+/* Whether this attempt can have got an id in the span: its request may have been carried out then.
+ */
 static bool can_be_there(const struct settle_rival *rival, const struct settle_case *lost)
 {
     return rival->claimed_us <= lost->span.high_ended_us &&

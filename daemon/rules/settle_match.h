@@ -89,10 +89,10 @@ struct settle_case {
     size_t probe_count;
     const struct settle_rival *rivals;
     size_t rival_count;
-    int64_t settle_us;      /* how long after being given up a request may still be carried out */
-    const char *charge;     /* what it must have cost, or NULL */
-    const char *currency;   /* of the account's other orders, or NULL */
-    int64_t quantity;       /* to be delivered in all, or -1 */
+    int64_t settle_us;    /* how long after being given up a request may still be carried out */
+    const char *charge;   /* what it must have cost, or NULL */
+    const char *currency; /* of the account's other orders, or NULL */
+    int64_t quantity;     /* to be delivered in all, or -1 */
 };
 /*
  * SETTLE_MATCHED: *ret_matches of the probes are SEEN_ORDER, all of them matches, as many as there

@@ -1,6 +1,6 @@
 /*
- * Each condition of adoption: a case that is adopted, and the same with one thing changed, where the
- * order that would be adopted is, or may be, another one.
+ * Each condition of adoption: a case that is adopted, and the same with one thing changed, where
+ * the order that would be adopted is, or may be, another one.
  */
 #include "base/own.h"
 #include "rules/settle_match.h"
@@ -16,9 +16,9 @@
 #define SETTLE_US (120 * S)
 
 /*
- * Orders 101 103 104 came before, 109 111 after the one that was claimed at 60 s and given up at 90 s.
- * Between 104 and 109: 105 is ours (it was under way at the same time), 106 the provider does not
- * know, 107 is an order that costs what the lost one must cost, 108 is ours.
+ * Orders 101 103 104 came before, 109 111 after the one that was claimed at 60 s and given up at 90
+ * s. Between 104 and 109: 105 is ours (it was under way at the same time), 106 the provider does
+ * not know, 107 is an order that costs what the lost one must cost, 108 is ours.
  */
 struct world {
     struct settle_known known[SETTLE_KNOWN_MAX];
@@ -45,8 +45,8 @@ static void set_probe(struct world *world, uint64_t id, enum settle_seen seen)
 static void begin(struct world *world)
 {
     static const struct settle_known known[] = {
-        {"101", 10 * S, 12 * S}, {"103", 20 * S, 22 * S},   {"104", 30 * S, 50 * S},
-        {"105", 55 * S, 65 * S}, {"108", 70 * S, 75 * S},   {"109", 100 * S, 103 * S},
+        {"101", 10 * S, 12 * S},   {"103", 20 * S, 22 * S}, {"104", 30 * S, 50 * S},
+        {"105", 55 * S, 65 * S},   {"108", 70 * S, 75 * S}, {"109", 100 * S, 103 * S},
         {"111", 110 * S, 112 * S},
     };
 
@@ -71,9 +71,8 @@ static void begin(struct world *world)
 
 static enum settle_verdict judge(struct world *world, size_t *ret_matches)
 {
-    enum settle_verdict verdict =
-        settle_find_span(world->claimed_us, world->ended_us, world->known, world->known_count,
-                         &world->lost.span);
+    enum settle_verdict verdict = settle_find_span(world->claimed_us, world->ended_us, world->known,
+                                                   world->known_count, &world->lost.span);
 
     return verdict == SETTLE_MATCHED ? settle_judge(&world->lost, ret_matches) : verdict;
 }
@@ -177,7 +176,8 @@ static void rival_carried_out_late(struct world *world)
 {
     add_rival(world, 1 * S, 2 * S, false);
 }
-/* Identical, but not between the same neighbours: it may be after 109, and then 107 is the only one. */
+/* Identical, but not between the same neighbours: it may be after 109, and then 107 is the only
+ * one. */
 static void twin_outside(struct world *world)
 {
     add_rival(world, 62 * S, 101 * S, true);
@@ -224,7 +224,8 @@ static void more_remains(struct world *world)
 {
     probe(world, 107)->remains = 301;
 }
-/* One candidate fits, but another order stands there that is nobody's: then somebody else buys there, and 107 may be theirs too. */
+/* One candidate fits, but another order stands there that is nobody's: then somebody else buys
+ * there, and 107 may be theirs too. */
 static void stranger_beside(struct world *world)
 {
     set_probe(world, 106, SEEN_ORDER);
@@ -329,7 +330,7 @@ static void overdelivered(struct world *world)
 
 static void test_no_objection(void **state)
 {
-    static void (*const changes[])(struct world *world) = {
+    static void (*const changes[])(struct world * world) = {
         old_rival, later_rival, zeros, whole, nothing_told_beside, no_quantity, overdelivered};
 
     (void)state;
@@ -370,7 +371,8 @@ static void test_span(void **state)
     assert_int_equal(world.lost.span.high, 109);
     assert_int_equal(world.lost.span.low_ended_us, 50 * S);
     assert_int_equal(world.lost.span.high_claimed_us, 100 * S);
-    /* The lower neighbour is told when there is no upper one: evidence can be looked for above it. */
+    /* The lower neighbour is told when there is no upper one: evidence can be looked for above it.
+     */
     no_upper(&world);
     world.lost.span.low = 0;
     assert_int_equal(settle_find_span(world.claimed_us, world.ended_us, world.known,
