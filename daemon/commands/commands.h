@@ -31,6 +31,11 @@ enum command_option {
     TAKES_CONFIG_ONLY = 1 << 4,
     TAKES_STATE = 1 << 5,
     TAKES_LIMIT = 1 << 6,
+    TAKES_PLACED = 1 << 7,
+    TAKES_NOT_PLACED = 1 << 8,
+    TAKES_GIVE_UP = 1 << 9,
+    TAKES_REASON = 1 << 10,
+    TAKES_YES = 1 << 11,
 };
 
 /* The command line, taken apart; strings are borrowed from argv. */
@@ -42,7 +47,10 @@ struct arguments {
     const char *conninfo;        /* as given, or NULL */
     const char *state;           /* as given, or NULL */
     long limit;                  /* 0 = not given */
-    char *const *words;          /* what is no option */
+    const char *placed;          /* the provider's order id, or NULL */
+    bool not_placed, give_up, yes;
+    const char *reason; /* as given, or NULL */
+    char *const *words; /* what is no option */
     int word_count;
 };
 
@@ -72,6 +80,8 @@ enum exit_code command_check(const struct arguments *arguments);
 enum exit_code command_schema(const struct arguments *arguments);
 enum exit_code command_status(const struct arguments *arguments);
 enum exit_code command_orders(const struct arguments *arguments);
+enum exit_code command_resolve(const struct arguments *arguments);
+enum exit_code command_retry(const struct arguments *arguments);
 
 DEFINE_OWN(struct config, config_free, command_config_freep)
 
