@@ -111,6 +111,7 @@ static void print_evidence(const char *order_ref, const PGresult *facts)
                                   ? row_text(facts, 0, RESOLVE_EVIDENCE)
                                   : "none was collected yet");
     print_when("  next look", facts, RESOLVE_NEXT_LOOK_AT);
+    fflush(stdout); /* before what may follow on stderr */
 }
 
 /* True when the operator says so, or said so with --yes. Without either it is not done. */
@@ -121,6 +122,7 @@ static bool is_sure(const struct arguments *arguments, const char *consequence)
     if (arguments->yes)
         return true;
     output_field(stdout, "", 0, consequence);
+    fflush(stdout);
     if (!isatty(STDIN_FILENO)) {
         fprintf(stderr, "chwsyncd: nothing was done: this is no terminal\n"
                         "    HINT: --yes, when you are sure\n");
