@@ -1,5 +1,6 @@
 #include "jobs/account.h"
 #include "host/clock.h"
+#include "host/events.h"
 #include "rules/backoff.h"
 #include "store/accounts.h"
 
@@ -19,7 +20,7 @@ void account_pause(struct account *account, enum error_class class, const char *
                    int64_t now_us)
 {
     struct log_entry entry = {
-        .message_id = "5c1b6ff0a0c94e2b8b1c5b0d5e4f7a11",
+        .message_id = MESSAGE_PROVIDER_REFUSES,
         .provider = account->config->name,
         .hint = class == ERROR_ENDPOINT
                     ? "check the provider's url in the configuration, then reload"
@@ -43,7 +44,7 @@ void account_pause(struct account *account, enum error_class class, const char *
 void account_pause_submits(struct account *account, const char *words, int64_t now_us)
 {
     struct log_entry entry = {
-        .message_id = "0f7a3f5dd3a44d51a9c6f9e0d9b7e212",
+        .message_id = MESSAGE_OUT_OF_FUNDS,
         .provider = account->config->name,
         .hint = "add funds at the provider; orders stay queued and go on by themselves"};
 
@@ -61,7 +62,7 @@ void account_pause_submits(struct account *account, const char *words, int64_t n
 
 void account_note_rate(struct account *account, const char *words, int64_t now_us)
 {
-    struct log_entry entry = {.message_id = "a3e1f4c26b5d4f0f8b0d6a7c9e8d1f13",
+    struct log_entry entry = {.message_id = MESSAGE_RATE_LIMITED,
                               .provider = account->config->name};
     int64_t wait_us = client_budget(account->client)->paused_until_us - now_us;
 
@@ -78,7 +79,7 @@ void account_note_silence(struct account *account, enum api_action action,
                           const struct client_answer *answer)
 {
     const char *words = answer->reply ? answer->reply->error : answer->problem.text;
-    struct log_entry entry = {.message_id = "c7d2b9a8e6f14c3c9d5e4b3a2f1e0d14",
+    struct log_entry entry = {.message_id = MESSAGE_PROVIDER_SILENT,
                               .provider = account->config->name,
                               .action = api_action_name(action),
                               .http_status = answer->http_status,
@@ -104,42 +105,29 @@ void account_note_answer(struct account *account)
                                      NULL);
     }
     if (was_refused || was_silent) {
-        log_notice("provider %s answers again", account->config->name);
+        log_event(LOG_LEVEL_NOTICE, MESSAGE_PROVIDER_ANSWERS, "provider %s answers again",
+                  account->config->name);
         account->workshop->last_error[0] = '\0';
     }
 }
 
-void account_note_accepted(struct account *account)
+void account_note_failure(struct account *account, enum breaker_failure failure, int64_t now_us)
 {
-    account_note_answer(account);
-    if (!account->probing)
-        return;
-    account->probing = false;
-    account->submits_paused_until_us = 0;
-    log_recovered(&account->funds_log);
-    account->workshop->last_error[0] = '\0';
-    log_notice("provider %s accepts orders again", account->config->name);
-    (void)accounts_pause_submits(account->workshop->lanes.ledger, account->id, 0, NULL, noted,
-                                 NULL);
-}
-
-void account_note_lost(struct account *account, int64_t now_us)
-{
-    struct log_entry entry = {.message_id = "e4f5a6b7c8d94eaf8b2c3d4e5f6a7b30",
+    struct log_entry entry = {.message_id = MESSAGE_ORDERS_WAIT,
                               .provider = account->config->name,
-                              .hint =
-                                  "each of these orders may exist there: chwsyncd orders --state "
-                                  "uncertain"};
-    const char *words = "the answers to several orders in a row were lost";
+                              .hint = failure == BREAKER_LOST
+                                          ? "each of these orders may exist there: chwsyncd orders "
+                                            "--state uncertain"
+                                          : NULL};
+    const char *words = failure == BREAKER_LOST ? "the answers to several orders in a row were lost"
+                                                : "orders do not reach the provider";
 
-    if (!breaker_note_unknown(&account->breaker, now_us))
+    if (!breaker_note_failure(&account->breaker, failure, now_us))
         return;
-    log_repeated(
-        &account->breaker_log, LOG_LEVEL_ERROR, &entry,
-        "provider %s: the answers to %d orders in a row were lost; no order is sent for %d "
-        "s, then one is tried, at the longest %d s later each",
-        account->config->name, BREAKER_UNKNOWNS, (int)(BREAKER_FIRST_US / US_PER_S),
-        (int)(BREAKER_LONGEST_US / US_PER_S));
+    log_repeated(&account->breaker_log,
+                 failure == BREAKER_LOST ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, &entry,
+                 "provider %s: %s; orders wait, one is tried at growing intervals of up to %lld s",
+                 account->config->name, words, (long long)(breaker_longest_us(failure) / US_PER_S));
     workshop_note_error(account->workshop, "provider %s: %s", account->config->name, words);
     (void)accounts_pause_submits(account->workshop->lanes.ledger, account->id,
                                  account->breaker.pause_us / US_PER_S, words, noted, NULL);
@@ -151,7 +139,23 @@ void account_note_told(struct account *account)
         return;
     log_recovered(&account->breaker_log);
     account->workshop->last_error[0] = '\0';
-    log_notice("provider %s answers orders again", account->config->name);
+    log_event(LOG_LEVEL_NOTICE, MESSAGE_ORDERS_GO_ON, "provider %s answers orders again",
+              account->config->name);
+    (void)accounts_pause_submits(account->workshop->lanes.ledger, account->id, 0, NULL, noted,
+                                 NULL);
+}
+
+void account_note_accepted(struct account *account)
+{
+    account_note_answer(account);
+    if (!account->probing)
+        return;
+    account->probing = false;
+    account->submits_paused_until_us = 0;
+    log_recovered(&account->funds_log);
+    account->workshop->last_error[0] = '\0';
+    log_event(LOG_LEVEL_NOTICE, MESSAGE_FUNDS_BACK, "provider %s accepts orders again",
+              account->config->name);
     (void)accounts_pause_submits(account->workshop->lanes.ledger, account->id, 0, NULL, noted,
                                  NULL);
 }

@@ -2,8 +2,7 @@
  * jobs/account.h - one provider's account at work: its client, and when it is paused and why.
  *
  * What one refusal means for the whole account is decided here: a wrong key or URL pauses
- * everything, missing funds and lost answers pause submits alone, a rate limit is the client's (the
- * budget's pause).
+ * everything, missing funds pause submits alone, a rate limit is the client's (the budget's pause).
  * Each is said once, with the time of the next try.
  */
 #pragma once
@@ -22,8 +21,8 @@ struct account {
     int64_t submits_paused_until_us; /* submits: funds */
     unsigned pauses;                 /* in a row, for the back-off of a wrong key */
     bool probing; /* after a pause of submits: one order at a time until one is accepted */
-    struct breaker breaker; /* of lost answers to orders */
-    struct log_repeat refused_log, funds_log, rate_log, silence_log, breaker_log;
+    struct breaker breaker; /* of adds that found nobody, or whose answer was lost */
+    struct log_repeat breaker_log, refused_log, funds_log, rate_log, silence_log;
 };
 
 /* The provider refused a request as such (class key or endpoint): everything waits 1 min ... 15
@@ -39,15 +38,19 @@ void account_note_rate(struct account *account, const char *words, int64_t now_u
 void account_note_silence(struct account *account, enum api_action action,
                           const struct client_answer *answer);
 void account_note_answer(struct account *account);
+/*
+ * An add found nobody, or its answer was lost (rules/breaker): submits wait, longer and longer,
+ * then one is tried; so a provider that is down costs neither a row an order a second nor the
+ * certainty of every order in the queue.
+ */
+void account_note_failure(struct account *account, enum breaker_failure failure, int64_t now_us);
+/* An add was answered, whatever with: that ends it. */
+void account_note_told(struct account *account);
 /* An order was accepted: no pause of submits holds. */
 void account_note_accepted(struct account *account);
 
-/* The answer to an order was lost; or one came that says what became of it. */
-void account_note_lost(struct account *account, int64_t now_us);
-void account_note_told(struct account *account);
-
-/* Whether at most one order may be under way: a pause of submits is over, and nothing was accepted
- * yet. */
+/* At most one order may be under way: a pause of submits is over, and nothing showed yet that
+ * orders are taken again. */
 bool account_is_probing(const struct account *account);
 /* When requests (submits) may go on: `now_us` or later. */
 int64_t account_free_us(const struct account *account, int64_t now_us);

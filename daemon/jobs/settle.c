@@ -1,6 +1,7 @@
 #include "jobs/settle.h"
 #include "base/own.h"
 #include "host/clock.h"
+#include "host/events.h"
 #include "store/accounts.h"
 #include <inttypes.h>
 #include <stdio.h>
@@ -47,7 +48,8 @@ static void begin_anew(struct settle *settle, const struct store_answer *answer)
 {
     if (answer && answer->verdict == STORE_REFUSED)
         log_repeated(&settle->fault_log, LOG_LEVEL_ERROR,
-                     &(struct log_entry){.provider = settle->account->config->name,
+                     &(struct log_entry){.message_id = MESSAGE_LEDGER_FAILED,
+                                         .provider = settle->account->config->name,
                                          .sqlstate = answer->sqlstate},
                      "unable to settle what is uncertain at %s: %s; next try in %d s",
                      settle->account->config->name, answer->problem.text, LOOK_INTERVAL_S);
@@ -161,7 +163,7 @@ static void adopted(void *userdata, const struct store_answer *answer)
         log_write(LOG_LEVEL_NOTICE,
                   &(struct log_entry){.order_ref = row_text(answer->rows, i, 0),
                                       .provider = settle->account->config->name,
-                                      .message_id = "c2d3e4f5a6b74c8d9e0f1a2b3c4d5e28"},
+                                      .message_id = MESSAGE_ORDER_SETTLED},
                   "order %s is no longer uncertain: it is order %s at %s, by proof",
                   row_text(answer->rows, i, 0), row_text(answer->rows, i, 1),
                   settle->account->config->name);
@@ -242,7 +244,7 @@ static void named_adopted(void *userdata, const struct store_answer *answer)
         log_write(LOG_LEVEL_NOTICE,
                   &(struct log_entry){.order_ref = settle->search->order_ref,
                                       .provider = settle->account->config->name,
-                                      .message_id = "c2d3e4f5a6b74c8d9e0f1a2b3c4d5e28"},
+                                      .message_id = MESSAGE_ORDER_SETTLED},
                   "order %s is no longer uncertain: it is order %s at %s, as an operator said",
                   settle->search->order_ref, settle->search->wanted_id,
                   settle->account->config->name);
@@ -586,7 +588,7 @@ static void log_disproved(struct settle *settle, const PGresult *rows, int row)
     log_write(LOG_LEVEL_ERROR,
               &(struct log_entry){.order_ref = order_ref,
                                   .provider = settle->account->config->name,
-                                  .message_id = "d3e4f5a6b7c84d9eaf1a2b3c4d5e6f29",
+                                  .message_id = MESSAGE_ORDER_DISPROVED,
                                   .hint = "somebody else buys on this account, or ids do not grow: "
                                           "set uncertain = \"hold\""},
               "order %s is uncertain again: it was taken for order %s, which the provider told to "
@@ -623,7 +625,8 @@ static void looked(void *userdata, const struct store_answer *answer)
         begin_anew(settle, answer);
         return;
     }
-    log_recovered(&settle->fault_log);
+    if (log_recovered(&settle->fault_log))
+        log_event(LOG_LEVEL_NOTICE, MESSAGE_LEDGER_WELL, "uncertain orders are looked at again");
     for (int i = 0; i < PQntuples(answer->rows) && !settle->search; i++)
         take_row(settle, answer->rows, i, &due_s);
     settle->next_us = now_us + (settle->search ? 0 : due_s * US_PER_S);

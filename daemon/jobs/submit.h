@@ -37,6 +37,7 @@ struct flight {
     struct claim_batch *batch; /* holds what is to be sent, until the flight ended */
     int row;                   /* in it */
     enum flight_stage stage;
+    int64_t sent_us;     /* CLOCK_MONOTONIC, when it was handed to the transport */
     const char *outcome; /* of the ledger, once ended */
     char *provider_order_id, *answer;
     long http_status;
@@ -50,19 +51,18 @@ struct submit {
     struct flight_list flights;         /* all of them, in the order of claiming */
     unsigned ready, on_the_wire, ended; /* of the list, by stage */
     bool claiming, recording, releasing;
-    bool hungry;           /* lines may be queued that are due */
-    bool ambiguous;        /* a claim's commit was not confirmed: release before the next claim */
-    unsigned reserved;     /* budget slots of the claim that is under way */
-    int64_t due_us;        /* when the next queued line is due, as intake saw it */
-    unsigned sweeps_left;  /* after an ambiguous commit: it may still come, so claims nobody holds
-                              are looked for again */
-    int64_t sweep_us;      /* when */
-    int64_t last_claim;    /* its number in the ledger */
-    bool ask_due;          /* a claim failed: list what is due, to claim it one by one */
-    int64_t claim_took_us; /* smoothed: from claim to its commit */
-    int64_t turn_us;       /* smoothed: time between two ends of requests */
-    int64_t last_end_us;
-    struct singles singles;                 /* lines claimed one by one after a fault */
+    bool hungry;            /* lines may be queued that are due */
+    bool ambiguous;         /* a claim's commit was not confirmed: release before the next claim */
+    unsigned reserved;      /* budget slots of the claim that is under way */
+    int64_t due_us;         /* when the next queued line is due, as intake saw it */
+    unsigned sweeps_left;   /* after an ambiguous commit: it may still come, so claims nobody holds
+                               are looked for again */
+    int64_t sweep_us;       /* when */
+    int64_t last_claim;     /* its number in the ledger */
+    bool ask_due;           /* a claim failed: list what is due, to claim it one by one */
+    int64_t claim_took_us;  /* smoothed: from claim to its commit */
+    int64_t add_took_us;    /* smoothed: from an add to its reply */
+    struct singles singles; /* lines claimed one by one after a fault */
     struct flight *batch[ORDERS_BATCH_MAX]; /* being recorded */
     size_t batch_count;
     unsigned batch_limit; /* ORDERS_BATCH_MAX, or 1 after the ledger refused a batch */

@@ -1,9 +1,11 @@
 /*
- * rules/breaker.h - stops buying at an account whose answers keep getting lost.
+ * rules/breaker.h - stops buying at an account that answers nothing.
  *
- * Every lost answer is an order that a person may have to look up. After BREAKER_UNKNOWNS of them
- * in a row nothing is sent for 2 s, then one order is tried; when its answer is lost too, the pause
- * doubles, up to 60 s. Any answer that says what became of an order closes it.
+ * Every lost answer is an order that a person may have to look up. After five of them in a row
+ * nothing is sent for 2 s, then one order is tried; when that fails too, the pause doubles, up to
+ * 60 s. Where nobody is reached at all nothing is lost, but each try costs rows: a pause of 1 s
+ * follows the first one, and doubles up to 30 s. Any answer that says what became of an order ends
+ * it.
  *
  * Pure; embed a struct breaker, { 0 } is closed.
  */
@@ -11,21 +13,22 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define BREAKER_UNKNOWNS 5
-#define BREAKER_FIRST_US ((int64_t)2000000)
-#define BREAKER_LONGEST_US ((int64_t)60000000)
+enum breaker_failure {
+    BREAKER_NOBODY, /* not sent: no connection */
+    BREAKER_LOST,   /* sent, and the answer is lost */
+};
 
 struct breaker {
-    unsigned unknowns;       /* in a row */
+    unsigned lost;           /* answers in a row */
     int64_t pause_us;        /* the last pause; 0 = closed */
     int64_t paused_until_us; /* then one order is tried */
 };
 
 /*
- * An order's answer was lost. True when a pause begins; requests that were on the wire when it
- * began lengthen it by nothing.
+ * An order failed so. True when a pause begins; requests that were on the wire when it began
+ * lengthen it by nothing.
  */
-bool breaker_note_unknown(struct breaker *breaker, int64_t now_us);
+bool breaker_note_failure(struct breaker *breaker, enum breaker_failure failure, int64_t now_us);
 /* An order's answer came, whatever it said. True when the breaker was open and is closed by it. */
 bool breaker_note_answer(struct breaker *breaker);
 /* Open: at most one order may be under way. */
@@ -33,3 +36,5 @@ static inline bool breaker_is_open(const struct breaker *breaker)
 {
     return breaker->pause_us > 0;
 }
+/* The longest pause after such a failure. */
+int64_t breaker_longest_us(enum breaker_failure failure);
