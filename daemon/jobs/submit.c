@@ -326,28 +326,39 @@ static void flight_send(struct flight *flight)
     }
 }
 
-/* The account was paused between claim and send: the line waits where it can be cancelled. */
-static void flight_put_back(struct flight *flight, int64_t wait_s)
+/* A claimed line that the account's pause overtook: back to the queue, where it can be cancelled.
+ */
+static void hold_back(struct flight *flight, int64_t wait_us)
 {
     struct submit *submit = flight->submit;
 
     submit->ready--;
     client_give_back(submit->account->client, 1, clock_monotonic_us());
-    end_put_off(flight, "not executed", "not sent: the provider was paused meanwhile", wait_s);
+    end_put_off(flight, "not executed", "not sent: submits to the provider wait",
+                wait_us / US_PER_S + 1);
+}
+
+static int64_t wait_of(const struct submit *submit)
+{
+    int64_t now_us = clock_monotonic_us(),
+            free_us = account_submits_free_us(submit->account, now_us),
+            paused_until_us = client_budget(submit->account->client)->paused_until_us;
+
+    return (paused_until_us > free_us ? paused_until_us : free_us) - now_us;
 }
 
 static void send_ready(struct submit *submit)
 {
     struct flight *flight;
-    int64_t now_us = clock_monotonic_us();
-    int64_t pause_s = seconds_until(account_submits_free_us(submit->account, now_us), now_us);
+    int64_t wait_us;
 
     if (submit->ready == 0)
         return;
+    wait_us = wait_of(submit);
     TAILQ_FOREACH(flight, &submit->flights, entry)
     {
-        if (flight->stage == FLIGHT_READY && pause_s > 0) {
-            flight_put_back(flight, pause_s);
+        if (flight->stage == FLIGHT_READY && wait_us > 0) {
+            hold_back(flight, wait_us);
             continue;
         }
         if (client_free_connections(submit->account->client) == 0)
