@@ -1,8 +1,10 @@
 #include "jobs/account.h"
+#include "base/own.h"
 #include "host/clock.h"
 #include "host/events.h"
 #include "rules/backoff.h"
 #include "store/accounts.h"
+#include <string.h>
 
 /* While funds are missing one order is tried that often: a refused add costs a request and nothing
  * else. */
@@ -51,6 +53,7 @@ void account_pause_submits(struct account *account, const char *words, int64_t n
     if (account->submits_paused_until_us > now_us)
         return;
     account->submits_paused_until_us = now_us + FUNDS_WAIT_S * US_PER_S;
+    account->submits_paused_at_us = now_us;
     account->probing = true;
     log_repeated(&account->funds_log, LOG_LEVEL_WARNING, &entry,
                  "provider %s is out of funds: %s; orders wait, one is tried every %d s",
@@ -111,26 +114,31 @@ void account_note_answer(struct account *account)
     }
 }
 
-void account_note_failure(struct account *account, enum breaker_failure failure, int64_t now_us)
+void account_note_failure(struct account *account, enum breaker_failure failure, const char *words,
+                          int64_t now_us)
 {
+    bool lost = failure == BREAKER_LOST;
     struct log_entry entry = {.message_id = MESSAGE_ORDERS_WAIT,
                               .provider = account->config->name,
-                              .hint = failure == BREAKER_LOST
+                              .hint = lost
                                           ? "each of these orders may exist there: chwsyncd orders "
                                             "--state uncertain"
                                           : NULL};
-    const char *words = failure == BREAKER_LOST ? "the answers to several orders in a row were lost"
-                                                : "orders do not reach the provider";
+    OWN(text_done) struct text reason = {0};
 
     if (!breaker_note_failure(&account->breaker, failure, now_us))
         return;
-    log_repeated(&account->breaker_log,
-                 failure == BREAKER_LOST ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, &entry,
-                 "provider %s: %s; orders wait, one is tried at growing intervals of up to %lld s",
-                 account->config->name, words, (long long)(breaker_longest_us(failure) / US_PER_S));
-    workshop_note_error(account->workshop, "provider %s: %s", account->config->name, words);
+    text_format(&reason, "it %s (%s)", lost ? "leaves orders without an answer" : "is not there",
+                words);
+    log_repeated(&account->breaker_log, lost ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, &entry,
+                 "provider %s %s: orders wait, one is tried at growing intervals of up to %lld s",
+                 account->config->name, text_string(&reason) + strlen("it "),
+                 (long long)(breaker_longest_us(failure) / US_PER_S));
+    workshop_note_error(account->workshop, "provider %s: %s", account->config->name,
+                        text_string(&reason));
     (void)accounts_pause_submits(account->workshop->lanes.ledger, account->id,
-                                 account->breaker.pause_us / US_PER_S, words, noted, NULL);
+                                 account->breaker.pause_us / US_PER_S, text_string(&reason), noted,
+                                 NULL);
 }
 
 void account_note_told(struct account *account)
@@ -145,10 +153,11 @@ void account_note_told(struct account *account)
                                  NULL);
 }
 
-void account_note_accepted(struct account *account)
+void account_note_accepted(struct account *account, int64_t sent_us)
 {
     account_note_answer(account);
-    if (!account->probing)
+    /* What was on the wire already when the pause began may have been served before. */
+    if (!account->probing || sent_us < account->submits_paused_at_us)
         return;
     account->probing = false;
     account->submits_paused_until_us = 0;

@@ -9,6 +9,7 @@
 #include "api/client.h"
 #include "host/config.h"
 #include "jobs/job.h"
+#include "jobs/lease.h"
 #include "rules/breaker.h"
 
 struct account {
@@ -19,9 +20,12 @@ struct account {
     bool opened;
     int64_t paused_until_us;         /* everything: key, endpoint */
     int64_t submits_paused_until_us; /* submits: funds */
-    unsigned pauses;                 /* in a row, for the back-off of a wrong key */
-    bool probing; /* after a pause of submits: one order at a time until one is accepted */
+    int64_t submits_paused_at_us;
+    unsigned pauses; /* in a row, for the back-off of a wrong key */
+    bool probing;    /* after a pause of submits: one order at a time until one is accepted */
     struct breaker breaker; /* of adds that found nobody, or whose answer was lost */
+    struct lease lease;
+    int64_t opened_us;
     struct log_repeat breaker_log, refused_log, funds_log, rate_log, silence_log;
 };
 
@@ -43,11 +47,13 @@ void account_note_answer(struct account *account);
  * then one is tried; so a provider that is down costs neither a row an order a second nor the
  * certainty of every order in the queue.
  */
-void account_note_failure(struct account *account, enum breaker_failure failure, int64_t now_us);
+void account_note_failure(struct account *account, enum breaker_failure failure, const char *words,
+                          int64_t now_us);
 /* An add was answered, whatever with: that ends it. */
 void account_note_told(struct account *account);
-/* An order was accepted: no pause of submits holds. */
-void account_note_accepted(struct account *account);
+/* An order that was sent at `sent_us` was accepted: a pause of submits that began before does not
+ * hold. */
+void account_note_accepted(struct account *account, int64_t sent_us);
 
 /* At most one order may be under way: a pause of submits is over, and nothing showed yet that
  * orders are taken again. */

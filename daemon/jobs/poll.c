@@ -1,6 +1,7 @@
 #include "jobs/poll.h"
 #include "base/own.h"
 #include "host/clock.h"
+#include "host/crash_point.h"
 #include "host/events.h"
 #include "rules/poll_schedule.h"
 #include <stdlib.h>
@@ -207,6 +208,7 @@ static void applied(void *userdata, const struct store_answer *answer)
     batch->applying = false;
     switch (answer->verdict) {
     case STORE_DONE:
+        CRASH_POINT("poll: committed");
         poll->workshop->replied = true;
         poll->workshop->counts.polled += batch->single_next ? 1 : batch->answer_count;
         for (int i = 0; i < PQntuples(answer->rows); i++)
@@ -297,8 +299,10 @@ static void answered(void *userdata, const struct client_answer *answer)
         account_note_answer(poll->account);
         batch->reply = *answer->reply;
         memset(answer->reply, 0, sizeof *answer->reply);
+        CRASH_POINT("poll: answered");
         read_orders(batch);
         apply(batch);
+        CRASH_POINT("poll: asked to record");
         return;
     case REPLY_REFUSED:
     case REPLY_NOT_EXECUTED:

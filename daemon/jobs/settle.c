@@ -12,8 +12,9 @@
 #define LOOK_AGAIN_FIRST_S 30 /* doubled with each look at the same attempt */
 #define LOOK_AGAIN_LONGEST_S (6 * 3600)
 #define LOOK_AGAIN_HOPELESS_S (24 * 3600)
-#define EVIDENCE_ABOVE 100 /* ids that are asked when no later order is known yet */
-#define ORDERS_TOLD 8      /* found orders that the evidence describes */
+#define LEASE_PATIENCE_S 30 /* another instance has it, and searches itself */
+#define EVIDENCE_ABOVE 100  /* ids that are asked when no later order is known yet */
+#define ORDERS_TOLD 8       /* found orders that the evidence describes */
 
 static void search_free(struct settle_search *search)
 {
@@ -612,6 +613,8 @@ static bool take_row(struct settle *settle, const PGresult *rows, int row, int64
         return false;
     }
     settle->search = search_new(rows, row);
+    if (settle->search)
+        settle->search->began_us = clock_monotonic_us();
     return settle->search != NULL;
 }
 
@@ -673,12 +676,23 @@ int64_t settle_work(struct settle *settle, int64_t now_us)
         settle->next_us = now_us + LOOK_INTERVAL_S * US_PER_S;
         return INT64_MAX;
     }
+    if (!lease_holds(&account->lease)) {
+        if (now_us < settle->search->began_us + LEASE_PATIENCE_S * US_PER_S)
+            return settle->search->began_us + LEASE_PATIENCE_S * US_PER_S;
+        end_search(settle, now_us + LOOK_INTERVAL_S * US_PER_S);
+        return settle->next_us;
+    }
     if (free_us > now_us)
         return free_us;
     if (client_take(account->client, BUDGET_READ, 1, 0, now_us) == 0)
         return budget_next_us(client_budget(account->client), BUDGET_READ, now_us);
     ask(settle, now_us);
     return settle->busy ? INT64_MAX : now_us;
+}
+
+bool settle_wants_lease(const struct settle *settle)
+{
+    return settle->search != NULL;
 }
 
 bool settle_is_quiet(const struct settle *settle)

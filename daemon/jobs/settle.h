@@ -28,6 +28,7 @@ struct settle_search {
     int number;
     char *order_ref, *wanted_id;
     int64_t claimed_us, ended_us, looks;
+    int64_t began_us; /* CLOCK_MONOTONIC */
     struct settle_known known[SETTLE_KNOWN_MAX];
     size_t known_count;
     PGresult *facts; /* what the known ids are borrowed from */
@@ -58,4 +59,6 @@ void settle_done(struct settle *settle);
 /* Something may have to be settled: an operator said so, or time has passed. */
 void settle_wake(struct settle *settle, int64_t now_us);
 int64_t settle_work(struct settle *settle, int64_t now_us);
+/* A search is under way: its requests leave under the lease. */
+bool settle_wants_lease(const struct settle *settle);
 bool settle_is_quiet(const struct settle *settle);

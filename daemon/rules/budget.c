@@ -357,6 +357,14 @@ void budget_pause(struct budget *budget, int64_t until_us)
     budget->paused_until_us = later(budget->paused_until_us, until_us);
 }
 
+void budget_forget(struct budget *budget, int64_t now_us)
+{
+    advance(budget, now_us);
+    budget->ring_first = budget->ring_count = 0;
+    memset(budget->day_used, 0, sizeof budget->day_used);
+    budget->day_total = 0;
+}
+
 void budget_restore(struct budget *budget, unsigned count, int64_t at_us, int64_t now_us)
 {
     assert(at_us <= now_us);

@@ -89,6 +89,11 @@ void budget_answered(struct budget *budget, int64_t now_us);
 /* Nothing leaves before `until_us`; never shortens a pause. */
 void budget_pause(struct budget *budget, int64_t until_us);
 /*
+ * Forgets what was answered, before all of it is restored from what is kept elsewhere. What is in
+ * flight, the pace and a pause stay.
+ */
+void budget_forget(struct budget *budget, int64_t now_us);
+/*
  * What an earlier process used: `count` requests whose responses were in by `at_us` (before or at
  * now; may lie before the clock's zero). Requests that it left in flight are restored as answered
  * now.
