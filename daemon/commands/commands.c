@@ -38,6 +38,22 @@ const struct command commands[] = {
      "With REF, the key of an order line in the shop: what the shop wants, where it stands and "
      "why, what happens next and when, and everything that happened. Without: the newest orders.",
      TAKES_CONFIG | TAKES_JSON | TAKES_STATE | TAKES_LIMIT, command_orders},
+    {"resolve", "REF", 1, 1, "says what became of an uncertain order",
+     "Shows what is known of it, asks, and records who said so and why. Say one of:\n"
+     "\n"
+     "--placed ID    it exists there under this id. The running daemon asks the provider, within "
+     "the budget, and takes it when the provider knows the id and no other order has it. The "
+     "answer is waited for, at most 30 s; later it stands in `chwsyncd orders REF`.\n"
+     "--not-placed   it does not exist there: it is queued and bought again. Finding nothing "
+     "proves "
+     "nothing, so the daemon never says this by itself.\n"
+     "--give-up      it is abandoned and never bought again; --placed can still reopen it.",
+     TAKES_CONFIG | TAKES_PLACED | TAKES_NOT_PLACED | TAKES_GIVE_UP | TAKES_REASON | TAKES_YES,
+     command_resolve},
+    {"retry", "REF", 1, 1, "queues a rejected or failed order again",
+     "The shop is asked before it is sent, as for every order. Never for an order that may exist "
+     "at the provider. One that failed there was bought: it is charged again, so this asks first.",
+     TAKES_CONFIG | TAKES_REASON | TAKES_YES, command_retry},
     {"metrics", "", 0, 0, "figures for a monitoring system",
      "Prints OpenMetrics text. With --http it answers one HTTP request on standard input, for a "
      "socket of systemd's\n"
@@ -57,6 +73,11 @@ static const struct command_option_row {
     {"--config-only", NULL, "check the configuration file alone", TAKES_CONFIG_ONLY},
     {"--state", "STATE", "only orders in that state", TAKES_STATE},
     {"--limit", "N", "at most so many orders (20)", TAKES_LIMIT},
+    {"--placed", "ID", "it exists at the provider under this id", TAKES_PLACED},
+    {"--not-placed", NULL, "it does not exist there: buy it again", TAKES_NOT_PLACED},
+    {"--give-up", NULL, "never buy it again", TAKES_GIVE_UP},
+    {"--reason", "TEXT", "why, for the order's history", TAKES_REASON},
+    {"--yes", NULL, "do not ask", TAKES_YES},
     {"--json", NULL, "print JSON", TAKES_JSON},
     {"--watch", NULL, "fill the screen, drawn anew every 2 seconds", TAKES_WATCH},
     {"--http", NULL, "answer one HTTP request on standard input", TAKES_HTTP},
@@ -207,6 +228,21 @@ static int take_option(const struct command_option_row *row, const char *value,
         return 0;
     case TAKES_LIMIT:
         return take_limit(arguments->command, value, &arguments->limit);
+    case TAKES_PLACED:
+        arguments->placed = value;
+        return 0;
+    case TAKES_NOT_PLACED:
+        arguments->not_placed = true;
+        return 0;
+    case TAKES_GIVE_UP:
+        arguments->give_up = true;
+        return 0;
+    case TAKES_REASON:
+        arguments->reason = value;
+        return 0;
+    case TAKES_YES:
+        arguments->yes = true;
+        return 0;
     case TAKES_JSON:
         arguments->json = true;
         return 0;

@@ -33,6 +33,11 @@ enum command_option {
     TAKES_LIMIT = 1 << 6,
     TAKES_WATCH = 1 << 7,
     TAKES_HTTP = 1 << 8,
+    TAKES_PLACED = 1 << 9,
+    TAKES_NOT_PLACED = 1 << 10,
+    TAKES_GIVE_UP = 1 << 11,
+    TAKES_REASON = 1 << 12,
+    TAKES_YES = 1 << 13,
 };
 
 /* The command line, taken apart; strings are borrowed from argv. */
@@ -44,7 +49,10 @@ struct arguments {
     const char *conninfo;        /* as given, or NULL */
     const char *state;           /* as given, or NULL */
     long limit;                  /* 0 = not given */
-    char *const *words;          /* what is no option */
+    const char *placed;          /* the provider's order id, or NULL */
+    bool not_placed, give_up, yes;
+    const char *reason; /* as given, or NULL */
+    char *const *words; /* what is no option */
     int word_count;
 };
 
@@ -74,6 +82,8 @@ enum exit_code command_check(const struct arguments *arguments);
 enum exit_code command_schema(const struct arguments *arguments);
 enum exit_code command_status(const struct arguments *arguments);
 enum exit_code command_orders(const struct arguments *arguments);
+enum exit_code command_resolve(const struct arguments *arguments);
+enum exit_code command_retry(const struct arguments *arguments);
 enum exit_code command_metrics(const struct arguments *arguments);
 
 DEFINE_OWN(struct config, config_free, command_config_freep)
