@@ -28,7 +28,7 @@ PANEL   := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/panel/scripted.c,$(wil
 
 .DELETE_ON_ERROR:
 .PHONY: all help deps demo check check-long check-layers check-pure check-format check-unit check-sql check-panel \
-    check-scenario asan tests bench coverage fuzz format install uninstall clean
+    check-scenario asan crash tests bench coverage fuzz format install uninstall clean
 
 all: $(BUILD)/chwsyncd ## build/chwsyncd
 
@@ -84,6 +84,10 @@ ASAN_MAKE := +$(MAKE) --no-print-directory BUILD=$(BUILD)/asan CFLAGS='-O1 -g -f
 asan: ## the same, built with AddressSanitizer and UndefinedBehaviorSanitizer, in build/asan
 	$(ASAN_MAKE) tests
 
+# A daemon that dies where it is told to (host/crash_point.h).
+crash: ## the daemon with crash points, in build/crash
+	+$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/crash CPPFLAGS=-DCHW_CRASH_POINTS all
+
 demo: deps ## the main job on a throwaway PostgreSQL, the sample store and the simulated provider
 	@$(MAKE) --no-print-directory -j2 all $(BUILD)/panel
 	@BUILD=$(BUILD) tests/demo/run
@@ -129,4 +133,4 @@ uninstall: ## what install put there
 clean: ## remove BUILD
 	rm -rf $(BUILD)
 
--include $(shell find $(BUILD) -name '*.d' -not -path '$(BUILD)/asan/*' 2>/dev/null)
+-include $(shell find $(BUILD) -name '*.d' -not -path '$(BUILD)/asan/*' -not -path '$(BUILD)/crash/*' 2>/dev/null)
