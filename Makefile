@@ -28,7 +28,7 @@ PANEL   := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/panel/scripted.c,$(wil
 
 .DELETE_ON_ERROR:
 .PHONY: all help deps demo check check-long check-layers check-pure check-format check-unit check-sql check-panel \
-    check-scenario asan crash tests bench coverage fuzz format install uninstall clean
+    check-scenario asan crash tests bench coverage fuzz format clean
 
 all: $(BUILD)/chwsyncd ## build/chwsyncd
 
@@ -120,17 +120,9 @@ format: ## apply clang-format
 coverage: ## line coverage of the pure floor by its own tests
 	@BUILD=$(BUILD) tests/lib/coverage
 
-install: all ## PREFIX, DESTDIR
-	install -D -m 755 $(BUILD)/chwsyncd $(DESTDIR)$(PREFIX)/sbin/chwsyncd
-	install -D -m 644 systemd/chwsyncd.service $(DESTDIR)$(PREFIX)/lib/systemd/system/chwsyncd.service
-	sed -i 's|@SBINDIR@|$(PREFIX)/sbin|g' $(DESTDIR)$(PREFIX)/lib/systemd/system/chwsyncd.service
-	install -D -m 644 etc/chwsyncd.conf $(DESTDIR)$(PREFIX)/share/doc/chwsyncd/chwsyncd.conf
-
-uninstall: ## what install put there
-	rm -f $(DESTDIR)$(PREFIX)/sbin/chwsyncd $(DESTDIR)$(PREFIX)/lib/systemd/system/chwsyncd.service
-	rm -rf $(DESTDIR)$(PREFIX)/share/doc/chwsyncd
-
 clean: ## remove BUILD
 	rm -rf $(BUILD)
+
+include systemd/install.mk
 
 -include $(shell find $(BUILD) -name '*.d' -not -path '$(BUILD)/asan/*' -not -path '$(BUILD)/crash/*' 2>/dev/null)

@@ -5,6 +5,7 @@
 #include "host/config.h"
 #include "host/crash_point.h"
 #include "host/credentials.h"
+#include "host/events.h"
 #include "host/log.h"
 #include "host/notify.h"
 #include "jobs/intake.h"
@@ -97,7 +98,8 @@ static void account_was_opened(void *userdata, const struct store_answer *answer
     if (answer->verdict != STORE_DONE || PQntuples(answer->rows) == 0) {
         if (answer->verdict == STORE_REFUSED)
             log_repeated(&provider->engine->ledger_log, LOG_LEVEL_ERROR,
-                         &(struct log_entry){.sqlstate = answer->sqlstate},
+                         &(struct log_entry){.message_id = MESSAGE_LEDGER_FAILED,
+                                             .sqlstate = answer->sqlstate},
                          "unable to open the account of provider %s: %s; next try in 5 s",
                          account->config->name, answer->problem.text);
         return;
@@ -154,7 +156,8 @@ static void ledger_read(void *userdata, const struct store_answer *answer)
     if (answer->verdict == STORE_DONE && PQntuples(answer->rows) == 1)
         version = (int)row_integer(answer->rows, 0, 0, 0);
     if (version > schema_version_wanted()) {
-        log_error("the database's schema is version %d, this chwsyncd knows %d: install the newer "
+        log_event(LOG_LEVEL_ERROR, MESSAGE_LEDGER_NEWER,
+                  "the database's schema is version %d, this chwsyncd knows %d: install the newer "
                   "chwsyncd",
                   version, schema_version_wanted());
         engine->schema_newer = true;
@@ -163,7 +166,7 @@ static void ledger_read(void *userdata, const struct store_answer *answer)
     if (version < schema_version_wanted()) {
         log_repeated(&engine->schema_log, LOG_LEVEL_ERROR,
                      &(struct log_entry){.sqlstate = answer->sqlstate,
-                                         .message_id = "8e9f0a1b2c3d4e4f8a6b7c8d9e0f1a24",
+                                         .message_id = MESSAGE_LEDGER_MISSING,
                                          .hint = version ? "run: chwsyncd schema upgrade"
                                                          : "run: chwsyncd schema install"},
                      "the database has no ledger of this version (%s); looked at again every %d s",
@@ -173,7 +176,7 @@ static void ledger_read(void *userdata, const struct store_answer *answer)
         return;
     }
     if (log_recovered(&engine->schema_log))
-        log_notice("the ledger is there");
+        log_event(LOG_LEVEL_NOTICE, MESSAGE_LEDGER_WELL, "the ledger is there");
     free(world->salt);
     world->salt = strdup(row_text(answer->rows, 0, 1));
     world->ledger_known = world->salt != NULL;
@@ -186,10 +189,10 @@ static void report_faults(struct engine *engine, const struct contract *contract
     for (size_t i = 0; i < contract->fault_count; i++) {
         const struct contract_fault *fault = &contract->faults[i];
 
-        log_write(fault->severity == CONTRACT_ERROR ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING,
-                  &(struct log_entry){.message_id = "9f0a1b2c3d4e4f5a8b7c8d9e0f1a2b25",
-                                      .hint = fault->problem.hint},
-                  "%s", fault->problem.text);
+        log_write(
+            fault->severity == CONTRACT_ERROR ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING,
+            &(struct log_entry){.message_id = MESSAGE_CONTRACT_FAULT, .hint = fault->problem.hint},
+            "%s", fault->problem.text);
         if (fault->severity == CONTRACT_ERROR)
             workshop_note_error(workshop_of(engine), "%s", fault->problem.text);
     }
@@ -208,14 +211,16 @@ static void compare_faults(struct engine *engine, const struct contract *contrac
     if (contract->fault_count == 0) {
         free(GIVE(engine->contract_said));
         if (log_recovered(&engine->contract_log)) {
-            log_notice("the shop's view and function are as they should be");
+            log_event(LOG_LEVEL_NOTICE, MESSAGE_CONTRACT_WELL,
+                      "the shop's view and function are as they should be");
             workshop_of(engine)->last_error[0] = '\0';
         }
         return;
     }
     if (engine->contract_said && strcmp(engine->contract_said, text_string(&all)) == 0)
         return;
-    log_repeated(&engine->contract_log, LOG_LEVEL_WARNING, NULL, "%s",
+    log_repeated(&engine->contract_log, LOG_LEVEL_WARNING,
+                 &(struct log_entry){.message_id = MESSAGE_CONTRACT_FAULT}, "%s",
                  sound ? "the contract with the shop holds, with warnings"
                        : "the contract with the shop is broken: intake pauses, everything else "
                          "goes on; looked at again every 30 s");
@@ -237,10 +242,11 @@ static void contract_looked(void *userdata, const struct store_answer *answer)
     if (answer->verdict == STORE_LOST)
         return;
     if (answer->verdict == STORE_REFUSED) {
-        log_repeated(&engine->contract_log, LOG_LEVEL_ERROR,
-                     &(struct log_entry){.sqlstate = answer->sqlstate},
-                     "unable to look at the contract with the shop: %s; next try in %d s",
-                     answer->problem.text, LOOK_AGAIN_S);
+        log_repeated(
+            &engine->contract_log, LOG_LEVEL_ERROR,
+            &(struct log_entry){.message_id = MESSAGE_CONTRACT_FAULT, .sqlstate = answer->sqlstate},
+            "unable to look at the contract with the shop: %s; next try in %d s",
+            answer->problem.text, LOOK_AGAIN_S);
         return;
     }
     if (contract_read(answer->rows, &contract, &problem) != 0 ||
@@ -295,7 +301,7 @@ static void lane_up(void *userdata)
     int64_t now_us = clock_monotonic_us();
 
     if (log_recovered(&engine->down_log)) {
-        log_notice("the database is back");
+        log_event(LOG_LEVEL_NOTICE, MESSAGE_DATABASE_BACK, "the database is back");
         world->workshop.last_error[0] = '\0';
     }
     if (!world->ledger_known)
@@ -316,7 +322,7 @@ static void lane_down(void *userdata, const struct problem *problem, int64_t ret
 
     (void)retry_us;
     log_repeated(&engine->down_log, LOG_LEVEL_ERROR,
-                 &(struct log_entry){.message_id = "a0b1c2d3e4f54a6b8c8d9e0f1a2b3c26",
+                 &(struct log_entry){.message_id = MESSAGE_DATABASE_AWAY,
                                      .hint = problem->hint[0] ? problem->hint : NULL},
                  "the database is away: %s; trying again, at most 30 s apart", problem->text);
     workshop_note_error(workshop_of(engine), "database: %s", problem->text);
@@ -583,7 +589,7 @@ static void reload(struct engine *engine)
     if (r == 1) {
         for (size_t i = 0; i < faults.count; i++)
             log_write(LOG_LEVEL_ERROR,
-                      &(struct log_entry){.message_id = "b1c2d3e4f5a64b7c8d9e0f1a2b3c4d27",
+                      &(struct log_entry){.message_id = MESSAGE_RELOAD_REFUSED,
                                           .hint = faults.faults[i].problem.hint},
                       "%s:%u: %s", engine->config_path, faults.faults[i].line,
                       faults.faults[i].problem.text);
@@ -598,7 +604,8 @@ static void reload(struct engine *engine)
     }
     if (r != 0) {
         log_write(LOG_LEVEL_ERROR,
-                  &(struct log_entry){.hint = problem.hint[0] ? problem.hint : NULL},
+                  &(struct log_entry){.message_id = MESSAGE_RELOAD_REFUSED,
+                                      .hint = problem.hint[0] ? problem.hint : NULL},
                   "the new configuration is refused, the old one stays in force%s%s",
                   problem.text[0] ? ": " : "", problem.text);
         notify_ready();
@@ -607,7 +614,8 @@ static void reload(struct engine *engine)
     engine->world = world;
     world_free(old);
     log_open(world->config->log_level, world->config->log_target);
-    log_notice("the configuration %s is in force", engine->config_path);
+    log_event(LOG_LEVEL_NOTICE, MESSAGE_RELOADED, "the configuration %s is in force",
+              engine->config_path);
     notify_ready();
 }
 
@@ -627,7 +635,8 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *inf
     }
     if (engine->stop_asked)
         return 0;
-    log_notice("stopping: what is on the wire is finished and recorded first");
+    log_event(LOG_LEVEL_NOTICE, MESSAGE_STOPPING,
+              "stopping: what is on the wire is finished and recorded first");
     notify_stopping();
     notify_extend_timeout((DRAIN_S + 5) * US_PER_S);
     engine->stop_asked = true;
@@ -836,7 +845,8 @@ static bool is_finished(struct engine *engine, int64_t now_us, int *ret_end)
     }
     if (now_us < engine->drain_until_us)
         return false;
-    log_error("stopped before everything was recorded: the orders on the wire become uncertain at "
+    log_event(LOG_LEVEL_ERROR, MESSAGE_STOPPED_LATE,
+              "stopped before everything was recorded: the orders on the wire become uncertain at "
               "the next start");
     *ret_end = ENGINE_STOPPED_LATE;
     return true;
@@ -848,8 +858,8 @@ int engine_run(struct engine *engine)
 
     if (r < 0)
         return r;
-    log_notice("started: chwsyncd %s, %zu providers", CHWSYNCD_VERSION,
-               engine->world->provider_count);
+    log_event(LOG_LEVEL_NOTICE, MESSAGE_STARTED, "started: chwsyncd %s, %zu providers",
+              CHWSYNCD_VERSION, engine->world->provider_count);
     notify_ready();
     for (;;) {
         int64_t now_us = clock_monotonic_us(), next_us;

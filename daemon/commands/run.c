@@ -1,6 +1,7 @@
 #include "commands/commands.h"
 #include "engine.h"
 #include "host/credentials.h"
+#include "host/events.h"
 #include "host/log.h"
 #include <string.h>
 
@@ -9,12 +10,12 @@ static enum exit_code run(struct engine *engine)
     int end = engine_run(engine);
 
     if (end < 0) {
-        log_error("unable to go on: %s", strerror(-end));
+        log_event(LOG_LEVEL_ERROR, MESSAGE_GAVE_UP, "unable to go on: %s", strerror(-end));
         return EXIT_FINDING;
     }
     switch ((enum engine_end)end) {
     case ENGINE_STOPPED:
-        log_notice("stopped: everything is recorded");
+        log_event(LOG_LEVEL_NOTICE, MESSAGE_STOPPED, "stopped: everything is recorded");
         return EXIT_DONE;
     case ENGINE_STOPPED_LATE:
         return EXIT_FINDING;
@@ -33,16 +34,21 @@ enum exit_code command_run(const struct arguments *arguments)
                        &engine, &problem);
 
     if (r < 0) {
-        log_error("unable to start: %s", strerror(-r));
+        log_event(LOG_LEVEL_ERROR, MESSAGE_START_FAILED, "unable to start: %s", strerror(-r));
         return EXIT_FINDING;
     }
     switch ((enum engine_verdict)r) {
     case ENGINE_READY:
         break;
     case ENGINE_WRONG_CONFIGURATION:
+        log_event(LOG_LEVEL_ERROR, MESSAGE_START_FAILED,
+                  "unable to start: the configuration is wrong");
         return EXIT_CONFIGURATION;
     case ENGINE_NO_PERMISSION:
-        command_complain(&problem);
+        log_write(LOG_LEVEL_ERROR,
+                  &(struct log_entry){.message_id = MESSAGE_START_FAILED,
+                                      .hint = problem.hint[0] ? problem.hint : NULL},
+                  "unable to start: %s", problem.text);
         return EXIT_PERMISSION;
     }
     code = run(engine);

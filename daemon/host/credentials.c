@@ -12,6 +12,8 @@
 #define SECRET_BYTES_MAX 4096
 /* One byte for a trailing newline, one to notice a longer file, one for the NUL. */
 #define SECRET_BUFFER_SIZE (SECRET_BYTES_MAX + 3)
+/* LoadCredential=credentials:DIRECTORY puts this before the name of every file, systemd.exec(5). */
+#define OF_DIRECTORY "credentials_"
 
 static void free_text(char **text)
 {
@@ -38,11 +40,21 @@ static bool has_parent_step(const char *name)
     }
 }
 
-static char *join_path(const char *directory, const char *name)
+static char *join_path(const char *directory, const char *prefix, const char *name)
 {
     char *path;
 
-    return asprintf(&path, "%s/%s", directory, name) < 0 ? NULL : path;
+    return asprintf(&path, "%s/%s%s", directory, prefix, name) < 0 ? NULL : path;
+}
+
+/* Where the credential is, or would be when there is none. NULL: out of memory. */
+static char *credential_file(const char *directory, const char *name)
+{
+    OWN(free_text) char *whole = join_path(directory, OF_DIRECTORY, name);
+
+    if (whole && access(whole, F_OK) == 0)
+        return GIVE(whole);
+    return join_path(directory, "", name);
 }
 
 /* 0: *ret_path is owned. 1: told. Negative errno. */
@@ -73,7 +85,7 @@ static int find_path(const char *directory, const char *key_file, char **ret_pat
                      key_file, key_file);
         return 1;
     }
-    *ret_path = join_path(directory, key_file);
+    *ret_path = credential_file(directory, key_file);
     return *ret_path ? 0 : -ENOMEM;
 }
 
@@ -84,6 +96,18 @@ static bool is_guarded_by_manager(const char *directory, const char *key_file)
     const char *managed = getenv("CREDENTIALS_DIRECTORY");
 
     return *key_file != '/' && managed && directory && !strcmp(managed, directory);
+}
+
+static void hint_missing(const char *directory, const char *key_file,
+                         struct problem *reterr_problem)
+{
+    if (is_guarded_by_manager(directory, key_file))
+        problem_hint(reterr_problem,
+                     "put the API key into the file %.100s of the directory that the unit's "
+                     "LoadCredential= names (/etc/chwsyncd/credentials), then restart",
+                     key_file);
+    else
+        problem_hint(reterr_problem, "put the API key into it, or correct key_file");
 }
 
 static int check_file(int file, const char *path, bool guarded, struct problem *reterr_problem)
@@ -171,7 +195,7 @@ int credentials_read(const char *directory, const char *key_file, struct secret 
     if (file < 0) {
         problem_set(reterr_problem, "unable to read key file %.300s: %s", path, strerror(errno));
         if (errno == ENOENT)
-            problem_hint(reterr_problem, "put the API key into it, or correct key_file");
+            hint_missing(directory, key_file, reterr_problem);
         return 1;
     }
     r = check_file(file, path, is_guarded_by_manager(directory, key_file), reterr_problem);
@@ -215,7 +239,7 @@ char *credentials_path(const char *directory, const char *name)
 
     if (!directory || !*name || *name == '/' || has_parent_step(name))
         return NULL;
-    path = join_path(directory, name);
+    path = credential_file(directory, name);
     if (!path || access(path, F_OK) < 0)
         return NULL;
     return GIVE(path);

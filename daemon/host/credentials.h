@@ -1,9 +1,11 @@
 /*
  * host/credentials.h - keys, read once and wiped.
  *
- * A relative name is looked for in `directory` (--credentials-dir, else $CREDENTIALS_DIRECTORY); an
- * absolute one is refused when group or others can read it. One trailing newline is cut; NUL, CR,
- * LF and other control characters inside, an empty file and more than 4096 bytes are refused.
+ * A relative name is looked for in `directory` (--credentials-dir, else $CREDENTIALS_DIRECTORY),
+ * there also as credentials_NAME: so systemd calls the files of a whole directory, which is how the
+ * unit loads them. An absolute one is refused when group or others can read it. One trailing
+ * newline is cut; NUL, CR, LF and other control characters inside, an empty file and more than 4096
+ * bytes are refused.
  */
 #pragma once
 #include "base/problem.h"

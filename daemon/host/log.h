@@ -31,7 +31,7 @@ struct log_field {
 
 /* Everything an entry can have besides its text; { 0 } is none of it. */
 struct log_entry {
-    const char *message_id; /* 32 hex digits of systemd/chwsyncd.catalog, or NULL */
+    const char *message_id; /* MESSAGE_... of host/events.h, or NULL */
     const char *hint;       /* or NULL */
     const char *order_ref, *provider, *action,
         *sqlstate;    /* CHW_ORDER_REF, CHW_PROVIDER, CHW_ACTION, CHW_SQLSTATE, or NULL */
@@ -43,6 +43,9 @@ bool log_enabled(enum log_level level);
 void log_write(enum log_level level, const struct log_entry *entry, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* One with nothing but an event: log_event(LOG_LEVEL_NOTICE, MESSAGE_STARTED, "started"). */
+#define log_event(level, event, ...)                                                               \
+    log_write(level, &(struct log_entry){.message_id = (event)}, __VA_ARGS__)
 #define log_error(...) log_write(LOG_LEVEL_ERROR, NULL, __VA_ARGS__)
 #define log_warning(...) log_write(LOG_LEVEL_WARNING, NULL, __VA_ARGS__)
 #define log_notice(...) log_write(LOG_LEVEL_NOTICE, NULL, __VA_ARGS__)
@@ -50,12 +53,13 @@ void log_write(enum log_level level, const struct log_entry *entry, const char *
 #define log_debug(...) log_write(LOG_LEVEL_DEBUG, NULL, __VA_ARGS__)
 
 /*
- * A failure that may repeat: logged at `level` the first time and whenever its text changes, at
- * debug otherwise. Embed one per thing that can fail; { 0 } is "fine so far".
+ * A failure that may repeat: each of its texts is logged at `level` once, at debug afterwards, also
+ * when several of them take turns. Embed one per thing that can fail; { 0 } is "fine so far".
  */
+#define LOG_REPEAT_TEXTS 8
 struct log_repeat {
-    uint64_t last_hash; /* of the text last logged, 0 = none */
-    unsigned repeated;  /* times it was kept quiet since */
+    uint64_t said[LOG_REPEAT_TEXTS]; /* hashes of the texts logged last */
+    unsigned count;                  /* texts logged so far */
 };
 void log_repeated(struct log_repeat *repeat, enum log_level level, const struct log_entry *entry,
                   const char *format, ...) __attribute__((format(printf, 4, 5)));

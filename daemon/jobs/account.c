@@ -1,11 +1,14 @@
 #include "jobs/account.h"
 #include "host/clock.h"
+#include "host/events.h"
 #include "rules/backoff.h"
 #include "store/accounts.h"
 
 /* While funds are missing one order is tried that often: a refused add costs a request and nothing
  * else. */
 #define FUNDS_WAIT_S 30
+/* Orders in a row whose outcome may stay unknown before submits wait. */
+#define UNKNOWN_TOLERATED 2
 
 /* Notes in the ledger are for people: losing one with the connection loses nothing else. */
 static void noted(void *userdata, const struct store_answer *answer)
@@ -19,7 +22,7 @@ void account_pause(struct account *account, enum error_class class, const char *
                    int64_t now_us)
 {
     struct log_entry entry = {
-        .message_id = "5c1b6ff0a0c94e2b8b1c5b0d5e4f7a11",
+        .message_id = MESSAGE_PROVIDER_REFUSES,
         .provider = account->config->name,
         .hint = class == ERROR_ENDPOINT
                     ? "check the provider's url in the configuration, then reload"
@@ -43,7 +46,7 @@ void account_pause(struct account *account, enum error_class class, const char *
 void account_pause_submits(struct account *account, const char *words, int64_t now_us)
 {
     struct log_entry entry = {
-        .message_id = "0f7a3f5dd3a44d51a9c6f9e0d9b7e212",
+        .message_id = MESSAGE_OUT_OF_FUNDS,
         .provider = account->config->name,
         .hint = "add funds at the provider; orders stay queued and go on by themselves"};
 
@@ -61,7 +64,7 @@ void account_pause_submits(struct account *account, const char *words, int64_t n
 
 void account_note_rate(struct account *account, const char *words, int64_t now_us)
 {
-    struct log_entry entry = {.message_id = "a3e1f4c26b5d4f0f8b0d6a7c9e8d1f13",
+    struct log_entry entry = {.message_id = MESSAGE_RATE_LIMITED,
                               .provider = account->config->name};
     int64_t wait_us = client_budget(account->client)->paused_until_us - now_us;
 
@@ -78,7 +81,7 @@ void account_note_silence(struct account *account, enum api_action action,
                           const struct client_answer *answer)
 {
     const char *words = answer->reply ? answer->reply->error : answer->problem.text;
-    struct log_entry entry = {.message_id = "c7d2b9a8e6f14c3c9d5e4b3a2f1e0d14",
+    struct log_entry entry = {.message_id = MESSAGE_PROVIDER_SILENT,
                               .provider = account->config->name,
                               .action = api_action_name(action),
                               .http_status = answer->http_status,
@@ -104,21 +107,51 @@ void account_note_answer(struct account *account)
                                      NULL);
     }
     if (was_refused || was_silent) {
-        log_notice("provider %s answers again", account->config->name);
+        log_event(LOG_LEVEL_NOTICE, MESSAGE_PROVIDER_ANSWERS, "provider %s answers again",
+                  account->config->name);
         account->workshop->last_error[0] = '\0';
     }
 }
 
+void account_note_failure(struct account *account, bool sent, int64_t now_us)
+{
+    struct log_entry entry = {.provider = account->config->name};
+    unsigned tolerated = sent ? UNKNOWN_TOLERATED : 0;
+    int64_t first_us = sent ? 5 * US_PER_S : US_PER_S,
+            longest_us = sent ? 900 * US_PER_S : 30 * US_PER_S;
+
+    if (account->submits_paused_until_us > now_us)
+        return; /* was on the wire already */
+    account->failures++;
+    if (account->failures <= tolerated)
+        return;
+    account->submits_paused_until_us =
+        now_us + backoff_us(account->failures - tolerated, first_us, longest_us, clock_random());
+    account->probing = true;
+    log_repeated(&account->breaker_log, LOG_LEVEL_WARNING, &entry,
+                 "provider %s %s: orders wait, one is tried at growing intervals of up to %lld s",
+                 account->config->name, sent ? "leaves orders without an answer" : "is not there",
+                 (long long)(longest_us / US_PER_S));
+}
+
+void account_note_add_answer(struct account *account)
+{
+    account->failures = 0;
+    (void)log_recovered(&account->breaker_log);
+    account_note_answer(account);
+}
+
 void account_note_accepted(struct account *account)
 {
-    account_note_answer(account);
+    account_note_add_answer(account);
     if (!account->probing)
         return;
     account->probing = false;
     account->submits_paused_until_us = 0;
     log_recovered(&account->funds_log);
     account->workshop->last_error[0] = '\0';
-    log_notice("provider %s accepts orders again", account->config->name);
+    log_event(LOG_LEVEL_NOTICE, MESSAGE_FUNDS_BACK, "provider %s accepts orders again",
+              account->config->name);
     (void)accounts_pause_submits(account->workshop->lanes.ledger, account->id, 0, NULL, noted,
                                  NULL);
 }

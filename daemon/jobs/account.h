@@ -20,10 +20,11 @@ struct account {
     int64_t paused_until_us;         /* everything: key, endpoint */
     int64_t submits_paused_until_us; /* submits: funds */
     unsigned pauses;                 /* in a row, for the back-off of a wrong key */
-    bool probing; /* after a pause of submits: one order at a time until one is accepted */
+    bool probing;      /* after a pause of submits: one order at a time until one is accepted */
+    unsigned failures; /* adds in a row that found nobody, or whose answer is not known */
     struct lease lease;
     int64_t opened_us;
-    struct log_repeat refused_log, funds_log, rate_log, silence_log;
+    struct log_repeat breaker_log, refused_log, funds_log, rate_log, silence_log;
 };
 
 /* The provider refused a request as such (class key or endpoint): everything waits 1 min ... 15
@@ -39,6 +40,14 @@ void account_note_rate(struct account *account, const char *words, int64_t now_u
 void account_note_silence(struct account *account, enum api_action action,
                           const struct client_answer *answer);
 void account_note_answer(struct account *account);
+/*
+ * An add found nobody (`sent` false), or its outcome is unknown: so that a provider that is down
+ * costs neither a row an order a second nor the certainty of every order in the queue, submits wait
+ * longer and longer (1 s ... 30 s; unknown: from the third on, 5 s ... 15 min), then one is tried.
+ */
+void account_note_failure(struct account *account, bool sent, int64_t now_us);
+/* An add was answered, whatever with. */
+void account_note_add_answer(struct account *account);
 /* An order was accepted: no pause of submits holds. */
 void account_note_accepted(struct account *account);
 

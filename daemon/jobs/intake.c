@@ -2,10 +2,16 @@
 #include "base/own.h"
 #include "host/clock.h"
 #include "host/crash_point.h"
+#include "host/events.h"
 #include <stdlib.h>
 #include <string.h>
 
-#define INTAKE_LIMIT 1000     /* lines a transaction */
+#define INTAKE_LIMIT 1000 /* lines a transaction, to begin with: the first are bought soon */
+#define INTAKE_LIMIT_MAX                                                                           \
+    16000 /* a backlog is taken in larger bites, since each reads the whole view */
+#define LONG_LOOK_US                                                                               \
+    (20 *                                                                                          \
+     US_PER_MS) /* a view that takes longer rests four times as long before a wake-up is heeded */
 #define INTAKE_KEYS_LIMIT 200 /* lines tried one by one in a round */
 #define PARKED_RETRY_S 300
 
@@ -26,12 +32,12 @@ void intake_done(struct intake *intake)
 
 void intake_wake(struct intake *intake)
 {
-    intake->next_us = 0;
+    intake->next_us = intake->rested_us;
 }
 
 static void note_rejected(const char *rejected)
 {
-    static const struct log_entry entry = {.message_id = "2e3f4a5b6c7d4e8f9a0b1c2d3e4f5a18"};
+    static const struct log_entry entry = {.message_id = MESSAGE_ORDER_REJECTED};
 
     while (rejected && *rejected) {
         const char *end = strchrnul(rejected, '\n');
@@ -52,17 +58,18 @@ static void note_taken(struct intake *intake, const struct intake_result *result
         log_repeated(
             &intake->parked_log, LOG_LEVEL_WARNING,
             &(struct log_entry){
-                .message_id = "b4f0d1c2a39e4b7d8c6f5e4d3c2b1a15",
+                .message_id = MESSAGE_LINE_PARKED,
                 .hint =
                     "'chwsyncd status' names them; each must be one row with its own order_ref"},
             "%u lines of the shop's view cannot be taken", result->parked_in_all);
     else if (log_recovered(&intake->parked_log))
-        log_notice("every line of the shop's view can be taken again");
+        log_event(LOG_LEVEL_NOTICE, MESSAGE_LINES_WELL,
+                  "every line of the shop's view can be taken again");
 }
 
 static void failed(struct intake *intake, const struct store_answer *answer)
 {
-    struct log_entry entry = {.message_id = "e9a8b7c6d5f44e3d9c2b1a0f9e8d7c16",
+    struct log_entry entry = {.message_id = MESSAGE_INTAKE_FAILED,
                               .sqlstate = answer->sqlstate,
                               .hint = answer->problem.hint[0] ? answer->problem.hint : NULL};
 
@@ -105,7 +112,7 @@ static void one_looked(void *userdata, const struct store_answer *answer)
         &(struct log_entry){
             .order_ref = key,
             .sqlstate = answer->sqlstate,
-            .message_id = "b4f0d1c2a39e4b7d8c6f5e4d3c2b1a15",
+            .message_id = MESSAGE_LINE_PARKED,
             .hint = "mend the row or the view; the line is tried again in 5 min, the others go on"},
         "unable to take order line %s: %s", key, answer->problem.text);
     if (shop_park(intake->workshop->lanes.ledger, key, answer->sqlstate, answer->problem.text,
@@ -163,7 +170,8 @@ static void looked(void *userdata, const struct store_answer *answer)
     CRASH_POINT("intake: committed");
     shop_intake_decode(answer->rows, &result);
     if (log_recovered(&intake->failed_log)) {
-        log_notice("the shop's pending orders can be read again");
+        log_event(LOG_LEVEL_NOTICE, MESSAGE_INTAKE_WELL,
+                  "the shop's pending orders can be read again");
         intake->workshop->last_error[0] = '\0';
     }
     note_taken(intake, &result);
@@ -171,8 +179,16 @@ static void looked(void *userdata, const struct store_answer *answer)
         log_debug("reading the view took %lld ms", (long long)(answer->took_us / US_PER_MS));
     intake->on_looked(intake->userdata, result.taken || result.returned ? 0 : result.queue_due_s,
                       result.write_back_due_s);
-    if (result.taken >= INTAKE_LIMIT)
+    if (answer->took_us > LONG_LOOK_US)
+        intake->rested_us = clock_monotonic_us() + 4 * answer->took_us;
+    if (intake->next_us < intake->rested_us) /* woken while it was read */
+        intake->next_us = intake->rested_us;
+    intake->limit = INTAKE_LIMIT;
+    if (result.taken >= intake->options.limit) {
         intake->next_us = 0;
+        intake->limit =
+            intake->options.limit < INTAKE_LIMIT_MAX ? intake->options.limit * 4 : INTAKE_LIMIT_MAX;
+    }
     if (result.parked_in_all && clock_monotonic_us() >= intake->parked_next_us) {
         intake->parked_next_us = clock_monotonic_us() + PARKED_RETRY_S * US_PER_S;
         look_at_keys(intake);
@@ -200,7 +216,7 @@ int64_t intake_work(struct intake *intake, int64_t now_us)
         return INT64_MAX;
     if (now_us < intake->next_us)
         return intake->next_us;
-    intake->options.limit = INTAKE_LIMIT;
+    intake->options.limit = intake->limit ? intake->limit : INTAKE_LIMIT;
     intake->next_us = now_us + intake->interval_us;
     if (shop_intake(workshop->shop, workshop->lanes.orders, &intake->options, looked, intake) == 0)
         intake->busy = true;

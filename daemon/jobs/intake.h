@@ -13,6 +13,9 @@ struct intake {
     struct workshop *workshop;
     struct intake_options options; /* its strings are borrowed from the configuration */
     int64_t interval_us, next_us;
+    int64_t rested_us; /* a wake-up is heeded from then on: a large view must not be read without a
+                          pause */
+    unsigned limit;    /* lines of the next transaction; 0 = as to begin with */
     int64_t parked_next_us; /* when parked lines are tried again */
     bool busy;
     char **keys; /* read one by one after the whole failed */

@@ -1,6 +1,7 @@
 #include "jobs/lease.h"
 #include "host/clock.h"
 #include "host/crash_point.h"
+#include "host/events.h"
 #include "jobs/account.h"
 #include "store/leases.h"
 #include <stdio.h>
@@ -21,7 +22,7 @@ static void note_stops(struct account *account, const PGresult *rows)
 {
     struct lease *lease = &account->lease;
     struct log_entry entry = {.provider = account->config->name,
-                              .message_id = "c2d3e4f5a6b74c8d9e0f1a2b3c4d5e28",
+                              .message_id = MESSAGE_SUBMITS_STOPPED,
                               .hint =
                                   "look at them ('chwsyncd status' names them), then settle each "
                                   "with 'chwsyncd resolve', or let submits go on "
@@ -39,7 +40,8 @@ static void note_stops(struct account *account, const PGresult *rows)
             "submits to %s are stopped: the database is older than the flight journal",
             account->config->name);
     } else if (log_recovered(&lease->stop_log)) {
-        log_notice("submits to %s go on: every lost attempt was released", account->config->name);
+        log_event(LOG_LEVEL_NOTICE, MESSAGE_SUBMITS_GO_ON,
+                  "submits to %s go on: every lost attempt was released", account->config->name);
         account->workshop->last_error[0] = '\0';
     }
 }
@@ -57,15 +59,17 @@ static void taken_by_other(struct account *account, const PGresult *rows, int64_
     }
     lease->retry_us =
         now_us + (left_us < LOOK_AGAIN_US ? left_us + 100 * US_PER_MS : LOOK_AGAIN_US);
-    log_repeated(&lease->other_log, LOG_LEVEL_INFO,
-                 &(struct log_entry){.provider = account->config->name},
-                 "another instance works for %s; this one stands by", account->config->name);
+    log_repeated(
+        &lease->other_log, LOG_LEVEL_INFO,
+        &(struct log_entry){.message_id = MESSAGE_STANDS_BY, .provider = account->config->name},
+        "another instance works for %s; this one stands by", account->config->name);
 }
 
 /* What the other left is looked for: attempts without an end, and what it used of the budget. */
 static void note_take_over(struct account *account, int64_t now_us)
 {
-    log_notice("this instance works for %s now", account->config->name);
+    log_event(LOG_LEVEL_NOTICE, MESSAGE_TAKE_OVER, "this instance works for %s now",
+              account->config->name);
     if (now_us - account->workshop->reconciled_us > FRESH_US)
         account->workshop->ledger_doubtful = true;
     if (now_us - account->opened_us > FRESH_US)
@@ -103,7 +107,8 @@ static void answered(void *userdata, const struct store_answer *answer)
         note_take_over(account, now_us);
     } else if (!same_server ||
                (was_ours && lease->claims != row_integer(answer->rows, 0, LEASE_CLAIMS, 0))) {
-        log_notice("the database is not the one it was: it is compared with the flight journal");
+        log_event(LOG_LEVEL_NOTICE, MESSAGE_DATABASE_CHANGED,
+                  "the database is not the one it was: it is compared with the flight journal");
         account->workshop->ledger_doubtful = true;
     }
     log_recovered(&lease->other_log);

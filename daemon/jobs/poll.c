@@ -2,6 +2,7 @@
 #include "base/own.h"
 #include "host/clock.h"
 #include "host/crash_point.h"
+#include "host/events.h"
 #include "rules/poll_schedule.h"
 #include <stdlib.h>
 #include <string.h>
@@ -97,7 +98,9 @@ static int64_t changed_interval_s(const PGresult *rows, int row, const struct re
 
 static void note_unknown_word(struct poll *poll, const char *order_ref, const char *word)
 {
-    struct log_entry entry = {.order_ref = order_ref, .provider = poll->account->config->name};
+    struct log_entry entry = {.message_id = MESSAGE_STATUS_WORD,
+                              .order_ref = order_ref,
+                              .provider = poll->account->config->name};
     char line[80];
 
     text_one_line(line, sizeof line, word);
@@ -185,12 +188,13 @@ static void log_change(const struct poll *poll, const PGresult *rows, int row)
         .order_ref = order_ref, .provider = poll->account->config->name, .action = "status"};
 
     if (strcmp(before, state) == 0) {
+        entry.message_id = MESSAGE_ORDER_NOT_FOUND;
         log_write(LOG_LEVEL_WARNING, &entry,
                   "order %s: %s does not know its order id %s; asked again, less and less often",
                   order_ref, poll->account->config->name, row_text(rows, row, 3));
         return;
     }
-    entry.message_id = "6c7d8e9f0a1b4c2d8e4f5a6b7c8d9e22";
+    entry.message_id = MESSAGE_ORDER_ENDED;
     log_write(LOG_LEVEL_INFO, &entry, "order %s is %s (%s order %s, charge %s %s)", order_ref,
               state, poll->account->config->name, row_text(rows, row, 3),
               charge ? charge : "not known", currency ? currency : "");
@@ -213,7 +217,8 @@ static void applied(void *userdata, const struct store_answer *answer)
         break;
     case STORE_REFUSED:
         log_repeated(&poll->apply_log, LOG_LEVEL_ERROR,
-                     &(struct log_entry){.provider = poll->account->config->name,
+                     &(struct log_entry){.message_id = MESSAGE_LEDGER_FAILED,
+                                         .provider = poll->account->config->name,
                                          .sqlstate = answer->sqlstate},
                      "unable to record statuses: %s", answer->problem.text);
         if (batch->single_next == 0 && batch->answer_count > 1) {
@@ -264,13 +269,16 @@ static void refused(struct poll *poll, const struct reply *reply)
         account_note_rate(poll->account, reply->error, now_us);
     } else if (reply->class == ERROR_REQUEST && poll->batch_limit > 1) {
         poll->batch_limit /= 2;
-        log_notice("provider %s refuses a batch (%s); asking about %u orders a request from now on",
-                   poll->account->config->name, reply->error, poll->batch_limit);
+        log_event(LOG_LEVEL_NOTICE, MESSAGE_BATCH_REFUSED,
+                  "provider %s refuses a batch (%s); asking about %u orders a request from now on",
+                  poll->account->config->name, reply->error, poll->batch_limit);
     } else {
-        log_repeated(
-            &poll->account->silence_log, LOG_LEVEL_WARNING,
-            &(struct log_entry){.provider = poll->account->config->name, .action = "status"},
-            "provider %s refuses to tell statuses: %s", poll->account->config->name, reply->error);
+        log_repeated(&poll->account->silence_log, LOG_LEVEL_WARNING,
+                     &(struct log_entry){.message_id = MESSAGE_PROVIDER_SILENT,
+                                         .provider = poll->account->config->name,
+                                         .action = "status"},
+                     "provider %s refuses to tell statuses: %s", poll->account->config->name,
+                     reply->error);
     }
 }
 

@@ -2,6 +2,7 @@
 #include "base/own.h"
 #include "host/clock.h"
 #include "host/crash_point.h"
+#include "host/events.h"
 #include "rules/add_outcome.h"
 #include "store/shop.h"
 #include <json-c/json.h>
@@ -111,7 +112,7 @@ static void end_accepted(struct flight *flight, const char *provider_order_id)
     flight->provider_order_id = strdup(provider_order_id);
     flight_end(flight, "accepted", NULL, 0);
     flight->submit->workshop->counts.bought++;
-    entry.message_id = "1d2e3f4a5b6c4d7e8f9a0b1c2d3e4f17";
+    entry.message_id = MESSAGE_ORDER_BOUGHT;
     log_write(LOG_LEVEL_INFO, &entry, "order %s bought: %s order %s", flight->order_ref,
               provider_of(flight->submit), provider_order_id);
 }
@@ -122,7 +123,7 @@ static void end_refused(struct flight *flight, const char *words)
 
     flight_end(flight, "refused", words, 0);
     flight->submit->workshop->counts.refused++;
-    entry.message_id = "2e3f4a5b6c7d4e8f9a0b1c2d3e4f5a18";
+    entry.message_id = MESSAGE_ORDER_REJECTED;
     log_write(LOG_LEVEL_WARNING, &entry, "order %s rejected by %s: %s", flight->order_ref,
               provider_of(flight->submit), flight->answer ? flight->answer : "no reason given");
 }
@@ -133,7 +134,7 @@ static void end_unknown(struct flight *flight, const char *words)
 
     flight_end(flight, "unknown", words, 0);
     flight->submit->workshop->counts.unknown++;
-    entry.message_id = "3f4a5b6c7d8e4f9a8b1c2d3e4f5a6b19";
+    entry.message_id = MESSAGE_ORDER_UNCERTAIN;
     entry.hint =
         "it is not sent again; look in the provider's dashboard whether the order exists there";
     log_write(LOG_LEVEL_ERROR, &entry, "order %s is uncertain: sent to %s, but %s",
@@ -166,6 +167,8 @@ static void put_off(struct flight *flight, const char *outcome, const struct rep
     struct account *account = flight->submit->account;
     int64_t now_us = clock_monotonic_us(), then_us = now_us + 5 * US_PER_S;
 
+    if (!reply && account->submits_paused_until_us > then_us)
+        then_us = account->submits_paused_until_us;
     if (reply && (reply->class == ERROR_KEY || reply->class == ERROR_ENDPOINT)) {
         account_pause(account, reply->class, words, now_us);
         then_us = account->paused_until_us;
@@ -208,13 +211,11 @@ static void decide_duplicate(struct flight *flight, const struct reply *reply)
         end_unknown(flight, reply->error);
 }
 
-static void note_turn(struct submit *submit)
+static void note_took(struct submit *submit, int64_t took_us)
 {
-    int64_t now_us = clock_monotonic_us();
-
-    if (submit->last_end_us)
-        submit->turn_us += (now_us - submit->last_end_us - submit->turn_us) / 16;
-    submit->last_end_us = now_us;
+    if (submit->add_took_us == 0)
+        submit->add_took_us = took_us;
+    submit->add_took_us += (took_us - submit->add_took_us) / 16;
 }
 
 static void answered(void *userdata, const struct client_answer *answer)
@@ -226,10 +227,11 @@ static void answered(void *userdata, const struct client_answer *answer)
 
     CRASH_POINT("reply: arrived");
     submit->on_the_wire--;
-    note_turn(submit);
+    if (reply)
+        note_took(submit, answer->took_us);
     flight->http_status = answer->http_status;
     if (reply && reply->outcome == REPLY_REFUSED && reply->class == ERROR_DUPLICATE) {
-        account_note_answer(submit->account);
+        account_note_add_answer(submit->account);
         decide_duplicate(flight, reply);
         return;
     }
@@ -238,19 +240,22 @@ static void answered(void *userdata, const struct client_answer *answer)
         end_accepted(flight, reply->id);
         break;
     case ADD_REFUSED:
-        account_note_answer(submit->account);
+        account_note_add_answer(submit->account);
         end_refused(flight, words);
         break;
     case ADD_PUT_OFF:
         put_off(flight, "put off", reply, words);
         break;
     case ADD_NOT_EXECUTED:
-        if (!reply && !answer->refused_at_gate)
+        if (!reply && !answer->refused_at_gate) {
             account_note_silence(submit->account, ACTION_ADD, answer);
+            account_note_failure(submit->account, false, clock_monotonic_us());
+        }
         put_off(flight, "not executed", reply, words);
         break;
     case ADD_UNKNOWN:
         account_note_silence(submit->account, ACTION_ADD, answer);
+        account_note_failure(submit->account, true, clock_monotonic_us());
         end_unknown(flight, words);
         break;
     }
@@ -373,6 +378,7 @@ static void flight_send(struct flight *flight)
         return;
     }
     flight->stage = FLIGHT_ON_THE_WIRE;
+    flight->sent_us = clock_monotonic_us();
     submit->on_the_wire++;
     if (client_send(submit->account->client, &request, leave, answered, flight) < 0) {
         submit->on_the_wire--;
@@ -381,14 +387,41 @@ static void flight_send(struct flight *flight)
     CRASH_POINT("send: given to the transport");
 }
 
+/* A claimed line that the account's pause overtook: back to the queue, where it can be cancelled.
+ */
+static void hold_back(struct flight *flight, int64_t wait_us)
+{
+    struct submit *submit = flight->submit;
+
+    submit->ready--;
+    client_give_back(submit->account->client, 1, clock_monotonic_us());
+    end_put_off(flight, "not executed", "not sent: submits to the provider wait",
+                wait_us / US_PER_S + 1);
+}
+
+static int64_t wait_of(const struct submit *submit)
+{
+    int64_t now_us = clock_monotonic_us(),
+            free_us = account_submits_free_us(submit->account, now_us),
+            paused_until_us = client_budget(submit->account->client)->paused_until_us;
+
+    return (paused_until_us > free_us ? paused_until_us : free_us) - now_us;
+}
+
 static void send_ready(struct submit *submit)
 {
     struct flight *flight;
+    int64_t wait_us;
 
     if (submit->ready == 0)
         return;
+    wait_us = wait_of(submit);
     TAILQ_FOREACH(flight, &submit->flights, entry)
     {
+        if (flight->stage == FLIGHT_READY && wait_us > 0) {
+            hold_back(flight, wait_us);
+            continue;
+        }
         if (client_free_connections(submit->account->client) == 0)
             return;
         if (flight->stage == FLIGHT_READY)
@@ -459,7 +492,8 @@ static unsigned take_rows(struct submit *submit, const PGresult *rows, int64_t s
             begun += batch && batch->rows && flight_begin(submit, batch, i, send_before_us);
         } else {
             log_write(LOG_LEVEL_INFO,
-                      &(struct log_entry){.order_ref = row_text(rows, i, CLAIM_ORDER_REF),
+                      &(struct log_entry){.message_id = MESSAGE_ORDER_WITHDRAWN,
+                                          .order_ref = row_text(rows, i, CLAIM_ORDER_REF),
                                           .provider = provider_of(submit)},
                       "order %s was withdrawn by the shop before it was sent",
                       row_text(rows, i, CLAIM_ORDER_REF));
@@ -481,7 +515,7 @@ static void claim_failed(struct submit *submit, const struct store_answer *answe
 {
     struct log_entry entry = {.provider = provider_of(submit),
                               .sqlstate = answer->sqlstate,
-                              .message_id = "4a5b6c7d8e9f4a0b8c2d3e4f5a6b7c20",
+                              .message_id = MESSAGE_CLAIM_FAILED,
                               .hint = "the shop's function (or view) failed for it; the order "
                                       "stays queued, the others go on"};
     struct singles *singles = &submit->singles;
@@ -495,9 +529,10 @@ static void claim_failed(struct submit *submit, const struct store_answer *answe
         submit->ask_due = true;
         return;
     }
-    log_repeated(&submit->claim_log, LOG_LEVEL_WARNING, &entry,
-                 "unable to ask the shop whether order %lld may be sent: %s; next try in 60 s",
-                 (long long)singles->ids[singles->next], answer->problem.text);
+    log_repeated(
+        &submit->claim_log, LOG_LEVEL_WARNING, &entry,
+        "unable to ask the shop whether an order may be sent: %s; it is asked again in 60 s",
+        answer->problem.text);
     workshop_note_error(submit->workshop, "veto: %s", answer->problem.text);
     if (orders_put_off(submit->workshop->lanes.ledger, singles->ids[singles->next], 60,
                        answer->problem.text, put_off_single, submit) == 0)
@@ -508,8 +543,9 @@ static void claim_failed(struct submit *submit, const struct store_answer *answe
 /* Nothing was claimed: another instance took over, or this database has lost our last claim. */
 static void fenced_off(struct submit *submit)
 {
-    log_notice("the lease for %s is not as it was: the ledger is looked at again",
-               provider_of(submit));
+    log_event(LOG_LEVEL_NOTICE, MESSAGE_DATABASE_CHANGED,
+              "the lease for %s is not as it was: the ledger is looked at again",
+              provider_of(submit));
     lease_forget(&submit->account->lease, clock_monotonic_us());
     submit->workshop->ledger_doubtful = true;
     submit->hungry = true;
@@ -567,35 +603,47 @@ static void due_listed(void *userdata, const struct store_answer *answer)
 
 /*
  * Connections that will be free by the time a claim is answered, as claims and requests went
- * lately. Without them every connection would stand idle for the time of a claim after each
- * request.
+ * lately: without them every connection would stand idle for the time of a claim after each
+ * request. One that keeps silent far longer than usual is not expected back soon. When the next one
+ * comes near: ret_next_us.
  */
-static unsigned claim_ahead(const struct submit *submit)
+static unsigned claim_ahead(const struct submit *submit, int64_t now_us, int64_t *ret_next_us)
 {
-    unsigned in_flight = client_in_flight(submit->account->client);
-    int64_t ahead;
+    int64_t lead_us = submit->claim_took_us * 3 / 2 + US_PER_MS;
+    int64_t near_us = submit->add_took_us - lead_us, late_us = 2 * submit->add_took_us + lead_us;
+    unsigned ahead = 0, left = submit->on_the_wire;
+    const struct flight *flight;
 
-    if (submit->turn_us <= 0 || in_flight == 0)
-        return 0;
-    ahead = submit->claim_took_us / submit->turn_us + 1;
-    if (ahead > in_flight / 2 + 1)
-        ahead = in_flight / 2 + 1;
-    ahead -= submit->ready;
-    return ahead > 0 ? (unsigned)ahead : 0;
+    *ret_next_us = INT64_MAX;
+    TAILQ_FOREACH(flight, &submit->flights, entry)
+    {
+        int64_t age_us = now_us - flight->sent_us;
+
+        if (left == 0)
+            break;
+        if (flight->stage != FLIGHT_ON_THE_WIRE)
+            continue;
+        left--;
+        if (age_us >= near_us && age_us <= late_us)
+            ahead++;
+        else if (age_us < near_us && flight->sent_us + near_us < *ret_next_us)
+            *ret_next_us = flight->sent_us + near_us;
+    }
+    return ahead;
 }
 
 /* The journal that the next claim names. Without one nothing is bought; everything else goes on. */
 static bool take_journal(struct submit *submit, int64_t now_us)
 {
     struct problem problem = {0};
-    struct log_entry entry = {.message_id = "b1c2d3e4f5a64b7c8d9e0f1a2b3c4d30",
-                              .hint = problem.hint};
+    struct log_entry entry = {.message_id = MESSAGE_JOURNAL_FAILED, .hint = problem.hint};
 
     submit->claim_journal = flight_journal_hold(submit->workshop->journal, now_us, &problem);
     if (submit->claim_journal) {
         if (log_recovered(&submit->journal_log)) {
-            log_notice("the flight journal can be written again: orders for %s are bought",
-                       provider_of(submit));
+            log_event(LOG_LEVEL_NOTICE, MESSAGE_JOURNAL_WELL,
+                      "the flight journal can be written again: orders for %s are bought",
+                      provider_of(submit));
             submit->workshop->last_error[0] = '\0';
         }
         return true;
@@ -608,7 +656,7 @@ static bool take_journal(struct submit *submit, int64_t now_us)
     return false;
 }
 
-static void claim(struct submit *submit, int64_t now_us)
+static void claim(struct submit *submit, unsigned ahead, int64_t now_us)
 {
     struct client *client = submit->account->client;
     unsigned wanted =
@@ -622,7 +670,7 @@ static void claim(struct submit *submit, int64_t now_us)
 
     if (submit->account->probing && submit->on_the_wire + submit->ready > 0)
         return;
-    submit->reserved = client_take(client, BUDGET_ADD, wanted, claim_ahead(submit), now_us);
+    submit->reserved = client_take(client, BUDGET_ADD, wanted, ahead, now_us);
     if (submit->reserved == 0)
         return;
     if (!take_journal(submit, now_us)) {
@@ -671,7 +719,7 @@ static void alarm_surplus(struct submit *submit, const PGresult *rows, int row)
 {
     struct log_entry entry = {.order_ref = row_text(rows, row, 0),
                               .provider = provider_of(submit),
-                              .message_id = "d3e4f5a6b7c84d9e8f0a1b2c3d4e5f29",
+                              .message_id = MESSAGE_BOUGHT_TWICE,
                               .hint = "ask the provider to cancel one of them; both are followed"};
 
     if (strcmp(row_text(rows, row, 1), "surplus") == 0)
@@ -692,7 +740,7 @@ static void recorded(void *userdata, const struct store_answer *answer)
         submit->batch_limit = ORDERS_BATCH_MAX;
         submit->workshop->replied = true;
         if (log_recovered(&submit->record_log))
-            log_notice("outcomes are recorded again");
+            log_event(LOG_LEVEL_NOTICE, MESSAGE_LEDGER_WELL, "outcomes are recorded again");
         CRASH_POINT("record: committed");
         for (int i = 0; i < PQntuples(answer->rows); i++)
             alarm_surplus(submit, answer->rows, i);
@@ -713,7 +761,7 @@ static void recorded(void *userdata, const struct store_answer *answer)
         log_repeated(&submit->record_log, LOG_LEVEL_ERROR,
                      &(struct log_entry){.provider = provider_of(submit),
                                          .sqlstate = answer->sqlstate,
-                                         .message_id = "5b6c7d8e9f0a4b1c8d3e4f5a6b7c8d21"},
+                                         .message_id = MESSAGE_LEDGER_FAILED},
                      "unable to record what %s answered: %s; kept in memory, next try in 1 s",
                      provider_of(submit), answer->problem.text);
         submit->batch_limit = 1;
@@ -772,8 +820,9 @@ static void released(void *userdata, const struct store_answer *answer)
         return;
     submit->ambiguous_claim = 0;
     if (PQntuples(answer->rows) > 0) {
-        log_notice("%d claimed orders were never sent and are queued again",
-                   PQntuples(answer->rows));
+        log_event(LOG_LEVEL_NOTICE, MESSAGE_CLAIMS_RETURNED,
+                  "%d claimed orders were never sent and are queued again",
+                  PQntuples(answer->rows));
         submit->hungry = true;
     }
 }
@@ -869,7 +918,8 @@ static int64_t next_without_claim(const struct submit *submit, int64_t now_us)
 int64_t submit_work(struct submit *submit, int64_t now_us)
 {
     struct account *account = submit->account;
-    int64_t free_us = account_submits_free_us(account, now_us);
+    int64_t free_us = account_submits_free_us(account, now_us), near_us, slot_us;
+    unsigned ahead;
 
     send_ready(submit);
     if (submit->ended > 0 && !submit->recording && now_us >= submit->record_us)
@@ -886,15 +936,15 @@ int64_t submit_work(struct submit *submit, int64_t now_us)
         return next_without_claim(submit, now_us);
     if (free_us > now_us)
         return free_us;
+    ahead = claim_ahead(submit, now_us, &near_us);
     if (submit->ask_due)
         list_due(submit);
     else
-        claim(submit, now_us);
-    if (submit->claiming)
+        claim(submit, ahead, now_us);
+    if (submit->claiming || (account->probing && submit->on_the_wire + submit->ready > 0))
         return INT64_MAX;
-    if (account->probing && submit->on_the_wire + submit->ready > 0)
-        return INT64_MAX;
-    return client_next_us(account->client, BUDGET_ADD, claim_ahead(submit), now_us);
+    slot_us = client_next_us(account->client, BUDGET_ADD, ahead, now_us);
+    return slot_us < near_us ? slot_us : near_us;
 }
 
 bool submit_is_quiet(const struct submit *submit)

@@ -41,6 +41,7 @@ struct flight {
     struct claim_batch *batch;   /* holds what is to be sent, until the flight ended */
     int row;                     /* in it */
     enum flight_stage stage;
+    int64_t sent_us;     /* CLOCK_MONOTONIC, when it was handed to the transport */
     const char *outcome; /* of the ledger, once ended */
     char *provider_order_id, *answer;
     long http_status;
@@ -61,12 +62,11 @@ struct submit {
     struct flight_file *claim_journal; /* held while a claim is under way */
     int64_t claim_asked_us;            /* CLOCK_BOOTTIME */
     uint64_t claim_epoch;
-    int64_t journal_us;    /* no claim before: no journal can be written */
-    bool ask_due;          /* a claim failed: list what is due, to claim it one by one */
-    int64_t claim_took_us; /* smoothed: from claim to its commit */
-    int64_t turn_us;       /* smoothed: time between two ends of requests */
-    int64_t last_end_us;
-    struct singles singles;                 /* lines claimed one by one after a fault */
+    int64_t journal_us;     /* no claim before: no journal can be written */
+    bool ask_due;           /* a claim failed: list what is due, to claim it one by one */
+    int64_t claim_took_us;  /* smoothed: from claim to its commit */
+    int64_t add_took_us;    /* smoothed: from an add to its reply */
+    struct singles singles; /* lines claimed one by one after a fault */
     struct flight *batch[ORDERS_BATCH_MAX]; /* being recorded */
     size_t batch_count;
     unsigned batch_limit; /* ORDERS_BATCH_MAX, or 1 after the ledger refused a batch */

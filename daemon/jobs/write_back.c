@@ -1,6 +1,7 @@
 #include "jobs/write_back.h"
 #include "host/clock.h"
 #include "host/crash_point.h"
+#include "host/events.h"
 #include "store/orders.h"
 #include "store/shop.h"
 #include <string.h>
@@ -21,7 +22,7 @@ static void single_failed(struct write_back *write_back, const struct store_answ
     int64_t order_id = write_back->singles.ids[write_back->singles.next++];
     struct log_entry entry = {
         .sqlstate = answer->sqlstate,
-        .message_id = "7d8e9f0a1b2c4d3e8f5a6b7c8d9e0f23",
+        .message_id = MESSAGE_WRITE_BACK_FAILED,
         .hint = "mend the shop's function; the ledger has the result and tells it again later"};
     const char *words =
         answer->verdict == STORE_LOST ? "the database connection broke" : answer->problem.text;
@@ -44,7 +45,8 @@ static void note_answers(struct write_back *write_back, const PGresult *rows)
         write_back->workshop->counts.told += answer != NULL;
         if (!answer)
             log_repeated(&write_back->busy_log, LOG_LEVEL_NOTICE,
-                         &(struct log_entry){.order_ref = order_ref},
+                         &(struct log_entry){.message_id = MESSAGE_WRITE_BACK_FAILED,
+                                             .order_ref = order_ref},
                          "the shop's function answered NULL for order %s; told again later",
                          order_ref);
         else if (!row_boolean(rows, i, DELIVER_ANSWER))
@@ -67,7 +69,7 @@ static void delivered(void *userdata, const struct store_answer *answer)
         else if (PQntuples(answer->rows) > 0)
             write_back_wake(write_back, 0, clock_monotonic_us());
         if (PQntuples(answer->rows) > 0 && log_recovered(&write_back->failed_log)) {
-            log_notice("the shop's function works again");
+            log_event(LOG_LEVEL_NOTICE, MESSAGE_WRITE_BACK_WELL, "the shop's function works again");
             write_back->workshop->last_error[0] = '\0';
         }
         return;

@@ -2,94 +2,18 @@
 #include "base/own.h"
 #include <assert.h>
 
-/*
- * The life of an order (rules/order_state), set-wise: accepted moves submitting, uncertain, queued,
- * rejected, withdrawn and abandoned to active; everything else moves only the attempt that is the
- * order's last.
- */
 static const struct statement record_statement = {
     .name = "record outcomes",
-    .text =
-        "WITH told AS MATERIALIZED (\n"
-        "    SELECT * FROM unnest($1::bigint[], $2::int[], $3::text[], $4::text[], $5::int[],\n"
-        "                         $6::text[], $7::int[], $10::uuid[])\n"
-        "             AS t(order_id, number, outcome, provider_order_id, http_status, answer, "
-        "wait_s,\n"
-        "                  journal)\n"
-        "), ended AS (\n"
-        "    UPDATE chwsync.attempts a\n"
-        "       SET open = t.outcome = 'unknown', outcome = t.outcome, ended_at = "
-        "clock_timestamp(),\n"
-        "           http_status = t.http_status, answer = t.answer,\n"
-        "           provider_order_id = t.provider_order_id\n"
-        "      FROM told t\n"
-        "     WHERE a.order_id = t.order_id AND a.number = t.number\n"
-        "       AND (t.journal IS NULL OR a.journal = t.journal)\n"
-        "       AND (a.open AND a.outcome IS DISTINCT FROM t.outcome\n"
-        "            OR t.outcome = 'accepted' AND (a.outcome, a.provider_order_id)\n"
-        "                                          IS DISTINCT FROM ('accepted', "
-        "t.provider_order_id))\n"
-        "    RETURNING t.order_id, t.number, t.outcome, t.provider_order_id, t.answer, t.wait_s,\n"
-        "              a.account_id\n"
-        "), moved AS (\n"
-        "    UPDATE chwsync.orders o\n"
-        "       SET state = CASE e.outcome WHEN 'accepted' THEN 'active' WHEN 'refused' THEN "
-        "'rejected'\n"
-        "                                  WHEN 'unknown' THEN 'uncertain'\n"
-        "                                  ELSE 'queued' END::chwsync.order_state,\n"
-        "           in_progress = false, seq = o.seq + 1, updated_at = now(),\n"
-        "           account_id = CASE WHEN e.outcome = 'accepted' THEN e.account_id\n"
-        "                             ELSE o.account_id END,\n"
-        "           provider_order_id = coalesce(e.provider_order_id, o.provider_order_id),\n"
-        "           error = CASE WHEN e.outcome <> 'accepted' THEN e.answer END,\n"
-        "           accepted_at = CASE WHEN e.outcome = 'accepted' THEN now()\n"
-        "                              ELSE o.accepted_at END,\n"
-        "           changed_at = now()\n"
-        "      FROM ended e\n"
-        "     WHERE o.id = e.order_id\n"
-        "       AND (o.state IN ('submitting', 'uncertain') AND o.attempts = e.number\n"
-        "            OR e.outcome = 'accepted' AND o.state IN ('submitting', 'uncertain', "
-        "'queued',\n"
-        "                                                      'rejected', 'withdrawn', "
-        "'abandoned'))\n"
-        "    RETURNING o.id, o.order_ref, o.provider, o.state, o.seq, e.account_id, e.wait_s, "
-        "e.number\n"
-        "), followed AS (\n"
-        "    INSERT INTO chwsync.polls (order_id, account_id, next_at, interval_s)\n"
-        "    SELECT m.id, m.account_id, now() + make_interval(secs => $9::int), $9::int\n"
-        "      FROM moved m WHERE m.state = 'active'\n"
-        "    ON CONFLICT (order_id) DO NOTHING\n"
-        "), queued AS (\n"
-        "    INSERT INTO chwsync.queue (order_id, provider, next_at)\n"
-        "    SELECT m.id, m.provider, now() + make_interval(secs => m.wait_s)\n"
-        "      FROM moved m WHERE m.state = 'queued'\n"
-        "    ON CONFLICT (order_id) DO NOTHING\n"
-        "), unqueued AS (\n"
-        "    DELETE FROM chwsync.queue q USING moved m\n"
-        "     WHERE m.state = 'active' AND q.order_id = m.id\n"
-        "), due AS (\n"
-        "    INSERT INTO chwsync.write_backs (order_id, seq)\n"
-        "    SELECT m.id, m.seq FROM moved m WHERE $8::boolean\n"
-        "), surplus AS MATERIALIZED (\n"
-        "    SELECT o.order_ref, e.provider_order_id,\n"
-        "           chwsync.follow_surplus(o.id, e.number, e.account_id, e.provider_order_id, "
-        "$9::int)\n"
-        "      FROM ended e JOIN chwsync.orders o ON o.id = e.order_id\n"
-        "     WHERE e.outcome = 'accepted'\n"
-        "       AND NOT EXISTS (SELECT FROM moved m WHERE m.id = e.order_id AND m.number = "
-        "e.number)\n"
-        "       AND o.provider_order_id IS DISTINCT FROM e.provider_order_id\n"
-        ")\n"
-        "SELECT m.order_ref, m.state::text, NULL AS provider_order_id FROM moved m\n"
-        "UNION ALL SELECT s.order_ref, 'surplus', s.provider_order_id FROM surplus s",
+    .text = "SELECT r.order_ref, r.state, r.provider_order_id\n"
+            "  FROM chwsync.record_outcomes($1::bigint[], $2::int[], $3::text[], $4::text[],\n"
+            "           $5::int[], $6::text[], $7::int[], $10::uuid[], $8::boolean, $9::int) r",
 };
 
 int orders_record(struct connection *lane, const struct attempt_end *ends, size_t count,
                   bool tell_shop, unsigned first_poll_s, store_done done, void *userdata)
 {
     struct values values = {0};
-    struct transaction transaction = {
-        .statement = &record_statement, .values = &values, .by_index = true};
+    struct transaction transaction = {.statement = &record_statement, .values = &values};
 
     assert(count <= ORDERS_BATCH_MAX);
     VALUES_ADD_ARRAY(&values, ends, count, values_add_integer, order_id);

@@ -10,6 +10,8 @@ enum shop_statement { SHOP_INTAKE, SHOP_INTAKE_ONE, SHOP_INTAKE_KEYS, SHOP_CLAIM
 struct shop {
     struct text texts[SHOP_STATEMENT_COUNT];
     struct statement statements[SHOP_STATEMENT_COUNT];
+    struct text ask,
+        ask_any; /* what claim and write-back ask the shop; the second for a view alone */
     bool has_view, has_function;
     unsigned timeout_ms;
 };
@@ -124,135 +126,24 @@ static const char intake_counts[] =
     "       (SELECT string_agg(i.order_ref || ' rejected: ' || i.error, E'\\n') FROM inserted i "
     "WHERE i.state = 'rejected')";
 
-/*
- * Claim, around `asked` (the lines with the shop's answer `go`). $1 provider, $2 account, $3
- * instance, $4 limit, $5 seconds until send_before, $6 one order or NULL, $7 the lease's number, $8
- * its claims as we know them, $9 journal.
- *
- * The lease is renewed and its claims are counted here, or nothing is claimed: another instance has
- * taken it, or this database has lost our last claim. While submits are stopped nothing is due.
- */
-static const char claim_due[] =
-    "WITH held AS (\n"
-    "    UPDATE chwsync.leases l\n"
-    "       SET claims = l.claims + 1, journal = $9::uuid,\n"
-    "           expires_at = clock_timestamp() + interval '10 seconds'\n"
-    "     WHERE l.account_id = $2::int AND l.holder = $3::uuid AND l.number = $7::bigint\n"
-    "       AND l.claims = $8::bigint\n"
-    "    RETURNING l.claims\n"
-    "), due AS MATERIALIZED (\n"
-    "    SELECT q.order_id FROM chwsync.queue q\n"
-    "     WHERE q.provider = $1::text AND q.next_at <= now() AND ($6::bigint IS NULL OR q.order_id "
-    "= "
-    "$6::bigint)\n"
-    "       AND EXISTS (SELECT FROM held)\n"
-    "       AND NOT EXISTS (SELECT FROM chwsync.submit_stops s\n"
-    "                        WHERE s.account_id = $2::int AND s.released_at IS NULL)\n"
-    "     ORDER BY q.next_at, q.order_id LIMIT $4::int FOR UPDATE SKIP LOCKED\n"
-    "), line AS MATERIALIZED (\n"
-    "    SELECT o.id, o.order_ref, o.seq + 1 AS seq FROM due d JOIN chwsync.orders o ON o.id = "
-    "d.order_id\n"
-    "     WHERE o.state = 'queued'\n"
-    ")";
-static const char claim_by_function[] =
-    ", asked AS MATERIALIZED (\n"
-    "    SELECT l.id, %s(jsonb_populate_record(NULL::chwsync.result, jsonb_build_object(\n"
-    "               'order_ref', l.order_ref, 'status', 'submitting', 'seq', l.seq))) AS go\n"
-    "      FROM line l\n"
-    ")";
-/* A view that shows nothing at all is more likely broken than emptied: then nobody is asked (NULL)
- * and nothing is withdrawn. */
-static const char claim_by_view[] =
-    ", seen AS MATERIALIZED (\n"
-    "    SELECT v.order_ref::text AS order_ref FROM %s v\n"
-    "     WHERE v.order_ref::text = ANY (ARRAY(SELECT l.order_ref FROM line l))\n"
-    "), asked AS MATERIALIZED (\n"
-    "    SELECT l.id, CASE WHEN EXISTS (SELECT FROM seen s WHERE s.order_ref = l.order_ref) THEN "
-    "true\n"
-    "                      WHEN EXISTS (SELECT FROM seen) OR EXISTS (SELECT FROM %s) THEN false "
-    "END AS go\n"
-    "      FROM line l\n"
-    ")";
-static const char claim_rest[] =
-    ", moved AS (\n"
-    "    UPDATE chwsync.orders o\n"
-    "       SET state = CASE WHEN a.go THEN 'submitting' ELSE 'withdrawn' "
-    "END::chwsync.order_state,\n"
-    "           attempts = o.attempts + a.go::int, seq = o.seq + 1, account_id = $2::int, "
-    "updated_at = now(),\n"
-    "           error = CASE WHEN NOT a.go THEN 'the shop took it back' END\n"
-    "      FROM asked a WHERE o.id = a.id AND o.state = 'queued' AND a.go IS NOT NULL\n"
-    "    RETURNING o.id, o.attempts AS number, o.order_ref, a.go, " FACTS(
-        "o.") "\n"
-              "), taken AS (\n"
-              "    DELETE FROM chwsync.queue q USING moved m WHERE q.order_id = m.id\n"
-              "), busy AS (\n"
-              "    UPDATE chwsync.queue q SET next_at = now() + interval '2 seconds' FROM asked a\n"
-              "     WHERE q.order_id = a.id AND a.go IS NULL\n"
-              "), attempt AS (\n"
-              "    INSERT INTO chwsync.attempts (order_id, number, account_id, instance, "
-              "send_before, claim, journal, service, link, quantity, further)\n"
-              "    SELECT m.id, m.number, $2::int, $3::uuid, now() + make_interval(secs => "
-              "$5::int), $8::bigint + 1, $9::uuid, m.service, m.link, m.quantity,\n"
-              "           CASE WHEN num_nonnulls(m.runs, m.\"interval\", m.min, m.max, m.comments, "
-              "m.usernames, m.hashtags,\n"
-              "                                  m.username, m.params) > 0\n"
-              "                THEN jsonb_strip_nulls(jsonb_build_object('runs', m.runs, "
-              "'interval', m.\"interval\", 'min', m.min,\n"
-              "                    'max', m.max, 'comments', m.comments, 'usernames', m.usernames, "
-              "'hashtags', m.hashtags,\n"
-              "                    'username', m.username, 'params', m.params)) END\n"
-              "      FROM moved m WHERE m.go\n"
-              "), withdrawn AS (\n"
-              "    INSERT INTO chwsync.history (order_id, event, state, detail)\n"
-              "    SELECT m.id, 'withdrawn', 'withdrawn', 'the shop took it back' FROM moved m "
-              "WHERE NOT m.go\n"
-              "), counted AS (\n"
-              "    INSERT INTO chwsync.budget_minutes AS b (account_id, minute, adds)\n"
-              "    SELECT $2::int, date_trunc('minute', now()), count(*) FROM moved m WHERE m.go "
-              "HAVING count(*) > 0\n"
-              "    ON CONFLICT (account_id, minute) DO UPDATE SET adds = b.adds + excluded.adds\n"
-              ")\n"
-              "SELECT m.id, m.number, m.order_ref, m.go, m.service, m.link, m.quantity, m.runs, "
-              "m.\"interval\", m.min, m.max,\n"
-              "       m.comments, m.usernames, m.hashtags, m.username, m.params\n"
-              "  FROM held LEFT JOIN moved m ON true ORDER BY m.id";
+static const char claim_text[] = "SELECT * FROM chwsync.claim($1::text, $2::int, $3::uuid, "
+                                 "$4::int, $5::int, $6::bigint, $7::bigint, $8::text, $9::text, "
+                                 "$10::bigint, $11::uuid)";
+static const char deliver_text[] = "SELECT * FROM chwsync.deliver($1::int, $2::bigint, $3::text)";
 
-/*
- * Write-back. $1 limit, $2 one order or NULL. A row of write_backs is one change (order, seq); the
- * shop is told the present state, and what was due up to that seq is done. So a change that comes
- * in meanwhile needs no lock here and is never lost.
- */
-static const char deliver_text[] =
-    "WITH due AS MATERIALIZED (\n"
-    "    SELECT w.order_id, w.seq FROM chwsync.write_backs w\n"
-    "     WHERE w.due_at <= now() AND ($2::bigint IS NULL OR w.order_id = $2::bigint)\n"
-    "     ORDER BY w.due_at LIMIT $1::int FOR UPDATE SKIP LOCKED\n"
-    "), told AS MATERIALIZED (\n"
-    "    SELECT o.id, o.order_ref, o.seq, chwsync.contract_status(o.state, o.in_progress) AS "
-    "status,\n"
-    "           %s(jsonb_populate_record(NULL::chwsync.result, jsonb_build_object(\n"
-    "               'order_ref', o.order_ref, 'status', chwsync.contract_status(o.state, "
-    "o.in_progress),\n"
-    "               'provider_order_id', o.provider_order_id, 'charge', o.charge, 'currency', "
-    "o.currency,\n"
-    "               'start_count', o.start_count, 'remains', o.remains, 'error', o.error, 'seq', "
-    "o.seq))) AS answer\n"
-    "      FROM (SELECT DISTINCT d.order_id FROM due d) d JOIN chwsync.orders o ON o.id = "
-    "d.order_id\n"
-    "     WHERE o.state NOT IN ('submitting', 'withdrawn')\n"
-    "), done AS (\n"
-    "    DELETE FROM chwsync.write_backs w USING due d LEFT JOIN told t ON t.id = d.order_id\n"
-    "     WHERE w.order_id = d.order_id AND w.seq <= coalesce(t.seq, d.seq) AND (t.id IS NULL OR "
-    "t.answer IS NOT NULL)\n"
-    "), busy AS (\n"
-    "    UPDATE chwsync.write_backs w\n"
-    "       SET failures = w.failures + 1, error = 'the function answered NULL', sqlstate = NULL,\n"
-    "           due_at = now() + least(interval '1 second' * power(2, least(w.failures, 12)), "
-    "interval '1 hour')\n"
-    "      FROM told t WHERE w.order_id = t.id AND t.answer IS NULL AND w.seq <= t.seq\n"
+/* What those two ask the shop: $1 the questions (chwsync.result[]), the answer's columns their keys
+ * and what is said of each. */
+static const char ask_function[] =
+    "SELECT array_agg(r.order_ref), array_agg(%s(r)) FROM unnest($1) AS r";
+static const char ask_view[] =
+    "WITH seen AS MATERIALIZED (\n"
+    "    SELECT v.order_ref::text AS order_ref FROM %s v\n"
+    "     WHERE v.order_ref::text = ANY (ARRAY(SELECT r.order_ref FROM unnest($1) AS r))\n"
     ")\n"
-    "SELECT t.id, t.order_ref, t.answer, t.status FROM told t";
+    "SELECT array_agg(r.order_ref), array_agg(EXISTS (SELECT FROM seen s WHERE s.order_ref = "
+    "r.order_ref))\n"
+    "  FROM unnest($1) AS r";
+static const char ask_view_any[] = "SELECT EXISTS (SELECT FROM %s)";
 
 static void compose_intake(struct shop *shop, const struct contract *contract)
 {
@@ -288,16 +179,14 @@ static void compose_intake(struct shop *shop, const struct contract *contract)
         contract->view_sql);
 }
 
-static void compose_claim(struct shop *shop, const struct contract *contract)
+static void compose_questions(struct shop *shop, const struct contract *contract)
 {
-    struct text *claim = &shop->texts[SHOP_CLAIM];
-
-    text_add(claim, claim_due);
-    if (shop->has_function)
-        text_format(claim, claim_by_function, contract->function_sql);
-    else
-        text_format(claim, claim_by_view, contract->view_sql, contract->view_sql);
-    text_add(claim, claim_rest);
+    if (shop->has_function) {
+        text_format(&shop->ask, ask_function, contract->function_sql);
+    } else {
+        text_format(&shop->ask, ask_view, contract->view_sql);
+        text_format(&shop->ask_any, ask_view_any, contract->view_sql);
+    }
 }
 
 int shop_new(const struct contract *contract, unsigned timeout_s, struct shop **ret_shop)
@@ -315,10 +204,14 @@ int shop_new(const struct contract *contract, unsigned timeout_s, struct shop **
                          contract_is_sound(contract, CONTRACT_FUNCTION);
     if (shop->has_view) {
         compose_intake(shop, contract);
-        compose_claim(shop, contract);
+        text_add(&shop->texts[SHOP_CLAIM], claim_text);
     }
     if (shop->has_function)
-        text_format(&shop->texts[SHOP_DELIVER], deliver_text, contract->function_sql);
+        text_add(&shop->texts[SHOP_DELIVER], deliver_text);
+    if (shop->has_view || shop->has_function)
+        compose_questions(shop, contract);
+    if (shop->ask.failed || shop->ask_any.failed)
+        return -ENOMEM;
     for (int i = 0; i < SHOP_STATEMENT_COUNT; i++) {
         if (shop->texts[i].failed)
             return -ENOMEM;
@@ -335,6 +228,8 @@ void shop_free(struct shop *shop)
         return;
     for (int i = 0; i < SHOP_STATEMENT_COUNT; i++)
         text_done(&shop->texts[i]);
+    text_done(&shop->ask);
+    text_done(&shop->ask_any);
     free(shop);
 }
 
@@ -345,7 +240,7 @@ bool shop_equals(const struct shop *a, const struct shop *b)
     for (int i = 0; i < SHOP_STATEMENT_COUNT; i++)
         if (strcmp(a->statements[i].text, b->statements[i].text) != 0)
             return false;
-    return true;
+    return strcmp(text_string(&a->ask), text_string(&b->ask)) == 0;
 }
 
 bool shop_has_view(const struct shop *shop)
@@ -368,7 +263,6 @@ static int run(struct shop *shop, struct connection *lane, enum shop_statement w
         .lock_timeout_ms = shop->timeout_ms,
         .statement_timeout_ms = timeout_ms,
         .constraints_immediate = which == SHOP_DELIVER,
-        .by_index = which == SHOP_CLAIM || which == SHOP_DELIVER,
     };
 
     return connection_run(lane, &transaction, done, userdata);
@@ -468,8 +362,10 @@ int shop_claim(struct shop *shop, struct connection *lane, const struct claim_op
         values_add_integer(&values, options->only_order_id);
     else
         values_add_text(&values, NULL);
+    values_add_integer(&values, options->lease_claims + 1);
+    values_add_text(&values, text_string(&shop->ask));
+    values_add_text(&values, shop->has_function ? NULL : text_string(&shop->ask_any));
     values_add_integer(&values, options->lease_number);
-    values_add_integer(&values, options->lease_claims);
     values_add_text(&values, options->journal);
     return run(shop, lane, SHOP_CLAIM, &values, shop->timeout_ms, done, userdata);
 }
@@ -484,5 +380,6 @@ int shop_deliver(struct shop *shop, struct connection *lane, unsigned limit, int
         values_add_integer(&values, only_order_id);
     else
         values_add_text(&values, NULL);
+    values_add_text(&values, text_string(&shop->ask));
     return run(shop, lane, SHOP_DELIVER, &values, shop->timeout_ms, done, userdata);
 }

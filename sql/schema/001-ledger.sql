@@ -196,6 +196,218 @@ AS $$
     SELECT CASE WHEN state <> 'active' THEN state::text WHEN in_progress THEN 'in_progress' ELSE 'pending' END
 $$;
 
+-- What the daemon does for every order stands in functions, because a session keeps their plans: to plan these statements anew
+-- costs more than to carry them out for a few lines. They are planned for their indexes whatever the statistics say: a work list that was empty a
+-- minute ago has those of an empty table, and would be read and sorted as a whole for every batch. The same holds for the
+-- plans that PostgreSQL caches in the shop's function while they call it. What a disabled step costs must not wake the
+-- just-in-time compiler.
+
+-- The ends of attempts. The life of an order, set-wise: accepted moves submitting, uncertain, queued, rejected, withdrawn
+-- and abandoned to active; everything else moves only the attempt that is the order's last.
+CREATE FUNCTION chwsync.record_outcomes(order_ids bigint[], numbers int[], outcomes text[], provider_order_ids text[],
+                                        http_statuses int[], answers text[], waits_s int[], journals uuid[], tell_shop boolean,
+                                        first_poll_s int)
+    RETURNS TABLE (order_ref text, state text, provider_order_id text)
+    LANGUAGE plpgsql
+    SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
+AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    WITH told AS MATERIALIZED (
+        SELECT * FROM unnest($1::bigint[], $2::int[], $3::text[], $4::text[], $5::int[], $6::text[], $7::int[], $8::uuid[])
+                 AS t(order_id, number, outcome, provider_order_id, http_status, answer, wait_s, journal)
+    ), ended AS (
+        UPDATE chwsync.attempts a
+           SET open = t.outcome = 'unknown', outcome = t.outcome, ended_at = clock_timestamp(),
+               http_status = t.http_status, answer = t.answer, provider_order_id = t.provider_order_id
+          FROM told t
+         WHERE a.order_id = t.order_id AND a.number = t.number
+           AND (t.journal IS NULL OR a.journal = t.journal)
+           AND (a.open AND a.outcome IS DISTINCT FROM t.outcome
+                OR t.outcome = 'accepted'
+                   AND (a.outcome, a.provider_order_id) IS DISTINCT FROM ('accepted', t.provider_order_id))
+        RETURNING t.*, a.account_id
+    ), moved AS (
+        UPDATE chwsync.orders o
+           SET state = CASE e.outcome WHEN 'accepted' THEN 'active' WHEN 'refused' THEN 'rejected'
+                                      WHEN 'unknown' THEN 'uncertain' ELSE 'queued' END::chwsync.order_state,
+               in_progress = false, seq = o.seq + 1, updated_at = now(),
+               account_id = CASE WHEN e.outcome = 'accepted' THEN e.account_id ELSE o.account_id END,
+               provider_order_id = coalesce(e.provider_order_id, o.provider_order_id),
+               error = CASE WHEN e.outcome <> 'accepted' THEN e.answer END,
+               accepted_at = CASE WHEN e.outcome = 'accepted' THEN now() ELSE o.accepted_at END,
+               changed_at = now()
+          FROM ended e
+         WHERE o.id = e.order_id
+           AND (o.state IN ('submitting', 'uncertain') AND o.attempts = e.number
+                OR e.outcome = 'accepted'
+                   AND o.state IN ('submitting', 'uncertain', 'queued', 'rejected', 'withdrawn', 'abandoned'))
+        RETURNING o.id, o.order_ref, o.provider, o.state, o.seq, e.account_id, e.wait_s, e.number
+    ), followed AS (
+        INSERT INTO chwsync.polls (order_id, account_id, next_at, interval_s)
+        SELECT m.id, m.account_id, now() + make_interval(secs => $10::int), $10::int FROM moved m WHERE m.state = 'active'
+        ON CONFLICT (order_id) DO NOTHING
+    ), queued AS (
+        INSERT INTO chwsync.queue (order_id, provider, next_at)
+        SELECT m.id, m.provider, now() + make_interval(secs => m.wait_s) FROM moved m WHERE m.state = 'queued'
+        ON CONFLICT (order_id) DO NOTHING
+    ), unqueued AS (
+        DELETE FROM chwsync.queue q USING moved m WHERE m.state = 'active' AND q.order_id = m.id
+    ), due AS (
+        INSERT INTO chwsync.write_backs (order_id, seq) SELECT m.id, m.seq FROM moved m WHERE $9::boolean
+    ), surplus AS MATERIALIZED (
+        SELECT o.order_ref, e.provider_order_id,
+               chwsync.follow_surplus(o.id, e.number, e.account_id, e.provider_order_id, $10::int)
+          FROM ended e JOIN chwsync.orders o ON o.id = e.order_id
+         WHERE e.outcome = 'accepted' AND o.provider_order_id IS DISTINCT FROM e.provider_order_id
+           AND NOT EXISTS (SELECT FROM moved m WHERE m.id = e.order_id AND m.number = e.number)
+    )
+    SELECT m.order_ref, m.state::text, NULL FROM moved m
+    UNION ALL SELECT s.order_ref, 'surplus', s.provider_order_id FROM surplus s;
+END
+$$;
+
+-- Lines that are due, asked for their veto, moved from queued to submitting (or withdrawn). `ask` takes results (chwsync.result[])
+-- and answers two arrays, their keys and what the shop says; `ask_any`, where the view is asked, whether it shows anything:
+-- one that shows nothing at all is more likely broken than emptied, and then nothing is withdrawn.
+CREATE FUNCTION chwsync.claim(for_provider text, by_account int, by_instance uuid, at_most int, send_within_s int,
+                              only_order bigint, claim bigint, ask text, ask_any text, lease bigint, journal uuid)
+    RETURNS TABLE (id bigint, number int, order_ref text, go boolean, service text, link text, quantity bigint,
+                   runs bigint, "interval" bigint, min bigint, max bigint, comments text, usernames text, hashtags text,
+                   username text, params jsonb)
+    LANGUAGE plpgsql
+    SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    questions chwsync.result[];
+    asked_refs text[];
+    asked_gos boolean[];
+    shows_any boolean;
+BEGIN
+    -- The lease is renewed and its claims are counted, or nothing is claimed and no row is the answer: another instance has
+    -- taken it, or this database has lost the claim before. While submits are stopped nothing is due.
+    UPDATE chwsync.leases l
+       SET claims = $7, journal = $11, expires_at = clock_timestamp() + interval '10 seconds'
+     WHERE l.account_id = $2 AND l.holder = $3 AND l.number = $10 AND l.claims = $7 - 1;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    WITH due AS MATERIALIZED (
+        SELECT q.order_id FROM chwsync.queue q
+         WHERE q.provider = $1 AND q.next_at <= now() AND ($6 IS NULL OR q.order_id = $6)
+           AND NOT EXISTS (SELECT FROM chwsync.submit_stops s WHERE s.account_id = $2 AND s.released_at IS NULL)
+         ORDER BY q.next_at, q.order_id LIMIT $4 FOR UPDATE SKIP LOCKED
+    )
+    SELECT array_agg(ROW(o.order_ref, 'submitting', NULL, NULL, NULL, NULL, NULL, NULL, o.seq + 1)::chwsync.result)
+      INTO questions
+      FROM due d JOIN chwsync.orders o ON o.id = d.order_id
+     WHERE o.state = 'queued';
+    IF questions IS NULL THEN
+        RETURN NEXT; -- all NULL: nothing was due
+        RETURN;
+    END IF;
+    EXECUTE ask INTO asked_refs, asked_gos USING questions;
+    IF ask_any IS NOT NULL AND true <> ALL (asked_gos) THEN
+        EXECUTE ask_any INTO shows_any;
+        IF NOT shows_any THEN
+            asked_gos := array_fill(NULL::boolean, ARRAY[cardinality(asked_gos)]);
+        END IF;
+    END IF;
+    RETURN QUERY
+    WITH asked AS MATERIALIZED (
+        SELECT a.order_ref, a.go FROM unnest(asked_refs, asked_gos) AS a(order_ref, go)
+    ), moved AS (
+        UPDATE chwsync.orders o
+           SET state = CASE WHEN a.go THEN 'submitting' ELSE 'withdrawn' END::chwsync.order_state,
+               attempts = o.attempts + a.go::int, seq = o.seq + 1, account_id = $2::int, updated_at = now(),
+               error = CASE WHEN NOT a.go THEN 'the shop took it back' END
+          FROM asked a WHERE o.order_ref = a.order_ref AND o.state = 'queued' AND a.go IS NOT NULL
+        RETURNING o.id, o.attempts AS number, o.order_ref, a.go, o.service, o.link, o.quantity, o.runs, o."interval", o.min, o.max, o.comments, o.usernames, o.hashtags, o.username, o.params
+    ), taken AS (
+        DELETE FROM chwsync.queue q USING moved m WHERE q.order_id = m.id
+    ), busy AS (
+        UPDATE chwsync.queue q SET next_at = now() + interval '2 seconds' FROM asked a, chwsync.orders o
+         WHERE a.go IS NULL AND o.order_ref = a.order_ref AND q.order_id = o.id
+    ), attempt AS (
+        INSERT INTO chwsync.attempts (order_id, number, account_id, instance, claim, journal, send_before, service, link, quantity, further)
+        SELECT m.id, m.number, $2::int, $3::uuid, $7::bigint, $11::uuid, now() + make_interval(secs => $5::int), m.service, m.link, m.quantity,
+               CASE WHEN num_nonnulls(m.runs, m."interval", m.min, m.max, m.comments, m.usernames, m.hashtags,
+                                      m.username, m.params) > 0
+                    THEN jsonb_strip_nulls(jsonb_build_object('runs', m.runs, 'interval', m."interval", 'min', m.min,
+                        'max', m.max, 'comments', m.comments, 'usernames', m.usernames, 'hashtags', m.hashtags,
+                        'username', m.username, 'params', m.params)) END
+          FROM moved m WHERE m.go
+    ), withdrawn AS (
+        INSERT INTO chwsync.history (order_id, event, state, detail)
+        SELECT m.id, 'withdrawn', 'withdrawn', 'the shop took it back' FROM moved m WHERE NOT m.go
+    ), counted AS (
+        INSERT INTO chwsync.budget_minutes AS b (account_id, minute, adds)
+        SELECT $2::int, date_trunc('minute', now()), count(*) FROM moved m WHERE m.go HAVING count(*) > 0
+        ON CONFLICT (account_id, minute) DO UPDATE SET adds = b.adds + excluded.adds
+    )
+    SELECT m.id, m.number, m.order_ref, m.go, m.service, m.link, m.quantity, m.runs, m."interval", m.min, m.max,
+           m.comments, m.usernames, m.hashtags, m.username, m.params FROM moved m ORDER BY m.id;
+    IF NOT FOUND THEN
+        RETURN NEXT;
+    END IF;
+END
+$$;
+
+-- Tells the shop where orders stand. A row of write_backs is one change (order, seq); the shop is told the present state, and what
+-- was due up to that seq is done. So a change that comes in meanwhile needs no lock here and is never lost. `tell` as `ask` above.
+CREATE FUNCTION chwsync.deliver(at_most int, only_order bigint, tell text)
+    RETURNS TABLE (id bigint, order_ref text, answer boolean, status text)
+    LANGUAGE plpgsql
+    SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    due_ids bigint[];
+    due_seqs bigint[];
+    results chwsync.result[];
+    told_refs text[];
+    told_answers boolean[];
+BEGIN
+    WITH due AS MATERIALIZED (
+        SELECT w.order_id, w.seq FROM chwsync.write_backs w
+         WHERE w.due_at <= now() AND ($2 IS NULL OR w.order_id = $2)
+         ORDER BY w.due_at LIMIT $1 FOR UPDATE SKIP LOCKED
+    )
+    SELECT array_agg(d.order_id), array_agg(d.seq) INTO due_ids, due_seqs FROM due d;
+    IF due_ids IS NULL THEN
+        RETURN;
+    END IF;
+    SELECT array_agg(ROW(o.order_ref, chwsync.contract_status(o.state, o.in_progress), o.provider_order_id, o.charge, o.currency,
+                         o.start_count, o.remains, o.error, o.seq)::chwsync.result)
+      INTO results
+      FROM (SELECT DISTINCT d.id FROM unnest(due_ids) AS d(id)) d JOIN chwsync.orders o ON o.id = d.id
+     WHERE o.state NOT IN ('submitting', 'withdrawn');
+    IF results IS NOT NULL THEN
+        EXECUTE tell INTO told_refs, told_answers USING results;
+    END IF;
+    RETURN QUERY
+    WITH due AS (
+        SELECT d.order_id, d.seq FROM unnest(due_ids, due_seqs) AS d(order_id, seq)
+    ), told AS MATERIALIZED (
+        SELECT o.id, r.order_ref, r.seq, r.status, a.answer
+          FROM unnest(results) AS r
+          JOIN unnest(told_refs, told_answers) AS a(order_ref, answer) ON a.order_ref = r.order_ref
+          JOIN chwsync.orders o ON o.order_ref = r.order_ref
+    ), done AS (
+        DELETE FROM chwsync.write_backs w USING due d LEFT JOIN told t ON t.id = d.order_id
+         WHERE w.order_id = d.order_id AND w.seq <= coalesce(t.seq, d.seq) AND (t.id IS NULL OR t.answer IS NOT NULL)
+    ), busy AS (
+        UPDATE chwsync.write_backs w
+           SET failures = w.failures + 1, error = 'the function answered NULL', sqlstate = NULL,
+               due_at = now() + least(interval '1 second' * power(2, least(w.failures, 12)), interval '1 hour')
+          FROM told t WHERE w.order_id = t.id AND t.answer IS NULL AND w.seq <= t.seq
+    )
+    SELECT t.id, t.order_ref, t.answer, t.status FROM told t;
+END
+$$;
+
 CREATE VIEW chwsync.order_status AS
     SELECT o.order_ref, chwsync.contract_status(o.state, o.in_progress) AS status, o.provider_order_id, o.charge,
            o.currency, o.start_count, o.remains, o.error, o.seq, o.provider, o.display_ref, o.state,

@@ -234,6 +234,22 @@ static void test_wiped(void **state)
     secret_done(&secret);
 }
 
+/* How systemd calls the files of a directory that LoadCredential=credentials:DIRECTORY names. */
+static void test_loaded_directory(void **state)
+{
+    char *path;
+
+    (void)state;
+    write_key("credentials_panel.key", "K-1\n", 4, 0600);
+    write_key("credentials_pgpass", "x\n", 2, 0600);
+    assert_key("panel.key", "K-1");
+    path = credentials_path(directory, "pgpass");
+    assert_non_null(path);
+    assert_string_equal(path, path_of("credentials_pgpass"));
+    free(path);
+    assert_null(credentials_path(directory, "other"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -243,6 +259,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_kinds, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_places, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_directory_and_path, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_loaded_directory, set_up, tear_down),
         cmocka_unit_test(test_wiped),
     };
 
