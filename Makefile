@@ -125,4 +125,5 @@ clean: ## remove BUILD
 
 include systemd/install.mk
 
--include $(shell find $(BUILD) -name '*.d' -not -path '$(BUILD)/asan/*' -not -path '$(BUILD)/crash/*' 2>/dev/null)
+-include $(shell find $(BUILD) -name '*.d' -type f -not -path '$(BUILD)/asan/*' -not -path '$(BUILD)/crash/*' \
+    -not -path '$(BUILD)/deb/*' 2>/dev/null)

@@ -184,15 +184,21 @@ static void ledger_read(void *userdata, const struct store_answer *answer)
 
 /* ---- what the contract says ---- */
 
+/* All faults; the first that stops intake says so. */
 static void report_faults(struct engine *engine, const struct contract *contract)
 {
+    const char *what_it_means =
+        ": intake pauses, everything else goes on; looked at again every 30 s";
+
     for (size_t i = 0; i < contract->fault_count; i++) {
         const struct contract_fault *fault = &contract->faults[i];
 
         log_write(
             fault->severity == CONTRACT_ERROR ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING,
             &(struct log_entry){.message_id = MESSAGE_CONTRACT_FAULT, .hint = fault->problem.hint},
-            "%s", fault->problem.text);
+            "%s%s", fault->problem.text, fault->severity == CONTRACT_ERROR ? what_it_means : "");
+        if (fault->severity == CONTRACT_ERROR)
+            what_it_means = "";
         if (fault->severity == CONTRACT_ERROR)
             workshop_note_error(workshop_of(engine), "%s", fault->problem.text);
     }
@@ -202,9 +208,6 @@ static void report_faults(struct engine *engine, const struct contract *contract
 static void compare_faults(struct engine *engine, const struct contract *contract)
 {
     OWN(text_done) struct text all = {0};
-    bool sound = contract_is_sound(contract, CONTRACT_VIEW) &&
-                 contract_is_sound(contract, CONTRACT_FUNCTION) &&
-                 contract_is_sound(contract, CONTRACT_LEDGER);
 
     for (size_t i = 0; i < contract->fault_count; i++)
         text_format(&all, "%s|", contract->faults[i].problem.text);
@@ -219,11 +222,8 @@ static void compare_faults(struct engine *engine, const struct contract *contrac
     }
     if (engine->contract_said && strcmp(engine->contract_said, text_string(&all)) == 0)
         return;
-    log_repeated(&engine->contract_log, LOG_LEVEL_WARNING,
-                 &(struct log_entry){.message_id = MESSAGE_CONTRACT_FAULT}, "%s",
-                 sound ? "the contract with the shop holds, with warnings"
-                       : "the contract with the shop is broken: intake pauses, everything else "
-                         "goes on; looked at again every 30 s");
+    log_repeated(&engine->contract_log, LOG_LEVEL_DEBUG, NULL,
+                 "the contract with the shop has %zu faults", contract->fault_count);
     report_faults(engine, contract);
     free(engine->contract_said);
     engine->contract_said = strdup(text_string(&all));
@@ -379,6 +379,8 @@ static void intake_looked(void *userdata, int64_t queue_due_s, int64_t write_bac
         submit_wake(&world->providers[i].submit, queue_due_s, now_us);
     if (write_back_due_s >= 0)
         write_back_wake(&world->write_back, write_back_due_s, now_us);
+    else
+        write_back_note_empty(&world->write_back);
     world->look_us = now_us + LOOK_ANYWAY_S * US_PER_S;
 }
 

@@ -1,10 +1,12 @@
 #include "base/own.h"
 #include "commands/commands.h"
 #include "commands/output.h"
+#include "commands/watch.h"
 #include "store/report.h"
 #include <stdlib.h>
 #include <string.h>
 
+#define WATCH_INTERVAL_S 2
 enum { FAULTS_SHOWN = 3, PARKED_SHOWN = 5, TROUBLES_SHOWN = 5 };
 
 /* Everything the ledger says, from one snapshot. */
@@ -306,7 +308,7 @@ static void print_status_json(const struct status *status)
     output_json(stdout, object);
 }
 
-enum exit_code command_status(const struct arguments *arguments)
+static enum exit_code look(const struct arguments *arguments)
 {
     OWN(command_config_freep) struct config *config = NULL;
     OWN(session_freep) struct session *session = NULL;
@@ -326,4 +328,25 @@ enum exit_code command_status(const struct arguments *arguments)
     else
         print_status(&status);
     return EXIT_DONE;
+}
+
+/* A frame of --watch: a database that is away is shown in it, and looked for again with the next
+ * one. */
+static void draw(void *userdata)
+{
+    FILE *shown = stderr;
+
+    stderr = stdout;
+    (void)look(userdata);
+    stderr = shown;
+}
+
+enum exit_code command_status(const struct arguments *arguments)
+{
+    struct arguments plain = *arguments;
+
+    if (!arguments->watch || arguments->json)
+        return look(arguments);
+    return watch_run("chwsyncd status", WATCH_INTERVAL_S, draw, &plain) == 0 ? EXIT_DONE
+                                                                             : EXIT_FINDING;
 }

@@ -46,10 +46,10 @@
 #define MESSAGE_FUNDS_BACK        "152c05c9f981463e9bd7f38115e1ce14" /* an order was accepted again */
 #define MESSAGE_RATE_LIMITED      "181ec0ad187b46788d37bcaec5bb664d" /* retry_after, HTTP 429 */
 #define MESSAGE_BATCH_REFUSED     "2bfd35c6c3da48a6a36fdca0eea608d6" /* a status request for many orders */
-#define MESSAGE_SUBMITS_STOPPED   "f3b74754e5634f45abf608bae5b839f8" /* the ledger is older than the flight journal */
-#define MESSAGE_SUBMITS_GO_ON     "cf74a4203ad24bf0a4f162ac5a7e84a2" /* every lost attempt was released */
-#define MESSAGE_JOURNAL_FAILED    "562421a59d8641e69676301200e9cc9c" /* the flight journal cannot be written */
-#define MESSAGE_JOURNAL_WELL      "f15c2f8617cf4e94a0da7dee05d57418" /* it can be written again */
+#define MESSAGE_NO_JOURNAL        "a070a5c0f47b4c67b3816a6fd14ff7ca" /* the flight journal cannot be written */
+#define MESSAGE_JOURNAL_WELL      "e2ebb18055384f2f85c521abd5736617" /* it can be written again */
+#define MESSAGE_LEDGER_OLDER      "790444492a7f49a4817ecaadddb86690" /* attempts that only the journal knows */
+#define MESSAGE_SUBMITS_RELEASED  "7665204d03a24b629516517cee2ef048" /* every lost attempt was released */
 #define MESSAGE_JOURNAL_SETTLED   "0fb120f46fde4514b632c4dcefa0bca5" /* an attempt's end was found in a flight journal */
 #define MESSAGE_JOURNAL_PROVES_LESS "ffa76683e6d045bca7f5a3dacb3c9cc2" /* a journal is torn, or of an earlier boot */
 #define MESSAGE_TAKE_OVER         "dccb875a23cb403ea06a5ee39af413e9" /* this instance works for an account now */

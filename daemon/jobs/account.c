@@ -53,6 +53,7 @@ void account_pause_submits(struct account *account, const char *words, int64_t n
     if (account->submits_paused_until_us > now_us)
         return;
     account->submits_paused_until_us = now_us + FUNDS_WAIT_S * US_PER_S;
+    account->submits_paused_at_us = now_us;
     account->probing = true;
     log_repeated(&account->funds_log, LOG_LEVEL_WARNING, &entry,
                  "provider %s is out of funds: %s; orders wait, one is tried every %d s",
@@ -113,9 +114,10 @@ void account_note_answer(struct account *account)
     }
 }
 
-void account_note_failure(struct account *account, bool sent, int64_t now_us)
+void account_note_failure(struct account *account, bool sent, const char *words, int64_t now_us)
 {
-    struct log_entry entry = {.provider = account->config->name};
+    struct log_entry entry = {.message_id = MESSAGE_PROVIDER_SILENT,
+                              .provider = account->config->name};
     unsigned tolerated = sent ? UNKNOWN_TOLERATED : 0;
     int64_t first_us = sent ? 5 * US_PER_S : US_PER_S,
             longest_us = sent ? 900 * US_PER_S : 30 * US_PER_S;
@@ -127,11 +129,14 @@ void account_note_failure(struct account *account, bool sent, int64_t now_us)
         return;
     account->submits_paused_until_us =
         now_us + backoff_us(account->failures - tolerated, first_us, longest_us, clock_random());
+    account->submits_paused_at_us = now_us;
     account->probing = true;
-    log_repeated(&account->breaker_log, LOG_LEVEL_WARNING, &entry,
-                 "provider %s %s: orders wait, one is tried at growing intervals of up to %lld s",
-                 account->config->name, sent ? "leaves orders without an answer" : "is not there",
-                 (long long)(longest_us / US_PER_S));
+    log_repeated(
+        &account->breaker_log, LOG_LEVEL_WARNING, &entry,
+        "provider %s %s (%s): orders wait, one is tried at growing intervals of up to %lld s",
+        account->config->name, sent ? "leaves orders without an answer" : "is not there", words,
+        (long long)(longest_us / US_PER_S));
+    workshop_note_error(account->workshop, "provider %s: %s", account->config->name, words);
 }
 
 void account_note_add_answer(struct account *account)
@@ -141,10 +146,11 @@ void account_note_add_answer(struct account *account)
     account_note_answer(account);
 }
 
-void account_note_accepted(struct account *account)
+void account_note_accepted(struct account *account, int64_t sent_us)
 {
     account_note_add_answer(account);
-    if (!account->probing)
+    /* What was on the wire already when the pause began may have been served before. */
+    if (!account->probing || sent_us < account->submits_paused_at_us)
         return;
     account->probing = false;
     account->submits_paused_until_us = 0;

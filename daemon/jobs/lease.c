@@ -22,7 +22,7 @@ static void note_stops(struct account *account, const PGresult *rows)
 {
     struct lease *lease = &account->lease;
     struct log_entry entry = {.provider = account->config->name,
-                              .message_id = MESSAGE_SUBMITS_STOPPED,
+                              .message_id = MESSAGE_LEDGER_OLDER,
                               .hint =
                                   "look at them ('chwsyncd status' names them), then settle each "
                                   "with 'chwsyncd resolve', or let submits go on "
@@ -40,7 +40,7 @@ static void note_stops(struct account *account, const PGresult *rows)
             "submits to %s are stopped: the database is older than the flight journal",
             account->config->name);
     } else if (log_recovered(&lease->stop_log)) {
-        log_event(LOG_LEVEL_NOTICE, MESSAGE_SUBMITS_GO_ON,
+        log_event(LOG_LEVEL_NOTICE, MESSAGE_SUBMITS_RELEASED,
                   "submits to %s go on: every lost attempt was released", account->config->name);
         account->workshop->last_error[0] = '\0';
     }
@@ -89,7 +89,9 @@ static void answered(void *userdata, const struct store_answer *answer)
     if (answer->verdict == STORE_REFUSED && strcmp(answer->sqlstate, "55P03") != 0)
         log_repeated(
             &lease->failed_log, LOG_LEVEL_ERROR,
-            &(struct log_entry){.provider = account->config->name, .sqlstate = answer->sqlstate},
+            &(struct log_entry){.message_id = MESSAGE_LEASE_FAILED,
+                                .provider = account->config->name,
+                                .sqlstate = answer->sqlstate},
             "unable to take the lease for %s: %s; nothing is sent without it, next try in 1 s",
             account->config->name, answer->problem.text);
     if (answer->verdict != STORE_DONE)

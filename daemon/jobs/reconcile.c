@@ -243,7 +243,7 @@ static void restored(void *userdata, const struct store_answer *answer)
             LOG_LEVEL_ERROR,
             &(struct log_entry){
                 .order_ref = order_ref,
-                .message_id = MESSAGE_SUBMITS_STOPPED,
+                .message_id = MESSAGE_LEDGER_OLDER,
                 .hint =
                     "the database is older than the flight journal: submits stop until somebody "
                     "has looked ('chwsyncd status')"},

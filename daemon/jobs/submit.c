@@ -104,11 +104,11 @@ static struct log_entry entry_of(const struct flight *flight)
                               .http_status = flight->http_status};
 }
 
-static void end_accepted(struct flight *flight, const char *provider_order_id)
+static void end_accepted(struct flight *flight, const char *provider_order_id, int64_t sent_us)
 {
     struct log_entry entry = entry_of(flight);
 
-    account_note_accepted(flight->submit->account);
+    account_note_accepted(flight->submit->account, sent_us);
     flight->provider_order_id = strdup(provider_order_id);
     flight_end(flight, "accepted", NULL, 0);
     flight->submit->workshop->counts.bought++;
@@ -137,6 +137,7 @@ static void end_unknown(struct flight *flight, const char *words)
     entry.message_id = MESSAGE_ORDER_UNCERTAIN;
     entry.hint =
         "it is not sent again; look in the provider's dashboard whether the order exists there";
+    workshop_note_error(flight->submit->workshop, "order %s is uncertain", flight->order_ref);
     log_write(LOG_LEVEL_ERROR, &entry, "order %s is uncertain: sent to %s, but %s",
               flight->order_ref, provider_of(flight->submit),
               flight->answer ? flight->answer : "no answer came");
@@ -237,7 +238,7 @@ static void answered(void *userdata, const struct client_answer *answer)
     }
     switch (add_outcome_of(answer->sent, reply, false)) {
     case ADD_ACCEPTED:
-        end_accepted(flight, reply->id);
+        end_accepted(flight, reply->id, clock_monotonic_us() - answer->took_us);
         break;
     case ADD_REFUSED:
         account_note_add_answer(submit->account);
@@ -248,14 +249,13 @@ static void answered(void *userdata, const struct client_answer *answer)
         break;
     case ADD_NOT_EXECUTED:
         if (!reply && !answer->refused_at_gate) {
-            account_note_silence(submit->account, ACTION_ADD, answer);
-            account_note_failure(submit->account, false, clock_monotonic_us());
+            account_note_failure(submit->account, false, words, clock_monotonic_us());
         }
         put_off(flight, "not executed", reply, words);
         break;
     case ADD_UNKNOWN:
-        account_note_silence(submit->account, ACTION_ADD, answer);
-        account_note_failure(submit->account, true, clock_monotonic_us());
+        account_note_failure(submit->account, true, words ? words : "no answer",
+                             clock_monotonic_us());
         end_unknown(flight, words);
         break;
     }
@@ -473,6 +473,24 @@ static int claimed_count(const PGresult *rows)
     return count == 1 && !row_text(rows, 0, CLAIM_ORDER_ID) ? 0 : count;
 }
 
+/* The shop answered NULL: its row is locked, or its view shows nothing at all. */
+static void note_busy(struct submit *submit, const char *order_ref)
+{
+    log_repeated(&submit->busy_log, LOG_LEVEL_INFO,
+                 &(struct log_entry){.order_ref = order_ref, .provider = provider_of(submit)},
+                 "the shop cannot say now whether order %s may be sent; it is asked again",
+                 order_ref);
+}
+
+static void note_withdrawn(const struct submit *submit, const char *order_ref)
+{
+    log_write(LOG_LEVEL_INFO,
+              &(struct log_entry){.message_id = MESSAGE_ORDER_WITHDRAWN,
+                                  .order_ref = order_ref,
+                                  .provider = provider_of(submit)},
+              "order %s was withdrawn by the shop before it was sent", order_ref);
+}
+
 /*
  * Returns how many lines are ready to be sent. When memory was not left for all of them, what the
  * claim holds beyond those is released as if its commit had been ambiguous.
@@ -487,16 +505,15 @@ static unsigned take_rows(struct submit *submit, const PGresult *rows, int64_t s
         batch->users = 1;
     }
     for (int i = 0; i < claimed_count(rows); i++) {
-        if (row_boolean(rows, i, CLAIM_GO)) {
+        const char *go = row_text(rows, i, CLAIM_GO);
+
+        if (!go) {
+            note_busy(submit, row_text(rows, i, CLAIM_ORDER_REF));
+        } else if (row_boolean(rows, i, CLAIM_GO)) {
             wanted++;
             begun += batch && batch->rows && flight_begin(submit, batch, i, send_before_us);
         } else {
-            log_write(LOG_LEVEL_INFO,
-                      &(struct log_entry){.message_id = MESSAGE_ORDER_WITHDRAWN,
-                                          .order_ref = row_text(rows, i, CLAIM_ORDER_REF),
-                                          .provider = provider_of(submit)},
-                      "order %s was withdrawn by the shop before it was sent",
-                      row_text(rows, i, CLAIM_ORDER_REF));
+            note_withdrawn(submit, row_text(rows, i, CLAIM_ORDER_REF));
         }
     }
     if (begun < wanted)
@@ -509,6 +526,17 @@ static void put_off_single(void *userdata, const struct store_answer *answer)
 {
     (void)answer;
     ((struct submit *)userdata)->claiming = false;
+}
+
+/* The line that is claimed alone. */
+static void put_off_this(struct submit *submit, const char *why)
+{
+    struct singles *singles = &submit->singles;
+
+    if (orders_put_off(submit->workshop->lanes.ledger, singles->ids[singles->next], 60, why,
+                       put_off_single, submit) == 0)
+        submit->claiming = true;
+    singles->next++;
 }
 
 static void claim_failed(struct submit *submit, const struct store_answer *answer)
@@ -534,10 +562,7 @@ static void claim_failed(struct submit *submit, const struct store_answer *answe
         "unable to ask the shop whether an order may be sent: %s; it is asked again in 60 s",
         answer->problem.text);
     workshop_note_error(submit->workshop, "veto: %s", answer->problem.text);
-    if (orders_put_off(submit->workshop->lanes.ledger, singles->ids[singles->next], 60,
-                       answer->problem.text, put_off_single, submit) == 0)
-        submit->claiming = true;
-    singles->next++;
+    put_off_this(submit, answer->problem.text);
 }
 
 /* Nothing was claimed: another instance took over, or this database has lost our last claim. */
@@ -583,6 +608,11 @@ static void claimed(void *userdata, const struct store_answer *answer)
         submit->ambiguous_claim = lease->claims + 1;
         lease_forget(lease, clock_monotonic_us());
         submit->hungry = true;
+        /* Perhaps the shop's function killed its backend: then for one of these lines. */
+        if (single)
+            put_off_this(submit, "the database connection broke while the shop was asked");
+        else
+            submit->ask_due = true;
         break;
     }
     flight_file_release(submit->claim_journal);
@@ -604,8 +634,8 @@ static void due_listed(void *userdata, const struct store_answer *answer)
 /*
  * Connections that will be free by the time a claim is answered, as claims and requests went
  * lately: without them every connection would stand idle for the time of a claim after each
- * request. One that keeps silent far longer than usual is not expected back soon. When the next one
- * comes near: ret_next_us.
+ * request. One that keeps silent far longer than usual is not expected back soon, and before the
+ * first reply nothing is known. When the next one comes near: ret_next_us.
  */
 static unsigned claim_ahead(const struct submit *submit, int64_t now_us, int64_t *ret_next_us)
 {
@@ -615,6 +645,8 @@ static unsigned claim_ahead(const struct submit *submit, int64_t now_us, int64_t
     const struct flight *flight;
 
     *ret_next_us = INT64_MAX;
+    if (submit->add_took_us == 0)
+        return 0;
     TAILQ_FOREACH(flight, &submit->flights, entry)
     {
         int64_t age_us = now_us - flight->sent_us;
@@ -636,7 +668,7 @@ static unsigned claim_ahead(const struct submit *submit, int64_t now_us, int64_t
 static bool take_journal(struct submit *submit, int64_t now_us)
 {
     struct problem problem = {0};
-    struct log_entry entry = {.message_id = MESSAGE_JOURNAL_FAILED, .hint = problem.hint};
+    struct log_entry entry = {.message_id = MESSAGE_NO_JOURNAL, .hint = problem.hint};
 
     submit->claim_journal = flight_journal_hold(submit->workshop->journal, now_us, &problem);
     if (submit->claim_journal) {

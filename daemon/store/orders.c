@@ -5,8 +5,9 @@
 static const struct statement record_statement = {
     .name = "record outcomes",
     .text = "SELECT r.order_ref, r.state, r.provider_order_id\n"
-            "  FROM chwsync.record_outcomes($1::bigint[], $2::int[], $3::text[], $4::text[],\n"
-            "           $5::int[], $6::text[], $7::int[], $10::uuid[], $8::boolean, $9::int) r",
+            "  FROM chwsync.record_outcomes($1::bigint[], $2::int[], $3::text[], $4::text[], "
+            "$5::int[], $6::text[],\n"
+            "                               $7::int[], $8::boolean, $9::int, $10::uuid[]) r",
 };
 
 int orders_record(struct connection *lane, const struct attempt_end *ends, size_t count,

@@ -31,6 +31,7 @@ struct intake_options {
     size_t provider_count;
     unsigned limit; /* new lines at most */
 };
+#define INTAKE_NAMED_MAX 20
 struct intake_result {
     unsigned taken;    /* new lines in the ledger */
     unsigned returned; /* withdrawn lines that are shown again */
@@ -43,6 +44,8 @@ struct intake_result {
     /* Lines taken and rejected at once, "REF rejected: WHY", each but the last ending in a line
      * feed; NULL = none. Borrowed from the rows. */
     const char *rejected;
+    const char
+        *parked_lines; /* newly parked ones, "REF: WHY", at most INTAKE_NAMED_MAX, likewise */
 };
 /* One transaction: the whole view against the ledger. Answer's rows: intake_decode(). */
 int shop_intake(struct shop *shop, struct connection *lane, const struct intake_options *options,
