@@ -39,11 +39,36 @@ const struct command commands[] = {
      "as by chwsyncd schema.",
      TAKES_CONFIG | TAKES_CONNINFO | TAKES_ADAPTER, command_adapter},
     {"status", "", 0, 0, "providers, budget, queue, what is held up and why",
-     "Reads the ledger only; the daemon need not run.", TAKES_CONFIG | TAKES_JSON, command_status},
+     "Reads the ledger only; the daemon need not run. With --watch it fills the screen and is "
+     "drawn "
+     "anew every 2 seconds\n"
+     "until q or Ctrl-C.",
+     TAKES_CONFIG | TAKES_JSON | TAKES_WATCH, command_status},
     {"orders", "[REF]", 0, 1, "one order's whole story, or a list",
      "With REF, the key of an order line in the shop: what the shop wants, where it stands and "
      "why, what happens next and when, and everything that happened. Without: the newest orders.",
      TAKES_CONFIG | TAKES_JSON | TAKES_STATE | TAKES_LIMIT, command_orders},
+    {"resolve", "REF", 1, 1, "says what became of an uncertain order",
+     "Shows what is known of it, asks, and records who said so and why. Say one of:\n"
+     "\n"
+     "--placed ID    it exists there under this id. The running daemon asks the provider, within "
+     "the budget, and takes it when the provider knows the id and no other order has it. The "
+     "answer is waited for, at most 30 s; later it stands in `chwsyncd orders REF`.\n"
+     "--not-placed   it does not exist there: it is queued and bought again. Finding nothing "
+     "proves "
+     "nothing, so the daemon never says this by itself.\n"
+     "--give-up      it is abandoned and never bought again; --placed can still reopen it.",
+     TAKES_CONFIG | TAKES_PLACED | TAKES_NOT_PLACED | TAKES_GIVE_UP | TAKES_REASON | TAKES_YES,
+     command_resolve},
+    {"retry", "REF", 1, 1, "queues a rejected or failed order again",
+     "The shop is asked before it is sent, as for every order. Never for an order that may exist "
+     "at the provider. One that failed there was bought: it is charged again, so this asks first.",
+     TAKES_CONFIG | TAKES_REASON | TAKES_YES, command_retry},
+    {"metrics", "", 0, 0, "figures for a monitoring system",
+     "Prints OpenMetrics text. With --http it answers one HTTP request on standard input, for a "
+     "socket of systemd's\n"
+     "(chwsyncd-metrics.socket). Reads the ledger only; the daemon need not run.",
+     TAKES_CONFIG | TAKES_HTTP, command_metrics},
 };
 const size_t command_count = COUNT_OF(commands);
 
@@ -61,6 +86,11 @@ static const struct command_option_row {
     {"--config-only", NULL, "check the configuration file alone", TAKES_CONFIG_ONLY},
     {"--state", "STATE", "only orders in that state", TAKES_STATE},
     {"--limit", "N", "at most so many orders (20)", TAKES_LIMIT},
+    {"--placed", "ID", "it exists at the provider under this id", TAKES_PLACED},
+    {"--not-placed", NULL, "it does not exist there: buy it again", TAKES_NOT_PLACED},
+    {"--give-up", NULL, "never buy it again", TAKES_GIVE_UP},
+    {"--reason", "TEXT", "why, for the order's history", TAKES_REASON},
+    {"--yes", NULL, "do not ask", TAKES_YES},
     {"--queue", NULL, "and a queue, for shops of 100,000 lines and more",
      ADAPTER_ROW(ADAPTER_WITH_QUEUE)},
     {"--wake", NULL, "and a NOTIFY when an order is paid", ADAPTER_ROW(ADAPTER_WITH_WAKE)},
@@ -91,6 +121,8 @@ static const struct command_option_row {
     {"--params", "WHAT", "any other parameters, as JSON", ADAPTER_ROW(CONTRACT_PARAMS)},
     {"--check", NULL, "run it in a transaction that is rolled back", ADAPTER_ROW(ADAPTER_CHECK)},
     {"--json", NULL, "print JSON", TAKES_JSON},
+    {"--watch", NULL, "fill the screen, drawn anew every 2 seconds", TAKES_WATCH},
+    {"--http", NULL, "answer one HTTP request on standard input", TAKES_HTTP},
     {"--help", NULL, "print this", 0},
 };
 
@@ -238,8 +270,29 @@ static int take_option(const struct command_option_row *row, const char *value,
         return 0;
     case TAKES_LIMIT:
         return take_limit(arguments->command, value, &arguments->limit);
+    case TAKES_PLACED:
+        arguments->placed = value;
+        return 0;
+    case TAKES_NOT_PLACED:
+        arguments->not_placed = true;
+        return 0;
+    case TAKES_GIVE_UP:
+        arguments->give_up = true;
+        return 0;
+    case TAKES_REASON:
+        arguments->reason = value;
+        return 0;
+    case TAKES_YES:
+        arguments->yes = true;
+        return 0;
     case TAKES_JSON:
         arguments->json = true;
+        return 0;
+    case TAKES_WATCH:
+        arguments->watch = true;
+        return 0;
+    case TAKES_HTTP:
+        arguments->http = true;
         return 0;
     case TAKES_ADAPTER:
         arguments->adapter[row->taken_with >> 16] = value ? value : "";

@@ -378,6 +378,14 @@ static uint64_t hash_of(const char *string)
     return hash ? hash : 1;
 }
 
+static bool was_said(const struct log_repeat *repeat, uint64_t hash)
+{
+    for (unsigned i = 0; i < repeat->count && i < LOG_REPEAT_TEXTS; i++)
+        if (repeat->said[i] == hash)
+            return true;
+    return false;
+}
+
 void log_repeated(struct log_repeat *repeat, enum log_level level, const struct log_entry *entry,
                   const char *format, ...)
 {
@@ -389,19 +397,17 @@ void log_repeated(struct log_repeat *repeat, enum log_level level, const struct 
     format_message(message, format, arguments);
     va_end(arguments);
     hash = hash_of(message);
-    if (hash == repeat->last_hash) {
-        repeat->repeated++;
+    if (was_said(repeat, hash))
         level = LOG_LEVEL_DEBUG;
-    } else {
-        *repeat = (struct log_repeat){.last_hash = hash};
-    }
+    else
+        repeat->said[repeat->count++ % LOG_REPEAT_TEXTS] = hash;
     if (log_enabled(level))
         write_entry(level, entry, message);
 }
 
 bool log_recovered(struct log_repeat *repeat)
 {
-    bool had_failed = repeat->last_hash != 0;
+    bool had_failed = repeat->count != 0;
 
     *repeat = (struct log_repeat){0};
     return had_failed;

@@ -53,12 +53,13 @@ void log_write(enum log_level level, const struct log_entry *entry, const char *
 #define log_debug(...) log_write(LOG_LEVEL_DEBUG, NULL, __VA_ARGS__)
 
 /*
- * A failure that may repeat: logged at `level` the first time and whenever its text changes, at
- * debug otherwise. Embed one per thing that can fail; { 0 } is "fine so far".
+ * A failure that may repeat: each of its texts is logged at `level` once, at debug afterwards, also
+ * when several of them take turns. Embed one per thing that can fail; { 0 } is "fine so far".
  */
+#define LOG_REPEAT_TEXTS 8
 struct log_repeat {
-    uint64_t last_hash; /* of the text last logged, 0 = none */
-    unsigned repeated;  /* times it was kept quiet since */
+    uint64_t said[LOG_REPEAT_TEXTS]; /* hashes of the texts logged last */
+    unsigned count;                  /* texts logged so far */
 };
 void log_repeated(struct log_repeat *repeat, enum log_level level, const struct log_entry *entry,
                   const char *format, ...) __attribute__((format(printf, 4, 5)));
