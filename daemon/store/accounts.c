@@ -57,7 +57,7 @@ static const struct statement open_statement = {
             "       b.configured_minute, b.configured_day, b.per_minute, b.per_day, b.burst, "
             "b.told_minute, b.told_day,\n"
             "       b.refusals, b.probing, b.largest_burst, b.clock_speed, b.usual_worth, "
-            "b.planned_delay_s, b.measured_delay_s\n"
+            "b.planned_delay_s, b.measured_delay_s, b.commands\n"
             "  FROM account a LEFT JOIN chwsync.budget_minutes m\n"
             "    ON m.account_id = a.id AND m.minute > now() - interval '1 day 10 minutes'\n"
             "  LEFT JOIN chwsync.budgets b ON b.account_id = a.id\n"
@@ -187,9 +187,11 @@ static const struct statement keep_statement = {
         "           poll_rate = excluded.poll_rate, queued = excluded.queued, queue_ends_at = excluded.queue_ends_at,\n"
         "           open = excluded.open, clock_speed = excluded.clock_speed, usual_worth = excluded.usual_worth,\n"
         "           planned_delay_s = excluded.planned_delay_s, measured_delay_s = excluded.measured_delay_s, kept_at = now()\n"
+        "    RETURNING b.commands\n"
         ")\n"
         "SELECT c.open, c.queued, (SELECT coalesce(sum(m.ended), 0) FROM chwsync.budget_minutes m\n"
-        "                           WHERE m.account_id = $1::int AND m.minute > now() - interval '1 day') FROM counted c",
+        "                           WHERE m.account_id = $1::int AND m.minute > now() - interval '1 day'), k.commands\n"
+        "  FROM counted c, kept k",
 };
 
 static void add_seconds(struct values *values, double seconds)
