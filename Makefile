@@ -128,4 +128,4 @@ clean: ## remove BUILD
 
 include systemd/install.mk
 
--include $(shell find $(BUILD) -name '*.d' -not -path '$(BUILD)/asan/*' 2>/dev/null)
+-include $(shell find $(BUILD) -name '*.d' -type f -not -path '$(BUILD)/asan/*' -not -path '$(BUILD)/deb/*' 2>/dev/null)

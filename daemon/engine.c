@@ -3,12 +3,14 @@
 #include "base/own.h"
 #include "host/clock.h"
 #include "host/config.h"
+#include "host/crash_point.h"
 #include "host/credentials.h"
 #include "host/events.h"
 #include "host/log.h"
 #include "host/notify.h"
 #include "jobs/intake.h"
 #include "jobs/poll.h"
+#include "jobs/reconcile.h"
 #include "jobs/submit.h"
 #include "jobs/write_back.h"
 #include "store/accounts.h"
@@ -51,13 +53,14 @@ struct world {
     size_t provider_count;
     struct workshop workshop;
     struct connection *wake; /* its own connection that only listens, or NULL */
+    struct reconcile reconcile;
     struct intake intake;
     struct write_back write_back;
     const char **provider_names;
     char *salt;            /* of the ledger's key digests; NULL until the ledger was read */
     struct shop *new_shop; /* found, waits until no statement of the old one runs */
-    bool asking_ledger, asking_contract, recovering, recovered, ledger_known;
-    int64_t ledger_us, contract_us, history_us, recover_us;
+    bool asking_ledger, asking_contract, ledger_known;
+    int64_t ledger_us, contract_us, history_us;
     int64_t look_us; /* when jobs look at their lists although no intake told what is due */
 };
 
@@ -67,10 +70,11 @@ struct engine {
     sd_event *event;
     sd_event_source *signals[4];
     struct transport *transport;
-    char instance[37]; /* uuid of this run */
+    struct flight_journal *journal; /* of the process: a reload keeps it */
+    char instance[37];              /* uuid of this run */
     struct world *world;
     bool stop_asked, reload_asked, schema_newer, draining;
-    int64_t drain_until_us;
+    int64_t drain_until_us, leases_until_us;
     int64_t status_us, watchdog_us, watchdog_interval_us;
     char *contract_said; /* all faults of the contract, as they were last said */
     struct log_repeat contract_log, schema_log, ledger_log, down_log;
@@ -122,36 +126,6 @@ static void open_account(struct provider *provider, int64_t now_us)
         provider->opening = true;
 }
 
-static void recovered(void *userdata, const struct store_answer *answer)
-{
-    struct engine *engine = userdata;
-    struct world *world = engine->world;
-
-    world->recovering = false;
-    world->recover_us =
-        clock_monotonic_us() + (answer->verdict == STORE_REFUSED ? 5 * US_PER_S : 0);
-    if (answer->verdict == STORE_REFUSED)
-        log_repeated(
-            &engine->ledger_log, LOG_LEVEL_ERROR,
-            &(struct log_entry){.message_id = MESSAGE_LEDGER_FAILED, .sqlstate = answer->sqlstate},
-            "unable to look for attempts without an end: %s; nothing is bought or followed "
-            "before, next try in 5 s",
-            answer->problem.text);
-    if (answer->verdict != STORE_DONE)
-        return;
-    (void)log_recovered(&engine->ledger_log);
-    world->recovered = true;
-    for (int i = 0; i < PQntuples(answer->rows); i++)
-        log_write(LOG_LEVEL_ERROR,
-                  &(struct log_entry){.order_ref = row_text(answer->rows, i, 0),
-                                      .message_id = MESSAGE_ORDER_UNCERTAIN,
-                                      .hint = "it is not sent again; look in the provider's "
-                                              "dashboard whether the order exists there"},
-                  "order %s is uncertain: it was claimed at %s, and the daemon ended before an "
-                  "answer was recorded",
-                  row_text(answer->rows, i, 0), row_text(answer->rows, i, 2));
-}
-
 static void ledger_read(void *userdata, const struct store_answer *answer)
 {
     struct engine *engine = userdata;
@@ -193,15 +167,21 @@ static void ledger_read(void *userdata, const struct store_answer *answer)
 
 /* ---- what the contract says ---- */
 
+/* All faults; the first that stops intake says so. */
 static void report_faults(struct engine *engine, const struct contract *contract)
 {
+    const char *what_it_means =
+        ": intake pauses, everything else goes on; looked at again every 30 s";
+
     for (size_t i = 0; i < contract->fault_count; i++) {
         const struct contract_fault *fault = &contract->faults[i];
 
         log_write(
             fault->severity == CONTRACT_ERROR ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING,
             &(struct log_entry){.message_id = MESSAGE_CONTRACT_FAULT, .hint = fault->problem.hint},
-            "%s", fault->problem.text);
+            "%s%s", fault->problem.text, fault->severity == CONTRACT_ERROR ? what_it_means : "");
+        if (fault->severity == CONTRACT_ERROR)
+            what_it_means = "";
         if (fault->severity == CONTRACT_ERROR)
             workshop_note_error(workshop_of(engine), "%s", fault->problem.text);
     }
@@ -211,9 +191,6 @@ static void report_faults(struct engine *engine, const struct contract *contract
 static void compare_faults(struct engine *engine, const struct contract *contract)
 {
     OWN(text_done) struct text all = {0};
-    bool sound = contract_is_sound(contract, CONTRACT_VIEW) &&
-                 contract_is_sound(contract, CONTRACT_FUNCTION) &&
-                 contract_is_sound(contract, CONTRACT_LEDGER);
 
     for (size_t i = 0; i < contract->fault_count; i++)
         text_format(&all, "%s|", contract->faults[i].problem.text);
@@ -228,11 +205,8 @@ static void compare_faults(struct engine *engine, const struct contract *contrac
     }
     if (engine->contract_said && strcmp(engine->contract_said, text_string(&all)) == 0)
         return;
-    log_repeated(&engine->contract_log, LOG_LEVEL_WARNING,
-                 &(struct log_entry){.message_id = MESSAGE_CONTRACT_FAULT}, "%s",
-                 sound ? "the contract with the shop holds, with warnings"
-                       : "the contract with the shop is broken: intake pauses, everything else "
-                         "goes on; looked at again every 30 s");
+    log_repeated(&engine->contract_log, LOG_LEVEL_DEBUG, NULL,
+                 "the contract with the shop has %zu faults", contract->fault_count);
     report_faults(engine, contract);
     free(engine->contract_said);
     engine->contract_said = strdup(text_string(&all));
@@ -315,6 +289,7 @@ static void lane_up(void *userdata)
     }
     if (!world->ledger_known)
         world->ledger_us = now_us;
+    reconcile_wake(&world->reconcile);
     world->contract_us = now_us;
     intake_wake(&world->intake);
     for (size_t i = 0; i < world->provider_count; i++) {
@@ -387,6 +362,8 @@ static void intake_looked(void *userdata, int64_t queue_due_s, int64_t write_bac
         submit_wake(&world->providers[i].submit, queue_due_s, now_us);
     if (write_back_due_s >= 0)
         write_back_wake(&world->write_back, write_back_due_s, now_us);
+    else
+        write_back_note_empty(&world->write_back);
     world->look_us = now_us + LOOK_ANYWAY_S * US_PER_S;
 }
 
@@ -406,6 +383,20 @@ static void statuses_applied(void *userdata)
     struct provider *provider = userdata;
 
     write_back_wake(&provider->engine->world->write_back, 0, clock_monotonic_us());
+}
+
+/* What was put back or ended is to be claimed, followed and told. */
+static void ledger_agrees(void *userdata)
+{
+    struct engine *engine = userdata;
+    struct world *world = engine->world;
+    int64_t now_us = clock_monotonic_us();
+
+    for (size_t i = 0; i < world->provider_count; i++) {
+        submit_wake(&world->providers[i].submit, 0, now_us);
+        poll_wake(&world->providers[i].poll, 0, now_us);
+    }
+    write_back_wake(&world->write_back, 0, now_us);
 }
 
 /* ---- making and ending a world ---- */
@@ -430,6 +421,7 @@ static void world_free(struct world *world)
     connection_free(world->wake);
     for (size_t i = 0; i < world->provider_count; i++)
         provider_done(&world->providers[i]);
+    reconcile_done(&world->reconcile);
     intake_done(&world->intake);
     shop_free(world->workshop.shop);
     shop_free(world->new_shop);
@@ -526,6 +518,10 @@ static int world_new(struct engine *engine, struct config *config, struct world 
         return -ENOMEM;
     memcpy(world->workshop.instance, engine->instance, sizeof engine->instance);
     world->workshop.tell_shop = config->write_back != NULL;
+    world->workshop.journal = engine->journal;
+    reconcile_init(&world->reconcile, &world->workshop);
+    world->reconcile.on_done = ledger_agrees;
+    world->reconcile.userdata = engine;
     for (size_t i = 0; i < config->provider_count && r == 0; i++) {
         world->provider_count = i + 1;
         r = provider_init(engine, world, i, reterr_problem);
@@ -553,6 +549,15 @@ static bool world_is_quiet(const struct world *world)
             !poll_is_quiet(&world->providers[i].poll))
             return false;
     return write_back_is_quiet(&world->write_back, clock_monotonic_us());
+}
+
+/* A claim whose commit is not known would be nobody's in the next world. */
+static bool world_is_settled(const struct world *world)
+{
+    for (size_t i = 0; i < world->provider_count; i++)
+        if (world->providers[i].submit.ambiguous_claim != 0)
+            return false;
+    return world_is_quiet(world);
 }
 
 /* The new configuration is read and tried whole before the old world ends; a wrong one is refused
@@ -687,10 +692,6 @@ static int64_t prepare(struct engine *engine, int64_t now_us)
             world->asking_ledger = true;
         return earlier(next_us, world->ledger_us);
     }
-    if (!world->recovered && !world->recovering && now_us >= world->recover_us &&
-        orders_recover(lanes->ledger, world->workshop.instance, world->workshop.tell_shop,
-                       recovered, engine) == 0)
-        world->recovering = true;
     for (size_t i = 0; i < world->provider_count; i++) {
         struct provider *provider = &world->providers[i];
 
@@ -709,13 +710,19 @@ static int64_t prepare(struct engine *engine, int64_t now_us)
     return earlier(next_us, world->history_us);
 }
 
+static bool wants_lease(const struct provider *provider, int64_t now_us)
+{
+    return submit_wants_lease(&provider->submit) || provider->poll.next_us <= now_us;
+}
+
 static int64_t work(struct engine *engine, int64_t now_us)
 {
     struct world *world = engine->world;
     int64_t next_us = prepare(engine, now_us);
 
-    if (!world->recovered || world->new_shop)
+    if (!world->ledger_known || world->new_shop)
         return next_us;
+    next_us = earlier(next_us, reconcile_work(&world->reconcile, now_us));
     next_us = earlier(next_us, intake_work(&world->intake, now_us));
     if (now_us >= world->look_us)
         intake_looked(engine, 0, 0);
@@ -725,9 +732,12 @@ static int64_t work(struct engine *engine, int64_t now_us)
 
         if (!provider->account.opened)
             continue;
+        next_us =
+            earlier(next_us, lease_work(&provider->account, wants_lease(provider, now_us), now_us));
         /* Polls ask the gate first: while adds wait they get one slot in twenty, and only their
          * own. */
-        next_us = earlier(next_us, poll_work(&provider->poll, now_us));
+        if (lease_holds(&provider->account.lease) || provider->poll.next_us > now_us)
+            next_us = earlier(next_us, poll_work(&provider->poll, now_us));
         next_us = earlier(next_us, submit_work(&provider->submit, now_us));
         next_us = earlier(next_us, account_work(&provider->account, now_us));
     }
@@ -792,6 +802,21 @@ static int turn(struct engine *engine, int64_t wait_us)
     return r < 0 ? r : transport_work(engine->transport);
 }
 
+/* So that another instance, or the next run, need not wait for them to expire. */
+static bool leases_given_up(struct engine *engine, int64_t now_us)
+{
+    struct world *world = engine->world;
+
+    if (!engine->draining) {
+        engine->draining = true;
+        engine->leases_until_us = now_us + US_PER_S;
+        for (size_t i = 0; i < world->provider_count; i++)
+            lease_give_up(&world->providers[i].account);
+    }
+    return connection_is_quiet(world->workshop.lanes.ledger) ||
+           !connection_is_up(world->workshop.lanes.ledger) || now_us >= engine->leases_until_us;
+}
+
 static bool is_finished(struct engine *engine, int64_t now_us, int *ret_end)
 {
     if (engine->schema_newer) {
@@ -800,7 +825,7 @@ static bool is_finished(struct engine *engine, int64_t now_us, int *ret_end)
     }
     if (!engine->stop_asked)
         return false;
-    if (world_is_quiet(engine->world)) {
+    if (world_is_quiet(engine->world) && leases_given_up(engine, now_us)) {
         *ret_end = ENGINE_STOPPED;
         return true;
     }
@@ -825,7 +850,7 @@ int engine_run(struct engine *engine)
     for (;;) {
         int64_t now_us = clock_monotonic_us(), next_us;
 
-        if (engine->reload_asked && world_is_quiet(engine->world))
+        if (engine->reload_asked && world_is_settled(engine->world))
             reload(engine);
         next_us = earlier(work(engine, now_us), tend(engine, now_us));
         if (is_finished(engine, now_us, &end))
@@ -835,6 +860,7 @@ int engine_run(struct engine *engine)
         now_us = clock_monotonic_us();
         next_us = earlier(next_us, now_us + LOOP_WAIT_MAX_US);
         r = turn(engine, next_us > now_us ? next_us - now_us : 0);
+        CRASH_POINT("turn");
         if (r < 0)
             return r;
     }
@@ -856,6 +882,11 @@ static int load(struct engine *engine, struct problem *reterr_problem)
         return ENGINE_WRONG_CONFIGURATION;
     }
     log_open(config->log_level, config->log_target);
+    r = flight_journal_new(config->state_directory, &engine->journal);
+    if (r < 0) {
+        config_free(config);
+        return r;
+    }
     r = world_new(engine, config, &engine->world, reterr_problem);
     return r == 1 ? ENGINE_NO_PERMISSION : r;
 }
@@ -894,6 +925,7 @@ void engine_free(struct engine *engine)
     if (!engine)
         return;
     world_free(engine->world);
+    flight_journal_free(engine->journal);
     transport_free(engine->transport);
     for (size_t i = 0; i < COUNT_OF(engine->signals); i++)
         sd_event_source_unref(engine->signals[i]);

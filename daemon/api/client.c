@@ -147,11 +147,12 @@ static void adopt_limits(struct client *client, int64_t now_us)
 
     /* The end of a calendar day has moved on meanwhile. */
     limits.day_ends_us = client->budget.limits.day_ends_us;
-    (void)budget_set_limits(&client->budget, &limits, now_us); /* only room for a larger minute could lack */
+    (void)budget_set_limits(&client->budget, &limits,
+                            now_us); /* only room for a larger minute could lack */
 }
 
-void client_restore_learning(struct client *client, const struct rate_learning *learned, bool probing,
-                             int64_t now_us)
+void client_restore_learning(struct client *client, const struct rate_learning *learned,
+                             bool probing, int64_t now_us)
 {
     now_us = budget_now_us(client, now_us);
     rate_learning_restore(&client->learning, learned, now_us);
@@ -171,7 +172,8 @@ bool client_recover_limits(struct client *client, int64_t now_us)
 
 static bool is_rate_refusal(const struct reply *reply)
 {
-    return (reply->outcome == REPLY_NOT_EXECUTED || reply->outcome == REPLY_REFUSED) && reply->class == ERROR_RATE;
+    return (reply->outcome == REPLY_NOT_EXECUTED || reply->outcome == REPLY_REFUSED) &&
+           reply->class == ERROR_RATE;
 }
 
 /*

@@ -29,11 +29,20 @@ const struct command commands[] = {
      "configuration is needed.",
      TAKES_CONFIG | TAKES_JSON | TAKES_CONNINFO, command_schema},
     {"status", "", 0, 0, "providers, budget, queue, what is held up and why",
-     "Reads the ledger only; the daemon need not run.", TAKES_CONFIG | TAKES_JSON, command_status},
+     "Reads the ledger only; the daemon need not run. With --watch it fills the screen and is "
+     "drawn "
+     "anew every 2 seconds\n"
+     "until q or Ctrl-C.",
+     TAKES_CONFIG | TAKES_JSON | TAKES_WATCH, command_status},
     {"orders", "[REF]", 0, 1, "one order's whole story, or a list",
      "With REF, the key of an order line in the shop: what the shop wants, where it stands and "
      "why, what happens next and when, and everything that happened. Without: the newest orders.",
      TAKES_CONFIG | TAKES_JSON | TAKES_STATE | TAKES_LIMIT, command_orders},
+    {"metrics", "", 0, 0, "figures for a monitoring system",
+     "Prints OpenMetrics text. With --http it answers one HTTP request on standard input, for a "
+     "socket of systemd's\n"
+     "(chwsyncd-metrics.socket). Reads the ledger only; the daemon need not run.",
+     TAKES_CONFIG | TAKES_HTTP, command_metrics},
 };
 const size_t command_count = COUNT_OF(commands);
 
@@ -49,6 +58,8 @@ static const struct command_option_row {
     {"--state", "STATE", "only orders in that state", TAKES_STATE},
     {"--limit", "N", "at most so many orders (20)", TAKES_LIMIT},
     {"--json", NULL, "print JSON", TAKES_JSON},
+    {"--watch", NULL, "fill the screen, drawn anew every 2 seconds", TAKES_WATCH},
+    {"--http", NULL, "answer one HTTP request on standard input", TAKES_HTTP},
     {"--help", NULL, "print this", 0},
 };
 
@@ -198,6 +209,12 @@ static int take_option(const struct command_option_row *row, const char *value,
         return take_limit(arguments->command, value, &arguments->limit);
     case TAKES_JSON:
         arguments->json = true;
+        return 0;
+    case TAKES_WATCH:
+        arguments->watch = true;
+        return 0;
+    case TAKES_HTTP:
+        arguments->http = true;
         return 0;
     default:
         print_help(arguments->command, stdout);

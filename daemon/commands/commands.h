@@ -31,13 +31,15 @@ enum command_option {
     TAKES_CONFIG_ONLY = 1 << 4,
     TAKES_STATE = 1 << 5,
     TAKES_LIMIT = 1 << 6,
+    TAKES_WATCH = 1 << 7,
+    TAKES_HTTP = 1 << 8,
 };
 
 /* The command line, taken apart; strings are borrowed from argv. */
 struct arguments {
     const struct command *command;
     const char *config_path; /* never NULL */
-    bool json, config_only;
+    bool json, config_only, watch, http;
     const char *credentials_dir; /* as given, or NULL */
     const char *conninfo;        /* as given, or NULL */
     const char *state;           /* as given, or NULL */
@@ -72,6 +74,7 @@ enum exit_code command_check(const struct arguments *arguments);
 enum exit_code command_schema(const struct arguments *arguments);
 enum exit_code command_status(const struct arguments *arguments);
 enum exit_code command_orders(const struct arguments *arguments);
+enum exit_code command_metrics(const struct arguments *arguments);
 
 DEFINE_OWN(struct config, config_free, command_config_freep)
 

@@ -1,10 +1,12 @@
 #include "base/own.h"
 #include "commands/commands.h"
 #include "commands/output.h"
+#include "commands/watch.h"
 #include "store/report.h"
 #include <stdlib.h>
 #include <string.h>
 
+#define WATCH_INTERVAL_S 2
 enum { FAULTS_SHOWN = 3, PARKED_SHOWN = 5, TROUBLES_SHOWN = 5 };
 
 /* Everything the ledger says, from one snapshot. */
@@ -178,19 +180,24 @@ static void describe_budget(const struct status *status, int row, struct text *t
     }
     text_format(text, "; %s polls a minute", PQgetvalue(rows, row, PROVIDER_POLLS_PER_MINUTE));
     if (strtod(PQgetvalue(rows, row, PROVIDER_MEASURED_DELAY_S), NULL) > 0)
-        text_format(text, ", ends are known after %s s (planned %s s)", PQgetvalue(rows, row, PROVIDER_MEASURED_DELAY_S),
+        text_format(text, ", ends are known after %s s (planned %s s)",
+                    PQgetvalue(rows, row, PROVIDER_MEASURED_DELAY_S),
                     PQgetvalue(rows, row, PROVIDER_PLANNED_DELAY_S));
-    if (number(rows, row, PROVIDER_QUEUED) > 0 && number(rows, row, PROVIDER_QUEUE_ENDS_AT) > status->now_s) {
+    if (number(rows, row, PROVIDER_QUEUED) > 0 &&
+        number(rows, row, PROVIDER_QUEUE_ENDS_AT) > status->now_s) {
         output_relation(number(rows, row, PROVIDER_QUEUE_ENDS_AT), status->now_s, when);
         text_format(text, "; the queue ends %s", when);
     }
-    if (configured && (number(rows, row, PROVIDER_LIMIT_MINUTE) != configured->requests_per_minute ||
-                       number(rows, row, PROVIDER_LIMIT_DAY) != configured->requests_per_day))
-        text_format(text, "; limits as learned: %s a minute, %s a day (0 = none)", PQgetvalue(rows, row, PROVIDER_LIMIT_MINUTE),
+    if (configured &&
+        (number(rows, row, PROVIDER_LIMIT_MINUTE) != configured->requests_per_minute ||
+         number(rows, row, PROVIDER_LIMIT_DAY) != configured->requests_per_day))
+        text_format(text, "; limits as learned: %s a minute, %s a day (0 = none)",
+                    PQgetvalue(rows, row, PROVIDER_LIMIT_MINUTE),
                     PQgetvalue(rows, row, PROVIDER_LIMIT_DAY));
     if (number(rows, row, PROVIDER_RATE_REFUSALS) > 0) {
         output_relation(number(rows, row, PROVIDER_RATE_REFUSED_AT), status->now_s, when);
-        text_format(text, "; refused for rate %s times, last %s", PQgetvalue(rows, row, PROVIDER_RATE_REFUSALS), when);
+        text_format(text, "; refused for rate %s times, last %s",
+                    PQgetvalue(rows, row, PROVIDER_RATE_REFUSALS), when);
     }
 }
 
@@ -355,7 +362,7 @@ static void print_status_json(const struct status *status)
     output_json(stdout, object);
 }
 
-enum exit_code command_status(const struct arguments *arguments)
+static enum exit_code look(const struct arguments *arguments)
 {
     OWN(command_config_freep) struct config *config = NULL;
     OWN(session_freep) struct session *session = NULL;
@@ -375,4 +382,25 @@ enum exit_code command_status(const struct arguments *arguments)
     else
         print_status(&status);
     return EXIT_DONE;
+}
+
+/* A frame of --watch: a database that is away is shown in it, and looked for again with the next
+ * one. */
+static void draw(void *userdata)
+{
+    FILE *shown = stderr;
+
+    stderr = stdout;
+    (void)look(userdata);
+    stderr = shown;
+}
+
+enum exit_code command_status(const struct arguments *arguments)
+{
+    struct arguments plain = *arguments;
+
+    if (!arguments->watch || arguments->json)
+        return look(arguments);
+    return watch_run("chwsyncd status", WATCH_INTERVAL_S, draw, &plain) == 0 ? EXIT_DONE
+                                                                             : EXIT_FINDING;
 }

@@ -46,4 +46,8 @@
 #define MESSAGE_FUNDS_BACK        "152c05c9f981463e9bd7f38115e1ce14" /* an order was accepted again */
 #define MESSAGE_RATE_LIMITED      "181ec0ad187b46788d37bcaec5bb664d" /* retry_after, HTTP 429 */
 #define MESSAGE_BATCH_REFUSED     "2bfd35c6c3da48a6a36fdca0eea608d6" /* a status request for many orders */
+#define MESSAGE_NO_JOURNAL        "a070a5c0f47b4c67b3816a6fd14ff7ca" /* the flight journal cannot be written */
+#define MESSAGE_JOURNAL_WELL      "e2ebb18055384f2f85c521abd5736617" /* it can be written again */
+#define MESSAGE_LEDGER_OLDER      "790444492a7f49a4817ecaadddb86690" /* attempts that only the journal knows */
+#define MESSAGE_SUBMITS_RELEASED  "7665204d03a24b629516517cee2ef048" /* every lost attempt was released */
 /* clang-format on */

@@ -29,8 +29,9 @@ void account_init(struct account *account, int64_t now_us)
 }
 
 /*
- * A cell of the ledger is a minute. What it holds was answered at the latest when that minute and a request's time limit were
- * over; what was on the wire when an earlier process ended counts from now.
+ * A cell of the ledger is a minute. What it holds was answered at the latest when that minute and a
+ * request's time limit were over; what was on the wire when an earlier process ended counts from
+ * now.
  */
 static void restore_slots(struct account *account, const PGresult *rows, int64_t now_us)
 {
@@ -62,7 +63,8 @@ static void restore_figures(struct account *account, const PGresult *rows, int64
         .refusals = (unsigned)row_integer(rows, 0, ACCOUNT_REFUSALS, 0),
     };
 
-    client_restore_learning(account->client, &learned, row_boolean(rows, 0, ACCOUNT_PROBING), now_us);
+    client_restore_learning(account->client, &learned, row_boolean(rows, 0, ACCOUNT_PROBING),
+                            now_us);
     shares_learn_burst(&account->shares, row_real(rows, 0, ACCOUNT_LARGEST_BURST, 0));
     account->pace.speed = row_real(rows, 0, ACCOUNT_CLOCK_SPEED, 0);
     account->pace.usual_worth = row_real(rows, 0, ACCOUNT_USUAL_WORTH, 0);
@@ -86,13 +88,22 @@ void account_open(struct account *account, const struct store_answer *answer, in
     account->id = (int)row_integer(rows, 0, ACCOUNT_ID, 0);
     if (wait_s > 0)
         budget_pause(client_budget(account->client), now_us + wait_s * US_PER_S);
+    budget_forget(client_budget(account->client),
+                  now_us); /* what another instance used is in the ledger with ours */
     restore_slots(account, rows, now_us);
     if (row_text(rows, 0, ACCOUNT_PER_MINUTE))
         restore_figures(account, rows, now_us);
     else
-        (void)accounts_largest_burst(account->workshop->lanes.ledger, account->config->name, burst_found, account);
+<<<<<<< HEAD
+        (void)accounts_largest_burst(account->workshop->lanes.ledger, account->config->name,
+                                     burst_found, account);
     account->commands = row_integer(rows, 0, ACCOUNT_COMMANDS, 0);
+=======
+        (void)accounts_largest_burst(account->workshop->lanes.ledger, account->config->name,
+                                     burst_found, account);
+>>>>>>> main
     account->opened = true;
+    account->opened_us = now_us;
     account->keep_us = account->count_us = now_us;
 }
 
@@ -133,7 +144,9 @@ static struct budget_figures figures_of(struct account *account, int64_t now_us)
         .refused_ago_s = learning->refusals > 0 && learning->refused_us != INT64_MIN
                              ? seconds_of(now_us - learning->refused_us)
                              : -1,
-        .day_left_s = limits->per_day > 0 && !limits->day_rolling ? seconds_of(limits->day_ends_us - now_us) : -1,
+        .day_left_s = limits->per_day > 0 && !limits->day_rolling
+                          ? seconds_of(limits->day_ends_us - now_us)
+                          : -1,
         .pace = budget_per_minute(budget),
         .probing = budget->probe != BUDGET_PROBE_NONE,
         .used_minute = budget_minute_used(budget, now_us),
@@ -157,13 +170,15 @@ static void kept(void *userdata, const struct store_answer *answer)
 
     account->keeping = false;
     if (answer->verdict == STORE_REFUSED)
-        log_debug("unable to keep the figures of provider %s: %s", account->config->name, answer->problem.text);
+        log_debug("unable to keep the figures of provider %s: %s", account->config->name,
+                  answer->problem.text);
     if (answer->verdict != STORE_DONE)
         return;
     account->open = row_integer(answer->rows, 0, 0, 0);
     commands = row_integer(answer->rows, 0, 3, 0);
     if (commands > account->commands) /* an operator's questions, since the last look */
-        budget_restore(client_budget(account->client), (unsigned)(commands - account->commands), now_us, now_us);
+        budget_restore(client_budget(account->client), (unsigned)(commands - account->commands),
+                       now_us, now_us);
     account->commands = commands;
     account->shares.queued = (unsigned)row_integer(answer->rows, 0, 1, 0);
     account->background =
@@ -179,8 +194,9 @@ int64_t account_work(struct account *account, int64_t now_us)
     if (now_us < account->keep_us)
         return account->keep_us;
     if (client_recover_limits(account->client, now_us))
-        log_info("provider %s: %u requests a minute and %u a day from now on", account->config->name,
-                 client_budget(account->client)->limits.per_minute, client_budget(account->client)->limits.per_day);
+        log_info("provider %s: %u requests a minute and %u a day from now on",
+                 account->config->name, client_budget(account->client)->limits.per_minute,
+                 client_budget(account->client)->limits.per_day);
     figures = figures_of(account, now_us);
     if (figures.count_open)
         account->count_us = now_us + COUNT_INTERVAL_US;
@@ -225,6 +241,7 @@ void account_pause_submits(struct account *account, const char *words, int64_t n
     if (account->submits_paused_until_us > now_us)
         return;
     account->submits_paused_until_us = now_us + FUNDS_WAIT_S * US_PER_S;
+    account->submits_paused_at_us = now_us;
     account->probing = true;
     log_repeated(&account->funds_log, LOG_LEVEL_WARNING, &entry,
                  "provider %s is out of funds: %s; orders wait, one is tried every %d s",
@@ -245,9 +262,10 @@ void account_note_rate(struct account *account, const char *words, int64_t now_u
     if (wait_us <= 0)
         return;
     log_repeated(&account->rate_log, LOG_LEVEL_WARNING, &entry,
-                 "provider %s limits our rate: %s; no request for %lld s, then one, and limits of %u a minute and %u a day (0 = none)",
-                 account->config->name, words, (long long)(wait_us / US_PER_S), budget->limits.per_minute,
-                 budget->limits.per_day);
+                 "provider %s limits our rate: %s; no request for %lld s, then one, and limits of "
+                 "%u a minute and %u a day (0 = none)",
+                 account->config->name, words, (long long)(wait_us / US_PER_S),
+                 budget->limits.per_minute, budget->limits.per_day);
     (void)accounts_pause_all(account->workshop->lanes.ledger, account->id, wait_us / US_PER_S + 1,
                              words, noted, NULL);
 }
@@ -288,9 +306,10 @@ void account_note_answer(struct account *account)
     }
 }
 
-void account_note_failure(struct account *account, bool sent, int64_t now_us)
+void account_note_failure(struct account *account, bool sent, const char *words, int64_t now_us)
 {
-    struct log_entry entry = {.provider = account->config->name};
+    struct log_entry entry = {.message_id = MESSAGE_PROVIDER_SILENT,
+                              .provider = account->config->name};
     unsigned tolerated = sent ? UNKNOWN_TOLERATED : 0;
     int64_t first_us = sent ? 5 * US_PER_S : US_PER_S,
             longest_us = sent ? 900 * US_PER_S : 30 * US_PER_S;
@@ -302,11 +321,14 @@ void account_note_failure(struct account *account, bool sent, int64_t now_us)
         return;
     account->submits_paused_until_us =
         now_us + backoff_us(account->failures - tolerated, first_us, longest_us, clock_random());
+    account->submits_paused_at_us = now_us;
     account->probing = true;
-    log_repeated(&account->breaker_log, LOG_LEVEL_WARNING, &entry,
-                 "provider %s %s: orders wait, one is tried at growing intervals of up to %lld s",
-                 account->config->name, sent ? "leaves orders without an answer" : "is not there",
-                 (long long)(longest_us / US_PER_S));
+    log_repeated(
+        &account->breaker_log, LOG_LEVEL_WARNING, &entry,
+        "provider %s %s (%s): orders wait, one is tried at growing intervals of up to %lld s",
+        account->config->name, sent ? "leaves orders without an answer" : "is not there", words,
+        (long long)(longest_us / US_PER_S));
+    workshop_note_error(account->workshop, "provider %s: %s", account->config->name, words);
 }
 
 void account_note_add_answer(struct account *account)
@@ -316,10 +338,11 @@ void account_note_add_answer(struct account *account)
     account_note_answer(account);
 }
 
-void account_note_accepted(struct account *account)
+void account_note_accepted(struct account *account, int64_t sent_us)
 {
     account_note_add_answer(account);
-    if (!account->probing)
+    /* What was on the wire already when the pause began may have been served before. */
+    if (!account->probing || sent_us < account->submits_paused_at_us)
         return;
     account->probing = false;
     account->submits_paused_until_us = 0;

@@ -9,6 +9,7 @@
 #include "api/client.h"
 #include "host/config.h"
 #include "jobs/job.h"
+#include "jobs/lease.h"
 #include "rules/poll_schedule.h"
 #include "rules/shares.h"
 
@@ -19,10 +20,13 @@ struct account {
     int id;                               /* in the ledger; 0 until it was opened */
     bool opened;
     int64_t paused_until_us;         /* everything: key, endpoint */
-    int64_t submits_paused_until_us; /* submits: funds */
-    unsigned pauses;                 /* in a row, for the back-off of a wrong key */
+    int64_t submits_paused_until_us; /* submits: funds, a provider that is not there */
+    int64_t submits_paused_at_us;
+    unsigned pauses;   /* in a row, for the back-off of a wrong key */
     bool probing;      /* after a pause of submits: one order at a time until one is accepted */
     unsigned failures; /* adds in a row that found nobody, or whose answer is not known */
+    struct lease lease;
+    int64_t opened_us;
     /* The budget's shares and the schedule, as kept in chwsync.budgets once a minute. */
     struct shares shares;
     struct poll_pace pace;
@@ -62,11 +66,12 @@ void account_note_answer(struct account *account);
  * costs neither a row an order a second nor the certainty of every order in the queue, submits wait
  * longer and longer (1 s ... 30 s; unknown: from the third on, 5 s ... 15 min), then one is tried.
  */
-void account_note_failure(struct account *account, bool sent, int64_t now_us);
+void account_note_failure(struct account *account, bool sent, const char *words, int64_t now_us);
 /* An add was answered, whatever with. */
 void account_note_add_answer(struct account *account);
-/* An order was accepted: no pause of submits holds. */
-void account_note_accepted(struct account *account);
+/* An order that was sent at `sent_us` was accepted: a pause of submits that began before does not
+ * hold. */
+void account_note_accepted(struct account *account, int64_t sent_us);
 
 /* When requests (submits) may go on: `now_us` or later. */
 int64_t account_free_us(const struct account *account, int64_t now_us);

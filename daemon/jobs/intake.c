@@ -1,6 +1,7 @@
 #include "jobs/intake.h"
 #include "base/own.h"
 #include "host/clock.h"
+#include "host/crash_point.h"
 #include "host/events.h"
 #include <stdlib.h>
 #include <string.h>
@@ -34,16 +35,38 @@ void intake_wake(struct intake *intake)
     intake->next_us = intake->rested_us;
 }
 
+/* One warning for each of the lines in `text`, which may be NULL. */
+static void warn_each(const char *text, const struct log_entry *entry, const char *begin)
+{
+    while (text && *text) {
+        const char *end = strchrnul(text, '\n');
+
+        log_write(LOG_LEVEL_WARNING, entry, "%s %.*s", begin, (int)(end - text), text);
+        text = *end ? end + 1 : end;
+    }
+}
+
 static void note_rejected(const char *rejected)
 {
-    static const struct log_entry entry = {.message_id = MESSAGE_ORDER_REJECTED};
+    warn_each(rejected, &(struct log_entry){.message_id = MESSAGE_ORDER_REJECTED}, "order");
+}
 
-    while (rejected && *rejected) {
-        const char *end = strchrnul(rejected, '\n');
+/* The lines that cannot be taken by name when they are new, else their number, once. */
+static void note_parked(struct intake *intake, const struct intake_result *result)
+{
+    struct log_entry entry = {
+        .message_id = MESSAGE_LINE_PARKED,
+        .hint = "'chwsyncd status' names them; each must be one row with its own order_ref"};
 
-        log_write(LOG_LEVEL_WARNING, &entry, "order %.*s", (int)(end - rejected), rejected);
-        rejected = *end ? end + 1 : end;
-    }
+    warn_each(result->parked_lines, &entry, "unable to take order line");
+    if (result->parked > INTAKE_NAMED_MAX ||
+        (result->parked_in_all && !result->parked && !intake->some_parked))
+        log_write(LOG_LEVEL_WARNING, &entry, "%u lines of the shop's view cannot be taken",
+                  result->parked_in_all);
+    if (!result->parked_in_all && intake->some_parked)
+        log_event(LOG_LEVEL_NOTICE, MESSAGE_LINES_WELL,
+                  "every line of the shop's view can be taken again");
+    intake->some_parked = result->parked_in_all > 0;
 }
 
 static void note_taken(struct intake *intake, const struct intake_result *result)
@@ -53,17 +76,7 @@ static void note_taken(struct intake *intake, const struct intake_result *result
     note_rejected(result->rejected);
     if (result->followed)
         log_info("%u queued orders follow a change in the shop", result->followed);
-    if (result->parked_in_all)
-        log_repeated(
-            &intake->parked_log, LOG_LEVEL_WARNING,
-            &(struct log_entry){
-                .message_id = MESSAGE_LINE_PARKED,
-                .hint =
-                    "'chwsyncd status' names them; each must be one row with its own order_ref"},
-            "%u lines of the shop's view cannot be taken", result->parked_in_all);
-    else if (log_recovered(&intake->parked_log))
-        log_event(LOG_LEVEL_NOTICE, MESSAGE_LINES_WELL,
-                  "every line of the shop's view can be taken again");
+    note_parked(intake, result);
 }
 
 static void failed(struct intake *intake, const struct store_answer *answer)
@@ -72,6 +85,13 @@ static void failed(struct intake *intake, const struct store_answer *answer)
                               .sqlstate = answer->sqlstate,
                               .hint = answer->problem.hint[0] ? answer->problem.hint : NULL};
 
+    /* The look at the contract says it, unless it finds nothing and the next reading fails again.
+     */
+    if (sqlstate_doubts_contract(answer->sqlstate) && !intake->doubting) {
+        intake->doubting = true;
+        intake->workshop->contract_doubtful = true;
+        return;
+    }
     log_repeated(&intake->failed_log, LOG_LEVEL_ERROR, &entry,
                  "unable to read the shop's pending orders: %s; next try in %lld s",
                  answer->problem.text, (long long)(intake->interval_us / US_PER_S));
@@ -103,9 +123,10 @@ static void one_looked(void *userdata, const struct store_answer *answer)
     if (answer->verdict == STORE_DONE) {
         note_rejected(row_text(answer->rows, 0, 7));
         if (row_integer(answer->rows, 0, 0, 0) > 0)
-            intake->on_looked(intake->userdata, 0, -1);
+            intake->on_looked(intake->userdata, 0, row_integer(answer->rows, 0, 6, -1));
         return;
     }
+    intake->some_parked = true;
     log_write(
         LOG_LEVEL_WARNING,
         &(struct log_entry){
@@ -166,7 +187,9 @@ static void looked(void *userdata, const struct store_answer *answer)
         }
         return;
     }
+    CRASH_POINT("intake: committed");
     shop_intake_decode(answer->rows, &result);
+    intake->doubting = false;
     if (log_recovered(&intake->failed_log)) {
         log_event(LOG_LEVEL_NOTICE, MESSAGE_INTAKE_WELL,
                   "the shop's pending orders can be read again");

@@ -8,6 +8,7 @@
  */
 #pragma once
 #include "base/text.h"
+#include "host/flight_journal.h"
 #include "host/log.h"
 #include "store/connection.h"
 #include "store/shop.h"
@@ -30,8 +31,17 @@ struct workshop {
     struct shop *shop; /* NULL until the contract was found sound */
     bool tell_shop; /* a function is configured; while it is broken, what it is to be told waits */
     bool stopping;  /* nothing new begins; what is on the wire is finished */
-    char instance[37]; /* uuid of this process's run */
+    char instance[37];              /* uuid of this process's run */
+    struct flight_journal *journal; /* borrowed from the engine */
+    /* What jobs/reconcile found. */
+    bool reconciled; /* the ledger is known to hold what the journals do; else nothing is claimed */
+    int64_t reconciled_us; /* when that was found */
+    uint64_t epoch;        /* grows whenever `reconciled` ends: claims of before may be lost */
+    bool ledger_was_older; /* attempts had to be put back: outcomes may find other ids there */
+    const char *const *dead_journals; /* borrowed; of processes that have ended */
+    size_t dead_count;
     /* Told by jobs, acted on by the engine. */
+    bool ledger_doubtful;   /* it may have lost commits: reconcile again before the next claim */
     bool contract_doubtful; /* a statement failed as if the shop's objects had changed */
     bool replied;           /* a reply was recorded in this turn: progress, for the watchdog */
     struct {

@@ -1,13 +1,14 @@
 #include "jobs/poll.h"
 #include "base/own.h"
 #include "host/clock.h"
+#include "host/crash_point.h"
 #include "host/events.h"
 #include "rules/poll_schedule.h"
 #include <stdlib.h>
 #include <string.h>
 
-#define IDLE_LOOK_S 60   /* another process or an operator may add an order */
-#define EMPTY_LOOK_S 5   /* all open orders are on the wire, just bought, or wait after an error */
+#define IDLE_LOOK_S 60 /* another process or an operator may add an order */
+#define EMPTY_LOOK_S 5 /* all open orders are on the wire, just bought, or wait after an error */
 
 static void batch_free(struct poll_batch *batch)
 {
@@ -82,7 +83,8 @@ static const char *state_of(enum order_status status)
 /* What the ledger knew of an order when it was asked about. */
 static struct delivery delivery_of(const PGresult *rows, int row)
 {
-    double runs = row_real(rows, row, POLL_RUNS, 0), interval_s = 60 * row_real(rows, row, POLL_INTERVAL_MIN, 0);
+    double runs = row_real(rows, row, POLL_RUNS, 0),
+           interval_s = 60 * row_real(rows, row, POLL_INTERVAL_MIN, 0);
 
     return (struct delivery){.quantity = row_real(rows, row, POLL_QUANTITY, 0),
                              .last_run_s = runs > 1 ? (runs - 1) * interval_s : 0,
@@ -115,7 +117,8 @@ static void note_end(struct poll_batch *batch, int row, struct poll_answer *answ
     const PGresult *rows = batch->rows;
     struct account *account = batch->poll->account;
 
-    poll_pace_ended(&account->pace, row_real(rows, row, POLL_STRIDE, 0), row_real(rows, row, POLL_UNASKED_S, 0));
+    poll_pace_ended(&account->pace, row_real(rows, row, POLL_STRIDE, 0),
+                    row_real(rows, row, POLL_UNASKED_S, 0));
     if (account->open > 0)
         account->open--;
     if (strcmp(answer->state, "completed") != 0)
@@ -128,11 +131,13 @@ static void note_end(struct poll_batch *batch, int row, struct poll_answer *answ
             answer->history = batch->answers[i].history;
             batch->answers[i].history.weight = 0;
         }
-    service_history_learn(&answer->history,
-                          (row_real(rows, row, POLL_ANSWERED_S, 0) + row_real(rows, row, POLL_AGE_S, 0)) / 2);
+    service_history_learn(
+        &answer->history,
+        (row_real(rows, row, POLL_ANSWERED_S, 0) + row_real(rows, row, POLL_AGE_S, 0)) / 2);
 }
 
-/* The order goes on: what the answer changes about its outlook. Nothing is written that hardly differs. */
+/* The order goes on: what the answer changes about its outlook. Nothing is written that hardly
+ * differs. */
 static void note_outlook(const struct poll_batch *batch, int row, const struct reply_order *order,
                          struct poll_answer *answer)
 {
@@ -140,14 +145,18 @@ static void note_outlook(const struct poll_batch *batch, int row, const struct r
     struct delivery delivery = delivery_of(rows, row);
     struct progress progress = progress_of(rows, row);
     struct service_history history = history_of(rows, row);
-    double age_s = row_real(rows, row, POLL_AGE_S, 0), before = row_real(rows, row, POLL_STRIDE, 0), stride;
+    double age_s = row_real(rows, row, POLL_AGE_S, 0), before = row_real(rows, row, POLL_STRIDE, 0),
+           stride;
     double remains = progress.remains;
 
     /* Some providers say 0 of orders they have not begun. */
     progress_observe(&progress, &delivery, age_s,
-                     order->has_remains && (answer->in_progress || order->remains > 0) ? (double)order->remains : -1,
+                     order->has_remains && (answer->in_progress || order->remains > 0)
+                         ? (double)order->remains
+                         : -1,
                      answer->in_progress);
-    stride = poll_stride(hazard_of(&progress, &delivery, &history, batch->poll->account->background, age_s));
+    stride = poll_stride(
+        hazard_of(&progress, &delivery, &history, batch->poll->account->background, age_s));
     if (before > 0 && progress.remains == remains && !poll_stride_moved(before, stride))
         return;
     answer->stride = stride;
@@ -186,7 +195,8 @@ static void read_order(struct poll_batch *batch, int row, const struct reply_ord
     bool ended = answer.state && strcmp(answer.state, "active") != 0;
 
     if (order->error)
-        answer.wait_s = poll_error_wait_s((unsigned)row_integer(batch->rows, row, POLL_ERRORS, 0) + 1);
+        answer.wait_s =
+            poll_error_wait_s((unsigned)row_integer(batch->rows, row, POLL_ERRORS, 0) + 1);
     else if (ended)
         note_end(batch, row, &answer);
     else
@@ -273,6 +283,7 @@ static void applied(void *userdata, const struct store_answer *answer)
     batch->applying = false;
     switch (answer->verdict) {
     case STORE_DONE:
+        CRASH_POINT("poll: committed");
         poll->workshop->replied = true;
         poll->workshop->counts.polled += batch->single_next ? 1 : batch->answer_count;
         for (int i = 0; i < PQntuples(answer->rows); i++)
@@ -314,8 +325,8 @@ static void apply(struct poll_batch *batch)
         count = 1;
     }
     if (count > 0 && polls_apply(poll->workshop->lanes.ledger, answers, count,
-                                 row_text(batch->rows, 0, POLL_ASKED_AT), poll->account->pace.speed, poll->workshop->tell_shop,
-                                 applied, batch) == 0)
+                                 row_text(batch->rows, 0, POLL_ASKED_AT), poll->account->pace.speed,
+                                 poll->workshop->tell_shop, applied, batch) == 0)
         batch->applying = true;
     else
         batch_end(batch); /* nothing to say, or no memory: asked again at the next turn */
@@ -363,8 +374,10 @@ static void answered(void *userdata, const struct client_answer *answer)
         account_note_answer(poll->account);
         batch->reply = *answer->reply;
         memset(answer->reply, 0, sizeof *answer->reply);
+        CRASH_POINT("poll: answered");
         read_orders(batch);
         apply(batch);
+        CRASH_POINT("poll: asked to record");
         return;
     case REPLY_REFUSED:
     case REPLY_NOT_EXECUTED:
@@ -450,9 +463,9 @@ static bool pick(struct poll *poll)
                              .speed = pace->speed};
     struct poll_batch *batch;
 
-    TAILQ_FOREACH (batch, &poll->batches, entry)
-        for (int i = 0; i < PQntuples(batch->rows) && wish.busy_count < COUNT_OF(busy); i++)
-            busy[wish.busy_count++] = row_integer(batch->rows, i, POLL_ORDER_ID, 0);
+    TAILQ_FOREACH(batch, &poll->batches, entry)
+    for (int i = 0; i < PQntuples(batch->rows) && wish.busy_count < COUNT_OF(busy); i++)
+        busy[wish.busy_count++] = row_integer(batch->rows, i, POLL_ORDER_ID, 0);
     if (wish.busy_count > COUNT_OF(busy) - POLLS_BATCH_MAX)
         return false; /* eight requests without an answer are enough */
     wish.price = poll->price = poll_pace_price(pace, poll->account->open);

@@ -2,8 +2,8 @@
  * jobs/poll.h - follows what was bought, by multi-status requests filled to 100.
  *
  * A batch of the earliest turns leaves when rules/poll_schedule and the gate allow it; an answer is
- * applied per order, and what is wrong with one id (its own error, an unknown word, no answer) changes nothing
- * for the others. An id that is answered with an error is asked again alone.
+ * applied per order, and what is wrong with one id (its own error, an unknown word, no answer)
+ * changes nothing for the others. An id that is answered with an error is asked again alone.
  */
 #pragma once
 #include "jobs/account.h"

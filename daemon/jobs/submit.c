@@ -1,6 +1,7 @@
 #include "jobs/submit.h"
 #include "base/own.h"
 #include "host/clock.h"
+#include "host/crash_point.h"
 #include "host/events.h"
 #include "rules/add_outcome.h"
 #include "store/shop.h"
@@ -9,10 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SEND_WITHIN_S 30    /* a claim that could not be sent by then goes back to the queue */
-#define SWEEP_INTERVAL_S 60 /* for claims whose commit came after their connection was given up */
-#define SWEEPS 10
+#define SEND_WITHIN_S 30 /* a claim that could not be sent by then goes back to the queue */
 #define FIRST_POLL_S 5
+#define JOURNAL_AGAIN_S 5
 #define UNRECORDED_MAX 1000 /* no claim while that many ends wait for the ledger */
 #define ADD_PARAMETERS_MAX 64
 
@@ -33,6 +33,7 @@ static void batch_release(struct claim_batch *batch)
 static void flight_free(struct flight *flight)
 {
     batch_release(flight->batch);
+    flight_file_release(flight->journal);
     free(flight->order_ref);
     free(flight->provider_order_id);
     free(flight->answer);
@@ -57,6 +58,29 @@ static char *copy_words(const char *words)
     return strdup(line);
 }
 
+/* The journal's record of the end comes first: from then on no death loses it. */
+static void journal_end(struct flight *flight)
+{
+    const struct flight_record record = {.kind = RECORD_ENDED,
+                                         .account_id = flight->submit->account->id,
+                                         .order_id = flight->order_id,
+                                         .number = flight->number,
+                                         .order_ref = flight->order_ref,
+                                         .provider = provider_of(flight->submit),
+                                         .outcome = flight->outcome,
+                                         .provider_order_id = flight->provider_order_id,
+                                         .answer = flight->answer,
+                                         .http_status = (int)flight->http_status,
+                                         .wait_s = flight->wait_s};
+
+    if (!flight->left)
+        return;
+    CRASH_POINT("reply: before the journal");
+    flight_file_ended(flight->journal, &record);
+    flight->left = false;
+    CRASH_POINT("reply: after the journal");
+}
+
 static void flight_end(struct flight *flight, const char *outcome, const char *words,
                        int64_t wait_s)
 {
@@ -65,6 +89,7 @@ static void flight_end(struct flight *flight, const char *outcome, const char *w
     flight->outcome = outcome;
     flight->answer = copy_words(words);
     flight->wait_s = wait_s;
+    journal_end(flight);
     flight->stage = FLIGHT_ENDED;
     submit->ended++;
     batch_release(flight->batch);
@@ -79,11 +104,11 @@ static struct log_entry entry_of(const struct flight *flight)
                               .http_status = flight->http_status};
 }
 
-static void end_accepted(struct flight *flight, const char *provider_order_id)
+static void end_accepted(struct flight *flight, const char *provider_order_id, int64_t sent_us)
 {
     struct log_entry entry = entry_of(flight);
 
-    account_note_accepted(flight->submit->account);
+    account_note_accepted(flight->submit->account, sent_us);
     flight->provider_order_id = strdup(provider_order_id);
     flight_end(flight, "accepted", NULL, 0);
     flight->submit->workshop->counts.bought++;
@@ -112,6 +137,7 @@ static void end_unknown(struct flight *flight, const char *words)
     entry.message_id = MESSAGE_ORDER_UNCERTAIN;
     entry.hint =
         "it is not sent again; look in the provider's dashboard whether the order exists there";
+    workshop_note_error(flight->submit->workshop, "order %s is uncertain", flight->order_ref);
     log_write(LOG_LEVEL_ERROR, &entry, "order %s is uncertain: sent to %s, but %s",
               flight->order_ref, provider_of(flight->submit),
               flight->answer ? flight->answer : "no answer came");
@@ -200,6 +226,7 @@ static void answered(void *userdata, const struct client_answer *answer)
     const struct reply *reply = answer->reply;
     const char *words = reply ? reply->error : answer->problem.text;
 
+    CRASH_POINT("reply: arrived");
     submit->on_the_wire--;
     if (reply)
         note_took(submit, answer->took_us);
@@ -211,7 +238,7 @@ static void answered(void *userdata, const struct client_answer *answer)
     }
     switch (add_outcome_of(answer->sent, reply, false)) {
     case ADD_ACCEPTED:
-        end_accepted(flight, reply->id);
+        end_accepted(flight, reply->id, clock_monotonic_us() - answer->took_us);
         break;
     case ADD_REFUSED:
         account_note_add_answer(submit->account);
@@ -222,14 +249,13 @@ static void answered(void *userdata, const struct client_answer *answer)
         break;
     case ADD_NOT_EXECUTED:
         if (!reply && !answer->refused_at_gate) {
-            account_note_silence(submit->account, ACTION_ADD, answer);
-            account_note_failure(submit->account, false, clock_monotonic_us());
+            account_note_failure(submit->account, false, words, clock_monotonic_us());
         }
         put_off(flight, "not executed", reply, words);
         break;
     case ADD_UNKNOWN:
-        account_note_silence(submit->account, ACTION_ADD, answer);
-        account_note_failure(submit->account, true, clock_monotonic_us());
+        account_note_failure(submit->account, true, words ? words : "no answer",
+                             clock_monotonic_us());
         end_unknown(flight, words);
         break;
     }
@@ -237,12 +263,48 @@ static void answered(void *userdata, const struct client_answer *answer)
 
 /* ---- sending ---- */
 
-/* Immediately before the first byte leaves: is the claim still good? */
-static bool may_leave(void *userdata)
+static bool may_leave(const struct flight *flight)
 {
-    const struct flight *flight = userdata;
+    return clock_boottime_us() < flight->send_before_us &&
+           flight->epoch == flight->submit->workshop->epoch &&
+           lease_holds(&flight->submit->account->lease);
+}
 
-    return clock_boottime_us() < flight->send_before_us;
+static bool journal_leaves(struct flight *flight)
+{
+    const PGresult *rows = flight->batch->rows;
+    const struct flight_record record = {.kind = RECORD_LEAVES,
+                                         .account_id = flight->submit->account->id,
+                                         .order_id = flight->order_id,
+                                         .number = flight->number,
+                                         .order_ref = flight->order_ref,
+                                         .provider = provider_of(flight->submit),
+                                         .service = row_text(rows, flight->row, CLAIM_SERVICE),
+                                         .link = row_text(rows, flight->row, CLAIM_LINK),
+                                         .quantity = row_text(rows, flight->row, CLAIM_QUANTITY)};
+
+    CRASH_POINT("send: before the journal");
+    flight->left = flight_file_leaves(flight->journal, &record);
+    CRASH_POINT("send: after the journal");
+    return flight->left;
+}
+
+/*
+ * Immediately before the first byte leaves: is the claim still good, and does the journal have it?
+ * Writing may take long where the disk does, so the time is looked at again; what was recorded and
+ * does not leave gets its end at once.
+ */
+static bool leave(void *userdata)
+{
+    struct flight *flight = userdata;
+
+    if (!may_leave(flight) || !journal_leaves(flight))
+        return false;
+    if (may_leave(flight))
+        return true;
+    flight->outcome = "not executed";
+    journal_end(flight);
+    return false;
 }
 
 struct add_parameters {
@@ -319,10 +381,11 @@ static void flight_send(struct flight *flight)
     flight->sent_us = clock_monotonic_us();
     submit->on_the_wire++;
     account_note_add(submit->account, clock_monotonic_us());
-    if (client_send(submit->account->client, &request, may_leave, answered, flight) < 0) {
+    if (client_send(submit->account->client, &request, leave, answered, flight) < 0) {
         submit->on_the_wire--;
         end_put_off(flight, "not executed", "the request could not be made: out of memory", 5);
     }
+    CRASH_POINT("send: given to the transport");
 }
 
 /* A claimed line that the account's pause overtook: back to the queue, where it can be cancelled.
@@ -392,6 +455,8 @@ static bool flight_begin(struct submit *submit, struct claim_batch *batch, int r
     flight->order_id = row_integer(batch->rows, row, CLAIM_ORDER_ID, 0);
     flight->number = (int)row_integer(batch->rows, row, CLAIM_NUMBER, 0);
     flight->send_before_us = send_before_us;
+    flight->epoch = submit->claim_epoch;
+    flight->journal = flight_file_share(submit->claim_journal);
     flight->batch = batch;
     flight->row = row;
     batch->users++;
@@ -401,35 +466,59 @@ static bool flight_begin(struct submit *submit, struct claim_batch *batch, int r
     return true;
 }
 
-/* Returns how many lines are ready to be sent. A line that no memory was left for is released by
- * the sweep. */
+/* Lines that were claimed or withdrawn: a claim that took none has one row without an order. */
+static int claimed_count(const PGresult *rows)
+{
+    int count = PQntuples(rows);
+
+    return count == 1 && !row_text(rows, 0, CLAIM_ORDER_ID) ? 0 : count;
+}
+
+/* The shop answered NULL: its row is locked, or its view shows nothing at all. */
+static void note_busy(struct submit *submit, const char *order_ref)
+{
+    log_repeated(&submit->busy_log, LOG_LEVEL_INFO,
+                 &(struct log_entry){.order_ref = order_ref, .provider = provider_of(submit)},
+                 "the shop cannot say now whether order %s may be sent; it is asked again",
+                 order_ref);
+}
+
+static void note_withdrawn(const struct submit *submit, const char *order_ref)
+{
+    log_write(LOG_LEVEL_INFO,
+              &(struct log_entry){.message_id = MESSAGE_ORDER_WITHDRAWN,
+                                  .order_ref = order_ref,
+                                  .provider = provider_of(submit)},
+              "order %s was withdrawn by the shop before it was sent", order_ref);
+}
+
+/*
+ * Returns how many lines are ready to be sent. When memory was not left for all of them, what the
+ * claim holds beyond those is released as if its commit had been ambiguous.
+ */
 static unsigned take_rows(struct submit *submit, const PGresult *rows, int64_t send_before_us)
 {
     struct claim_batch *batch = calloc(1, sizeof *batch);
-    unsigned begun = 0;
-    int count = PQntuples(rows), lost = 0;
+    unsigned begun = 0, wanted = 0;
 
-    if (!batch) {
-        submit->sweeps_left = SWEEPS;
-        return 0;
+    if (batch) {
+        batch->rows = PQcopyResult(rows, PG_COPYRES_ATTRS | PG_COPYRES_TUPLES);
+        batch->users = 1;
     }
-    batch->rows = PQcopyResult(rows, PG_COPYRES_ATTRS | PG_COPYRES_TUPLES);
-    batch->users = 1;
-    for (int i = 0; batch->rows && i < count; i++) {
-        if (!row_boolean(rows, i, CLAIM_GO))
-            log_write(LOG_LEVEL_INFO,
-                      &(struct log_entry){.message_id = MESSAGE_ORDER_WITHDRAWN,
-                                          .order_ref = row_text(rows, i, CLAIM_ORDER_REF),
-                                          .provider = provider_of(submit)},
-                      "order %s was withdrawn by the shop before it was sent",
-                      row_text(rows, i, CLAIM_ORDER_REF));
-        else if (flight_begin(submit, batch, i, send_before_us))
-            begun++;
-        else
-            lost++;
+    for (int i = 0; i < claimed_count(rows); i++) {
+        const char *go = row_text(rows, i, CLAIM_GO);
+
+        if (!go) {
+            note_busy(submit, row_text(rows, i, CLAIM_ORDER_REF));
+        } else if (row_boolean(rows, i, CLAIM_GO)) {
+            wanted++;
+            begun += batch && batch->rows && flight_begin(submit, batch, i, send_before_us);
+        } else {
+            note_withdrawn(submit, row_text(rows, i, CLAIM_ORDER_REF));
+        }
     }
-    if (!batch->rows || lost > 0)
-        submit->sweeps_left = SWEEPS;
+    if (begun < wanted)
+        submit->ambiguous_claim = submit->account->lease.claims;
     batch_release(batch);
     return begun;
 }
@@ -438,6 +527,17 @@ static void put_off_single(void *userdata, const struct store_answer *answer)
 {
     (void)answer;
     ((struct submit *)userdata)->claiming = false;
+}
+
+/* The line that is claimed alone. */
+static void put_off_this(struct submit *submit, const char *why)
+{
+    struct singles *singles = &submit->singles;
+
+    if (orders_put_off(submit->workshop->lanes.ledger, singles->ids[singles->next], 60, why,
+                       put_off_single, submit) == 0)
+        submit->claiming = true;
+    singles->next++;
 }
 
 static void claim_failed(struct submit *submit, const struct store_answer *answer)
@@ -463,38 +563,60 @@ static void claim_failed(struct submit *submit, const struct store_answer *answe
         "unable to ask the shop whether an order may be sent: %s; it is asked again in 60 s",
         answer->problem.text);
     workshop_note_error(submit->workshop, "veto: %s", answer->problem.text);
-    if (orders_put_off(submit->workshop->lanes.ledger, singles->ids[singles->next], 60,
-                       answer->problem.text, put_off_single, submit) == 0)
-        submit->claiming = true;
-    singles->next++;
+    put_off_this(submit, answer->problem.text);
+}
+
+/* Nothing was claimed: another instance took over, or this database has lost our last claim. */
+static void fenced_off(struct submit *submit)
+{
+    log_notice("the lease for %s is not as it was: the ledger is looked at again",
+               provider_of(submit));
+    lease_forget(&submit->account->lease, clock_monotonic_us());
+    submit->workshop->ledger_doubtful = true;
+    submit->hungry = true;
 }
 
 static void claimed(void *userdata, const struct store_answer *answer)
 {
     struct submit *submit = userdata;
+    struct lease *lease = &submit->account->lease;
     bool single = singles_left(&submit->singles);
     unsigned begun = 0;
 
     submit->claiming = false;
     switch (answer->verdict) {
     case STORE_DONE:
-        begun = take_rows(submit, answer->rows,
-                          clock_boottime_us() + SEND_WITHIN_S * US_PER_S - answer->took_us);
+        CRASH_POINT("claim: committed");
+        if (PQntuples(answer->rows) == 0) {
+            fenced_off(submit);
+            break;
+        }
+        lease_note_claim(lease, submit->claim_asked_us);
+        if (submit->ambiguous_claim == lease->claims)
+            submit->ambiguous_claim = 0; /* the other of that number can no longer be committed */
+        begun = take_rows(submit, answer->rows, submit->claim_asked_us + SEND_WITHIN_S * US_PER_S);
         submit->claim_took_us += (answer->took_us - submit->claim_took_us) / 8;
         if (single)
             submit->singles.next++;
         else
-            submit->hungry = (unsigned)PQntuples(answer->rows) >= submit->reserved;
+            submit->hungry = (unsigned)claimed_count(answer->rows) >= submit->reserved;
         break;
     case STORE_REFUSED:
         claim_failed(submit, answer);
         break;
     case STORE_LOST:
-        submit->ambiguous = true;
-        submit->sweeps_left = SWEEPS;
+        submit->ambiguous_claim = lease->claims + 1;
+        lease_forget(lease, clock_monotonic_us());
         submit->hungry = true;
+        /* Perhaps the shop's function killed its backend: then for one of these lines. */
+        if (single)
+            put_off_this(submit, "the database connection broke while the shop was asked");
+        else
+            submit->ask_due = true;
         break;
     }
+    flight_file_release(submit->claim_journal);
+    submit->claim_journal = NULL;
     release_slots(submit, begun);
     send_ready(submit);
 }
@@ -512,8 +634,8 @@ static void due_listed(void *userdata, const struct store_answer *answer)
 /*
  * Connections that will be free by the time a claim is answered, as claims and requests went
  * lately: without them every connection would stand idle for the time of a claim after each
- * request. One that keeps silent far longer than usual is not expected back soon. When the next one
- * comes near: ret_next_us.
+ * request. One that keeps silent far longer than usual is not expected back soon, and before the
+ * first reply nothing is known. When the next one comes near: ret_next_us.
  */
 static unsigned claim_ahead(const struct submit *submit, int64_t now_us, int64_t *ret_next_us)
 {
@@ -523,6 +645,8 @@ static unsigned claim_ahead(const struct submit *submit, int64_t now_us, int64_t
     const struct flight *flight;
 
     *ret_next_us = INT64_MAX;
+    if (submit->add_took_us == 0)
+        return 0;
     TAILQ_FOREACH(flight, &submit->flights, entry)
     {
         int64_t age_us = now_us - flight->sent_us;
@@ -540,6 +664,30 @@ static unsigned claim_ahead(const struct submit *submit, int64_t now_us, int64_t
     return ahead;
 }
 
+/* The journal that the next claim names. Without one nothing is bought; everything else goes on. */
+static bool take_journal(struct submit *submit, int64_t now_us)
+{
+    struct problem problem = {0};
+    struct log_entry entry = {.message_id = MESSAGE_NO_JOURNAL, .hint = problem.hint};
+
+    submit->claim_journal = flight_journal_hold(submit->workshop->journal, now_us, &problem);
+    if (submit->claim_journal) {
+        if (log_recovered(&submit->journal_log)) {
+            log_event(LOG_LEVEL_NOTICE, MESSAGE_JOURNAL_WELL,
+                      "the flight journal can be written again: orders for %s are bought",
+                      provider_of(submit));
+            submit->workshop->last_error[0] = '\0';
+        }
+        return true;
+    }
+    submit->journal_us = now_us + JOURNAL_AGAIN_S * US_PER_S;
+    log_repeated(&submit->journal_log, LOG_LEVEL_ERROR, &entry,
+                 "nothing is bought at %s: %s; looked at again every %d s, polls go on",
+                 provider_of(submit), problem.text, JOURNAL_AGAIN_S);
+    workshop_note_error(submit->workshop, "nothing is bought: %s", problem.text);
+    return false;
+}
+
 static void claim(struct submit *submit, unsigned ahead, int64_t now_us)
 {
     struct client *client = submit->account->client;
@@ -549,22 +697,34 @@ static void claim(struct submit *submit, unsigned ahead, int64_t now_us)
                                     .account_id = submit->account->id,
                                     .instance = submit->workshop->instance,
                                     .send_within_s = SEND_WITHIN_S,
-                                    .claim = clock_boottime_us()};
+                                    .lease_number = submit->account->lease.number,
+                                    .lease_claims = submit->account->lease.claims};
 
     if (submit->account->probing && submit->on_the_wire + submit->ready > 0)
         return;
     submit->reserved = client_take(client, BUDGET_ADD, wanted, ahead, now_us);
     if (submit->reserved == 0)
         return;
+    if (!take_journal(submit, now_us)) {
+        release_slots(submit, 0);
+        return;
+    }
     options.limit = submit->reserved;
+    options.journal = flight_file_id(submit->claim_journal);
     if (singles_left(&submit->singles))
         options.only_order_id = submit->singles.ids[submit->singles.next];
-    submit->last_claim = options.claim;
+    submit->claim_asked_us = clock_boottime_us();
+    submit->claim_epoch = submit->workshop->epoch;
+    CRASH_POINT("claim: before");
     if (shop_claim(submit->workshop->shop, submit->workshop->lanes.orders, &options, claimed,
-                   submit) < 0)
+                   submit) < 0) {
         release_slots(submit, 0);
-    else
+        flight_file_release(submit->claim_journal);
+        submit->claim_journal = NULL;
+    } else {
         submit->claiming = true;
+    }
+    CRASH_POINT("claim: asked");
 }
 
 static void list_due(struct submit *submit)
@@ -587,20 +747,17 @@ static void recorded_one(struct submit *submit, struct flight *flight, unsigned 
     flight_free(flight);
 }
 
-/* Another attempt of the order is live, or ended with a purchase of its own. */
-static void note_surplus(const struct submit *submit, const PGresult *rows)
+static void alarm_surplus(struct submit *submit, const PGresult *rows, int row)
 {
-    for (int i = 0; i < PQntuples(rows); i++) {
-        struct log_entry entry = {.message_id = MESSAGE_BOUGHT_TWICE,
-                                  .order_ref = row_text(rows, i, 0),
-                                  .provider = provider_of(submit),
-                                  .hint = "cancel one of the two at the provider"};
+    struct log_entry entry = {.order_ref = row_text(rows, row, 0),
+                              .provider = provider_of(submit),
+                              .message_id = MESSAGE_BOUGHT_TWICE,
+                              .hint = "ask the provider to cancel one of them; both are followed"};
 
-        if (strcmp(row_text(rows, i, 1), "surplus") == 0)
-            log_write(LOG_LEVEL_ERROR, &entry,
-                      "order %s was bought twice: an earlier attempt became %s order %s",
-                      entry.order_ref, entry.provider, row_text(rows, i, 2));
-    }
+    if (strcmp(row_text(rows, row, 1), "surplus") == 0)
+        log_write(LOG_LEVEL_ERROR, &entry,
+                  "order %s was bought twice: %s has a second order %s for it", entry.order_ref,
+                  provider_of(submit), row_text(rows, row, 2));
 }
 
 static void recorded(void *userdata, const struct store_answer *answer)
@@ -614,11 +771,16 @@ static void recorded(void *userdata, const struct store_answer *answer)
     if (answer->verdict == STORE_DONE) {
         submit->batch_limit = ORDERS_BATCH_MAX;
         submit->workshop->replied = true;
-        note_surplus(submit, answer->rows);
         if (log_recovered(&submit->record_log))
             log_event(LOG_LEVEL_NOTICE, MESSAGE_LEDGER_WELL, "outcomes are recorded again");
+        CRASH_POINT("record: committed");
+        for (int i = 0; i < PQntuples(answer->rows); i++)
+            alarm_surplus(submit, answer->rows, i);
         for (size_t i = 0; i < count; i++)
             recorded_one(submit, submit->batch[i], &accepted);
+        if (submit->workshop->ledger_was_older)
+            submit->workshop->ledger_doubtful =
+                true; /* they may have other numbers there: by way of the journal */
         submit->on_recorded(submit->userdata, accepted);
         return;
     }
@@ -659,6 +821,7 @@ static void record(struct submit *submit)
                                            .provider_order_id = flight->provider_order_id,
                                            .http_status = flight->http_status,
                                            .answer = flight->answer,
+                                           .journal = flight_file_id(flight->journal),
                                            .wait_s = flight->wait_s};
         submit->batch[count++] = flight;
         if (count == submit->batch_limit)
@@ -666,9 +829,11 @@ static void record(struct submit *submit)
     }
     if (count == 0)
         return;
+    CRASH_POINT("record: before");
     if (orders_record(submit->workshop->lanes.ledger, ends, count, submit->workshop->tell_shop,
                       FIRST_POLL_S, recorded, submit) < 0)
         return;
+    CRASH_POINT("record: asked");
     for (size_t i = 0; i < count; i++)
         submit->batch[i]->stage = FLIGHT_RECORDING;
     submit->batch_count = count;
@@ -685,7 +850,7 @@ static void released(void *userdata, const struct store_answer *answer)
     submit->releasing = false;
     if (answer->verdict != STORE_DONE)
         return;
-    submit->ambiguous = false;
+    submit->ambiguous_claim = 0;
     if (PQntuples(answer->rows) > 0) {
         log_event(LOG_LEVEL_NOTICE, MESSAGE_CLAIMS_RETURNED,
                   "%d claimed orders were never sent and are queued again",
@@ -696,7 +861,7 @@ static void released(void *userdata, const struct store_answer *answer)
 
 DEFINE_OWN(int64_t, free, ids_freep)
 
-static void release(struct submit *submit, int64_t now_us)
+static void release(struct submit *submit)
 {
     OWN(ids_freep) int64_t *known = NULL;
     struct flight *flight;
@@ -704,7 +869,6 @@ static void release(struct submit *submit, int64_t now_us)
 
     TAILQ_FOREACH(flight, &submit->flights, entry)
     count++;
-    submit->sweep_us = now_us + SWEEP_INTERVAL_S * US_PER_S;
     known = calloc(count + 1, sizeof *known);
     if (!known)
         return;
@@ -712,7 +876,7 @@ static void release(struct submit *submit, int64_t now_us)
     TAILQ_FOREACH(flight, &submit->flights, entry)
     known[count++] = flight->order_id;
     if (orders_release(submit->workshop->lanes.ledger, submit->workshop->instance,
-                       submit->account->id, known, count, submit->last_claim, released,
+                       submit->account->id, submit->ambiguous_claim, known, count, released,
                        submit) == 0)
         submit->releasing = true;
 }
@@ -724,10 +888,7 @@ void submit_init(struct submit *submit, struct account *account)
     *submit = (struct submit){.account = account,
                               .workshop = account->workshop,
                               .batch_limit = ORDERS_BATCH_MAX,
-                              .due_us = INT64_MAX,
-                              .last_claim = clock_boottime_us(),
-                              .sweeps_left = 1, /* for what was left from before a reload */
-                              .sweep_us = clock_monotonic_us() + SWEEP_INTERVAL_S * US_PER_S};
+                              .due_us = INT64_MAX};
     TAILQ_INIT(&submit->flights);
 }
 
@@ -748,36 +909,41 @@ void submit_wake(struct submit *submit, int64_t due_s, int64_t now_us)
     submit->due_us = due_s > 0 ? now_us + due_s * US_PER_S : INT64_MAX;
 }
 
-static bool may_claim(const struct submit *submit)
+/* Whether the claim whose commit was ambiguous is committed: the lease's count says so. */
+static bool must_release(const struct submit *submit)
 {
-    return submit->hungry && !submit->claiming && !submit->ambiguous &&
-           !submit->workshop->stopping && shop_has_view(submit->workshop->shop) &&
-           connection_is_up(submit->workshop->lanes.orders) &&
+    const struct lease *lease = &submit->account->lease;
+
+    return submit->ambiguous_claim != 0 && lease->ours && lease->claims >= submit->ambiguous_claim;
+}
+
+bool submit_wants_lease(const struct submit *submit)
+{
+    return submit->ready > 0 || submit->ambiguous_claim != 0 ||
+           (submit->hungry && (!submit->account->lease.ours || submit->account->lease.stops));
+}
+
+static bool may_claim(const struct submit *submit, int64_t now_us)
+{
+    const struct workshop *workshop = submit->workshop;
+    const struct lease *lease = &submit->account->lease;
+
+    return submit->hungry && !submit->claiming && !workshop->stopping && workshop->reconciled &&
+           lease->ours && !lease->asking && !lease->stops && !must_release(submit) &&
+           !submit->releasing && now_us >= submit->journal_us && shop_has_view(workshop->shop) &&
+           connection_is_up(workshop->lanes.orders) &&
            submit->ended + submit->batch_count < UNRECORDED_MAX;
 }
 
-static bool must_release(struct submit *submit, int64_t now_us)
-{
-    if (submit->releasing || submit->claiming || !connection_is_up(submit->workshop->lanes.ledger))
-        return false;
-    if (submit->ambiguous)
-        return true;
-    if (submit->sweeps_left == 0 || now_us < submit->sweep_us)
-        return false;
-    submit->sweeps_left--;
-    return true;
-}
-
 /* While a recording or a release is under way, its own callback is the next moment. */
-static int64_t next_without_claim(const struct submit *submit)
+static int64_t next_without_claim(const struct submit *submit, int64_t now_us)
 {
     int64_t next_us = submit->due_us;
 
     if (submit->ended > 0 && !submit->recording && submit->record_us < next_us)
         next_us = submit->record_us;
-    if (submit->sweeps_left > 0 && !submit->releasing && !submit->claiming &&
-        connection_is_up(submit->workshop->lanes.ledger) && submit->sweep_us < next_us)
-        next_us = submit->sweep_us;
+    if (submit->journal_us > now_us && submit->journal_us < next_us)
+        next_us = submit->journal_us;
     return next_us;
 }
 
@@ -790,15 +956,16 @@ int64_t submit_work(struct submit *submit, int64_t now_us)
     send_ready(submit);
     if (submit->ended > 0 && !submit->recording && now_us >= submit->record_us)
         record(submit);
-    if (must_release(submit, now_us))
-        release(submit, now_us);
+    if (must_release(submit) && !submit->releasing && submit->workshop->reconciled &&
+        connection_is_up(submit->workshop->lanes.ledger))
+        release(submit);
     if (now_us >= submit->due_us) {
         submit->hungry = true;
         submit->due_us = INT64_MAX;
     }
     client_budget(account->client)->adds_waiting = submit->hungry && free_us <= now_us;
-    if (!may_claim(submit))
-        return next_without_claim(submit);
+    if (!may_claim(submit, now_us))
+        return next_without_claim(submit, now_us);
     if (free_us > now_us)
         return free_us;
     ahead = claim_ahead(submit, now_us, &near_us);

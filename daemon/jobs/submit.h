@@ -2,16 +2,17 @@
  * jobs/submit.h - buys what is queued at one provider: claim, send, record.
  *
  * 1. Claim: as many lines as there are budget slots and connections are moved to `submitting`,
- * through the shop's veto. Nothing is sent before the server confirmed the commit; a claim whose
- * commit is ambiguous is never sent and released later.
- * 2. Send: one `add` each, through the transport's gate, which asks for send_before immediately
- * before the first byte leaves.
- * 3. Record: every end of an attempt is kept here until the ledger confirmed it, however long the
- * database stalls.
+ * through the shop's veto, under the account's lease (jobs/lease), naming the flight journal.
+ * Nothing is sent before the server confirmed the commit; a claim whose commit is ambiguous is
+ * never sent, and released when the lease's count says that it was committed.
+ * 2. Send: one `add` each, through the transport's gate. Immediately before the first byte leaves
+ * it asks for send_before, the lease and the epoch, and the journal gets its record.
+ * 3. Record: the reply's end goes to the journal first. It is kept here until the ledger confirmed
+ * it, however long the database stalls.
  *
  * What happens if the process ends at any point: before 1 is committed, nothing. Until 3 is
- * committed, the attempt stands open in the ledger and the next start makes it uncertain. It is
- * never sent again by itself.
+ * committed, the attempt stands open in the ledger and the next start settles it from the journal
+ * (jobs/reconcile): recorded, not sent, or unknown. It is never sent again by itself.
  */
 #pragma once
 #include "jobs/account.h"
@@ -33,9 +34,12 @@ struct flight {
     int64_t order_id;
     int number;
     char *order_ref;
-    int64_t send_before_us;    /* CLOCK_BOOTTIME */
-    struct claim_batch *batch; /* holds what is to be sent, until the flight ended */
-    int row;                   /* in it */
+    int64_t send_before_us; /* CLOCK_BOOTTIME */
+    uint64_t epoch;         /* workshop's, when it was claimed: in another one it never leaves */
+    struct flight_file *journal; /* held; named in the claim */
+    bool left;                   /* the journal has its record, and not its end */
+    struct claim_batch *batch;   /* holds what is to be sent, until the flight ended */
+    int row;                     /* in it */
     enum flight_stage stage;
     int64_t sent_us;     /* CLOCK_MONOTONIC, when it was handed to the transport */
     const char *outcome; /* of the ledger, once ended */
@@ -51,14 +55,14 @@ struct submit {
     struct flight_list flights;         /* all of them, in the order of claiming */
     unsigned ready, on_the_wire, ended; /* of the list, by stage */
     bool claiming, recording, releasing;
-    bool hungry;            /* lines may be queued that are due */
-    bool ambiguous;         /* a claim's commit was not confirmed: release before the next claim */
-    unsigned reserved;      /* budget slots of the claim that is under way */
-    int64_t due_us;         /* when the next queued line is due, as intake saw it */
-    unsigned sweeps_left;   /* after an ambiguous commit: it may still come, so claims nobody holds
-                               are looked for again */
-    int64_t sweep_us;       /* when */
-    int64_t last_claim;     /* its number in the ledger */
+    bool hungry;             /* lines may be queued that are due */
+    int64_t ambiguous_claim; /* number of a claim whose commit was not confirmed; 0 = none */
+    unsigned reserved;       /* budget slots of the claim that is under way */
+    int64_t due_us;          /* when the next queued line is due, as intake saw it */
+    struct flight_file *claim_journal; /* held while a claim is under way */
+    int64_t claim_asked_us;            /* CLOCK_BOOTTIME */
+    uint64_t claim_epoch;
+    int64_t journal_us;     /* no claim before: no journal can be written */
     bool ask_due;           /* a claim failed: list what is due, to claim it one by one */
     int64_t claim_took_us;  /* smoothed: from claim to its commit */
     int64_t add_took_us;    /* smoothed: from an add to its reply */
@@ -67,7 +71,7 @@ struct submit {
     size_t batch_count;
     unsigned batch_limit; /* ORDERS_BATCH_MAX, or 1 after the ledger refused a batch */
     int64_t record_us;    /* not before, after the ledger refused */
-    struct log_repeat claim_log, record_log, busy_log;
+    struct log_repeat claim_log, record_log, busy_log, journal_log;
     void (*on_recorded)(void *userdata,
                         unsigned accepted); /* committed: the shop is to be told, polls begin */
     void *userdata;
@@ -78,6 +82,8 @@ void submit_init(struct submit *submit, struct account *account);
 void submit_done(struct submit *submit);
 /* Lines may be due now, or in `due_s` seconds. */
 void submit_wake(struct submit *submit, int64_t due_s, int64_t now_us);
+/* Something waits for the lease to be taken or renewed. */
+bool submit_wants_lease(const struct submit *submit);
 int64_t submit_work(struct submit *submit, int64_t now_us);
 /* Nothing is claimed, on the wire or unrecorded. */
 bool submit_is_quiet(const struct submit *submit);

@@ -1,5 +1,6 @@
 #include "jobs/write_back.h"
 #include "host/clock.h"
+#include "host/crash_point.h"
 #include "host/events.h"
 #include "store/orders.h"
 #include "store/shop.h"
@@ -43,11 +44,10 @@ static void note_answers(struct write_back *write_back, const PGresult *rows)
 
         write_back->workshop->counts.told += answer != NULL;
         if (!answer)
-            log_repeated(&write_back->busy_log, LOG_LEVEL_NOTICE,
+            log_repeated(&write_back->failed_log, LOG_LEVEL_NOTICE,
                          &(struct log_entry){.message_id = MESSAGE_WRITE_BACK_FAILED,
                                              .order_ref = order_ref},
-                         "the shop's function answered NULL for order %s; told again later",
-                         order_ref);
+                         "the shop's function answers NULL; told again later");
         else if (!row_boolean(rows, i, DELIVER_ANSWER))
             log_debug("the shop does not know order %s; its result stands in chwsync.order_status",
                       order_ref);
@@ -61,15 +61,12 @@ static void delivered(void *userdata, const struct store_answer *answer)
 
     write_back->busy = false;
     if (answer->verdict == STORE_DONE) {
+        CRASH_POINT("write-back: committed");
         note_answers(write_back, answer->rows);
         if (single)
             write_back->singles.next++;
         else if (PQntuples(answer->rows) > 0)
             write_back_wake(write_back, 0, clock_monotonic_us());
-        if (PQntuples(answer->rows) > 0 && log_recovered(&write_back->failed_log)) {
-            log_event(LOG_LEVEL_NOTICE, MESSAGE_WRITE_BACK_WELL, "the shop's function works again");
-            write_back->workshop->last_error[0] = '\0';
-        }
         return;
     }
     if (sqlstate_doubts_contract(answer->sqlstate))
@@ -105,6 +102,15 @@ void write_back_wake(struct write_back *write_back, int64_t due_s, int64_t now_u
         write_back->next_us = then_us;
 }
 
+void write_back_note_empty(struct write_back *write_back)
+{
+    if (!log_recovered(&write_back->failed_log))
+        return;
+    log_event(LOG_LEVEL_NOTICE, MESSAGE_WRITE_BACK_WELL,
+              "the shop's function works again, and was told everything");
+    write_back->workshop->last_error[0] = '\0';
+}
+
 int64_t write_back_work(struct write_back *write_back, int64_t now_us)
 {
     struct workshop *workshop = write_back->workshop;
@@ -125,8 +131,10 @@ int64_t write_back_work(struct write_back *write_back, int64_t now_us)
             return write_back->next_us;
         else
             write_back->next_us = INT64_MAX;
+        CRASH_POINT("write-back: before");
         r = shop_deliver(workshop->shop, workshop->lanes.shop, DELIVER_LIMIT, only, delivered,
                          write_back);
+        CRASH_POINT("write-back: asked");
     }
     write_back->busy = r == 0;
     return INT64_MAX;

@@ -13,12 +13,14 @@ struct write_back {
     bool busy, list_due;
     int64_t next_us; /* INT64_MAX = nothing is due */
     struct singles singles;
-    struct log_repeat failed_log, busy_log;
+    struct log_repeat failed_log; /* until the shop was told everything */
 };
 
 void write_back_init(struct write_back *write_back, struct workshop *workshop);
 /* Something is due in `due_s` seconds, 0 = now. */
 void write_back_wake(struct write_back *write_back, int64_t due_s, int64_t now_us);
+/* The ledger holds nothing more that the shop has to be told. */
+void write_back_note_empty(struct write_back *write_back);
 int64_t write_back_work(struct write_back *write_back, int64_t now_us);
 /* Nothing under way, nothing due now. */
 bool write_back_is_quiet(const struct write_back *write_back, int64_t now_us);

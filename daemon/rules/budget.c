@@ -14,11 +14,12 @@
 #define RUSH 600 /* adds: a queue that is longer is no burst */
 /*
  * A minute holds so much less than its limit as answers may vary in their time. Two requests that
- * left a minute apart arrive up to that much nearer, and a server that weighs two windows counts both.
+ * left a minute apart arrive up to that much nearer, and a server that weighs two windows counts
+ * both.
  */
 #define JITTER_MOST_US INT64_C(1224490) /* as a pace of 0.98 of the limit */
 #define JITTER_MARGIN_US INT64_C(100000)
-#define JITTER_ANSWERS 30 /* before what was measured counts */
+#define JITTER_ANSWERS 30     /* before what was measured counts */
 #define LATE_US INT64_C(5000) /* a send that is late by less does not set the pace back */
 
 static unsigned smaller(unsigned a, unsigned b)
@@ -394,6 +395,14 @@ void budget_answered(struct budget *budget, int64_t now_us)
 void budget_pause(struct budget *budget, int64_t until_us)
 {
     budget->paused_until_us = later(budget->paused_until_us, until_us);
+}
+
+void budget_forget(struct budget *budget, int64_t now_us)
+{
+    advance(budget, now_us);
+    budget->ring_first = budget->ring_count = 0;
+    memset(budget->day_used, 0, sizeof budget->day_used);
+    budget->day_total = 0;
 }
 
 void budget_refused(struct budget *budget, int64_t until_us)

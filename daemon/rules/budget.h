@@ -4,10 +4,11 @@
  * One gate per account, for every kind of request: at most `per_minute` requests in any 60 s and
  * `per_day` in any 24 h (or calendar day); a slot is taken before the request is sent and is freed
  * that long after its *response*, which is exact whichever way the server counts.
- * Consecutive sends are at least (60 s + jitter) / per_minute apart, with `burst` at once. The jitter
- * is how much the times of answers lately differed, and 0.1 s; at first and at most 1.22 s, a pace of
- * 0.98 of the limit. A pause the provider asked for stops everything, and then one request goes alone
- * to see whether it is over. A limit of 0 is no limit: then there is no pace either.
+ * Consecutive sends are at least (60 s + jitter) / per_minute apart, with `burst` at once. The
+ * jitter is how much the times of answers lately differed, and 0.1 s; at first and at most 1.22 s,
+ * a pace of 0.98 of the limit. A pause the provider asked for stops everything, and then one
+ * request goes alone to see whether it is over. A limit of 0 is no limit: then there is no pace
+ * either.
  *
  * While adds wait, polls and reads are given a turn only when one is due; so the caller asks for
  * reads first, then for polls, then for adds, and adds still get all slots but these.
@@ -24,9 +25,9 @@ enum budget_kind {
     BUDGET_ADD, /* may use everything */
     /*
      * Leaves max(1, 15 %) of the minute free (of a limit of 1: nothing) while no add waits. While
-     * adds wait: 1 slot in 100 for the first 600 of them, so that a burst is over soon, then 1 in 20;
-     * or one when nothing at all was sent for the time of 20 slots, so that adds which wait but never
-     * leave do not stop the polls for good.
+     * adds wait: 1 slot in 100 for the first 600 of them, so that a burst is over soon, then 1 in
+     * 20; or one when nothing at all was sent for the time of 20 slots, so that adds which wait but
+     * never leave do not stop the polls for good.
      */
     BUDGET_POLL,
     /*
@@ -64,9 +65,9 @@ struct budget {
     bool adds_waiting;       /* set by the caller: lines are queued that could be sent */
     unsigned sends_since_poll, sends_since_read; /* up to what makes a turn due */
     unsigned rush_adds; /* sent since adds began to wait, as far as it matters */
-    bool taken_at_once;                          /* all that is in flight was taken by one call */
+    bool taken_at_once; /* all that is in flight was taken by one call */
     enum budget_probe probe;
-    unsigned answers;                 /* whose times are in the next two, as far as it matters */
+    unsigned answers;                /* whose times are in the next two, as far as it matters */
     int64_t quickest_us, slowest_us; /* of answers lately */
 };
 
@@ -110,6 +111,11 @@ void budget_was_let_through(struct budget *budget);
 void budget_note_took(struct budget *budget, int64_t took_us);
 /* The pace at this moment, in requests a minute; 0 = none. */
 double budget_per_minute(const struct budget *budget);
+/*
+ * Forgets what was answered, before all of it is restored from what is kept elsewhere. What is in
+ * flight, the pace and a pause stay.
+ */
+void budget_forget(struct budget *budget, int64_t now_us);
 /*
  * What an earlier process used: `count` requests whose responses were in by `at_us` (before or at
  * now; may lie before the clock's zero). Requests that it left in flight are restored as answered

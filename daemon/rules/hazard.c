@@ -5,8 +5,8 @@
 #define SHORTEST_LIFE_S 30
 #define VARIANCE_LEAST 0.04
 /* What an order is worth believing: see the measurements in tests/simulate. */
-#define SMOOTHING 0.3        /* of the time since the first movement: what the rate is averaged over */
-#define STALL 0.25           /* a standstill goes on for that part of its length */
+#define SMOOTHING 0.3 /* of the time since the first movement: what the rate is averaged over */
+#define STALL 0.25    /* a standstill goes on for that part of its length */
 #define TRUSTED_SHARE 0.05   /* delivered: then progress weighs as much as the service's history */
 #define ABNORMAL_SHARE 0.05  /* of all orders end out of the blue */
 #define BACKGROUND_SHARE 0.7 /* of the mean hazard, given to everybody */
@@ -78,7 +78,8 @@ void progress_observe(struct progress *progress, const struct delivery *delivery
     progress->answered_s = age_s;
 }
 
-/* Seconds left by this order's own delivery and timetable; 0 = nothing to go by. `ret_weight`: what it weighs. */
+/* Seconds left by this order's own delivery and timetable; 0 = nothing to go by. `ret_weight`: what
+ * it weighs. */
 static double delivery_left_s(const struct progress *progress, const struct delivery *delivery,
                               double longest_s, double age_s, double *ret_weight)
 {

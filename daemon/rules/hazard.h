@@ -24,7 +24,7 @@ double service_history_left_s(const struct service_history *history, double age_
 
 /* What an order is, as far as it matters here. */
 struct delivery {
-    double quantity;                    /* in all runs; 0 = not known */
+    double quantity;                   /* in all runs; 0 = not known */
     double last_run_s, run_interval_s; /* drip-feed: when its last run begins; 0 = none */
 };
 

@@ -3,10 +3,10 @@
 
 #define SECOND_US INT64_C(1000000)
 #define TOKENS_MAX 4.0
-#define FULL 3.5       /* tokens: then whatever waits may go */
-#define SPREAD 1.4     /* how much dearer a batch is with none left than with half */
-#define LEARNING 0.02  /* of the usual worth, per batch */
-#define OUTLIER 8      /* a batch counts at most that many times the usual */
+#define FULL 3.5      /* tokens: then whatever waits may go */
+#define SPREAD 1.4    /* how much dearer a batch is with none left than with half */
+#define LEARNING 0.02 /* of the usual worth, per batch */
+#define OUTLIER 8     /* a batch counts at most that many times the usual */
 #define SMOOTHING 0.01
 #define PRICED_MOST 2000
 #define LOOK_LEAST_US (SECOND_US / 4)
@@ -80,7 +80,8 @@ double poll_pace_price(const struct poll_pace *pace, int64_t open)
     return pace->usual_worth * exp(SPREAD * (1 - 2 * pace->tokens / TOKENS_MAX));
 }
 
-/* Worth grows with the square of the time, so that the price is met about then; not quite, because it falls meanwhile. */
+/* Worth grows with the square of the time, so that the price is met about then; not quite, because
+ * it falls meanwhile. */
 void poll_pace_declined(struct poll_pace *pace, double worth, double price)
 {
     double unasked_us = (double)(pace->now_us - pace->sent_us), wait_us = (double)LOOK_MOST_US;

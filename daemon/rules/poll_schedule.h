@@ -5,9 +5,9 @@
  * rate that goes with the square root of its hazard. So each order is stamped with the moment of
  * its next turn on a clock of the account's own: one stride, 1/sqrt(hazard), after its last turn.
  * A batch takes the hundred earliest turns, and the clock then stands at the latest of these: it
- * goes as fast as questions leave. However the budget, the number of orders or their hazards change,
- * every order keeps its share, and no stamp is ever made anew. The clock's speed (strides a second)
- * is the one global number: its inverse times the stride is the time between two questions.
+ * goes as fast as questions leave. However the budget, the number of orders or their hazards
+ * change, every order keeps its share, and no stamp is ever made anew. The clock's speed (strides a
+ * second) is the one global number: its inverse times the stride is the time between two questions.
  *
  * When. Batches accrue at the rate that rules/shares grants, at most four; one leaves when it is
  * worth more than batches usually are, sooner the more have accrued. Pure.
@@ -26,14 +26,15 @@ double poll_worth(double stride, double unasked_s);
 double poll_error_wait_s(unsigned errors);
 
 struct poll_pace {
-    int64_t now_us;      /* of the latest call */
-    double tokens;       /* batches that may leave */
-    double usual_worth;  /* of batches lately; 0 = none left yet */
-    int64_t sent_us;     /* the last batch */
-    int64_t look_us;     /* before that the next batch is not worth looking at */
-    double speed;        /* of the clock, strides a second, smoothed; 0 = not known */
-    double turn;         /* where the clock stood at the last batch */
-    /* Of final states lately: half the time since the question before, as it was planned and as it was; 0 = none. */
+    int64_t now_us;     /* of the latest call */
+    double tokens;      /* batches that may leave */
+    double usual_worth; /* of batches lately; 0 = none left yet */
+    int64_t sent_us;    /* the last batch */
+    int64_t look_us;    /* before that the next batch is not worth looking at */
+    double speed;       /* of the clock, strides a second, smoothed; 0 = not known */
+    double turn;        /* where the clock stood at the last batch */
+    /* Of final states lately: half the time since the question before, as it was planned and as it
+     * was; 0 = none. */
     double planned_s, measured_s;
 };
 
@@ -50,7 +51,8 @@ double poll_pace_price(const struct poll_pace *pace, int64_t open);
 /* The batch was worth less than that price. */
 void poll_pace_declined(struct poll_pace *pace, double worth, double price);
 
-/* A batch leaves: its orders' worth in all, and the latest of their turns, where the clock stands now. */
+/* A batch leaves: its orders' worth in all, and the latest of their turns, where the clock stands
+ * now. */
 void poll_pace_sent(struct poll_pace *pace, double worth, double turn);
 /* An order turned out to have ended; its stride until now, and how long it was not asked about. */
 void poll_pace_ended(struct poll_pace *pace, double stride, double unasked_s);

@@ -27,7 +27,8 @@ static unsigned tighter(unsigned a, unsigned b)
     return lesser(a, b);
 }
 
-void rate_learning_init(struct rate_learning *learning, const struct budget_limits *configured, int64_t now_us)
+void rate_learning_init(struct rate_learning *learning, const struct budget_limits *configured,
+                        int64_t now_us)
 {
     *learning = (struct rate_learning){.configured = *configured,
                                        .per_minute = configured->per_minute,
@@ -42,10 +43,12 @@ void rate_learning_init(struct rate_learning *learning, const struct budget_limi
 bool rate_learning_is_cut(const struct rate_learning *learning)
 {
     return learning->per_minute != learning->configured.per_minute ||
-           learning->per_day != learning->configured.per_day || learning->burst != learning->configured.burst;
+           learning->per_day != learning->configured.per_day ||
+           learning->burst != learning->configured.burst;
 }
 
-void rate_learning_restore(struct rate_learning *learning, const struct rate_learning *learned, int64_t now_us)
+void rate_learning_restore(struct rate_learning *learning, const struct rate_learning *learned,
+                           int64_t now_us)
 {
     learning->refusals = learned->refusals;
     if (learned->configured.per_minute != learning->configured.per_minute ||
@@ -123,9 +126,11 @@ static bool cut_minute(struct rate_learning *learning, unsigned minute_used, int
     return true;
 }
 
-bool rate_learning_refused(struct rate_learning *learning, const struct rate_refusal *refusal, int64_t now_us)
+bool rate_learning_refused(struct rate_learning *learning, const struct rate_refusal *refusal,
+                           int64_t now_us)
 {
-    bool of_day = refusal->period_s == DAY_S || (refusal->period_s == 0 && refusal->retry_after_s > DAY_WAIT_S);
+    bool of_day = refusal->period_s == DAY_S ||
+                  (refusal->period_s == 0 && refusal->retry_after_s > DAY_WAIT_S);
 
     learning->refusals++;
     learning->refused_us = now_us;
@@ -141,10 +146,12 @@ bool rate_learning_refused(struct rate_learning *learning, const struct rate_ref
                   : cut_minute(learning, refusal->minute_used, now_us);
 }
 
-/* One step of 5 % of the configured limit; unlimited is reached from twice the requests of a busy panel. */
+/* One step of 5 % of the configured limit; unlimited is reached from twice the requests of a busy
+ * panel. */
 static unsigned raised(unsigned now, unsigned configured, unsigned told, unsigned unlimited_above)
 {
-    unsigned step = (configured > 0 ? configured : unlimited_above) / 20, ceiling = tighter(configured, told);
+    unsigned step = (configured > 0 ? configured : unlimited_above) / 20,
+             ceiling = tighter(configured, told);
 
     if (now == 0)
         return 0;
@@ -156,7 +163,8 @@ static unsigned raised(unsigned now, unsigned configured, unsigned told, unsigne
 
 bool rate_learning_recover(struct rate_learning *learning, int64_t now_us)
 {
-    unsigned per_minute = learning->per_minute, per_day = learning->per_day, burst = learning->burst;
+    unsigned per_minute = learning->per_minute, per_day = learning->per_day,
+             burst = learning->burst;
     const struct budget_limits *configured = &learning->configured;
 
     if (learning->refused_us == INT64_MIN)
@@ -165,7 +173,8 @@ bool rate_learning_recover(struct rate_learning *learning, int64_t now_us)
         learning->told_minute = learning->told_day = 0;
     if (now_us - learning->raised_us >= RAISE_AFTER_US) {
         learning->raised_us = now_us;
-        learning->per_minute = raised(per_minute, configured->per_minute, learning->told_minute, 1200);
+        learning->per_minute =
+            raised(per_minute, configured->per_minute, learning->told_minute, 1200);
     }
     if (now_us - learning->day_raised_us >= RAISE_DAY_AFTER_US) {
         learning->day_raised_us = now_us;
@@ -173,5 +182,6 @@ bool rate_learning_recover(struct rate_learning *learning, int64_t now_us)
     }
     if (learning->burst < configured->burst && now_us - learning->refused_us >= DAY_US)
         learning->burst = configured->burst;
-    return per_minute != learning->per_minute || per_day != learning->per_day || burst != learning->burst;
+    return per_minute != learning->per_minute || per_day != learning->per_day ||
+           burst != learning->burst;
 }

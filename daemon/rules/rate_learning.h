@@ -22,22 +22,26 @@ struct rate_learning {
 
 /* A refusal for rate. */
 struct rate_refusal {
-    int64_t limit, period_s; /* named in its words, else 0 */
-    int64_t retry_after_s;   /* -1 = not said */
+    int64_t limit, period_s;        /* named in its words, else 0 */
+    int64_t retry_after_s;          /* -1 = not said */
     unsigned minute_used, day_used; /* as the gate counts, this request included */
 };
 
-void rate_learning_init(struct rate_learning *learning, const struct budget_limits *configured, int64_t now_us);
+void rate_learning_init(struct rate_learning *learning, const struct budget_limits *configured,
+                        int64_t now_us);
 /* True while the limits in force are below the configuration. */
 bool rate_learning_is_cut(const struct rate_learning *learning);
 /*
- * What an earlier process had learned: the limits in force, the numbers told and the refusals of `learned`. It is forgotten
- * when the configuration's limits are now others than `learned->configured`.
+ * What an earlier process had learned: the limits in force, the numbers told and the refusals of
+ * `learned`. It is forgotten when the configuration's limits are now others than
+ * `learned->configured`.
  */
-void rate_learning_restore(struct rate_learning *learning, const struct rate_learning *learned, int64_t now_us);
+void rate_learning_restore(struct rate_learning *learning, const struct rate_learning *learned,
+                           int64_t now_us);
 /* The limits in force. */
 struct budget_limits rate_learning_limits(const struct rate_learning *learning);
 /* True when the limits in force are now others. */
-bool rate_learning_refused(struct rate_learning *learning, const struct rate_refusal *refusal, int64_t now_us);
+bool rate_learning_refused(struct rate_learning *learning, const struct rate_refusal *refusal,
+                           int64_t now_us);
 /* Recovers, when it is time; true as above. To be called once in a while. */
 bool rate_learning_recover(struct rate_learning *learning, int64_t now_us);

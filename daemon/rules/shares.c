@@ -9,7 +9,7 @@
 #define FADES_PER_CELL 0.99986 /* 2 % a day */
 #define MOST_PER_S 10          /* also without any limit */
 #define UNLIMITED_PER_S 2
-#define KEPT_IN_ANY_CASE 0.1 /* of the reserve */
+#define KEPT_IN_ANY_CASE 0.1     /* of the reserve */
 #define LOOK_US (60 * SECOND_US) /* how often the day ahead is looked at */
 #define RETURN_S 21600 /* before a known end of the day, over which the reserve is given back */
 
@@ -44,7 +44,8 @@ static void advance(struct shares *shares, int64_t now_us)
 
 void shares_init(struct shares *shares, int64_t now_us)
 {
-    *shares = (struct shares){.cell = cell_of(now_us), .first_cell = cell_of(now_us), .most_us = INT64_MIN};
+    *shares = (struct shares){
+        .cell = cell_of(now_us), .first_cell = cell_of(now_us), .most_us = INT64_MIN};
 }
 
 void shares_count_adds(struct shares *shares, unsigned count, int64_t at_us, int64_t now_us)
@@ -76,10 +77,11 @@ double shares_reserve(const struct shares *shares, const struct budget_limits *l
 
 /*
  * A day that has no known end: what adds use is given up for good, and so is the reserve. When the
- * last day used more than planned, polls step back to 7/10 at the most: starved, they would be later
- * by far than what the adds gain.
+ * last day used more than planned, polls step back to 7/10 at the most: starved, they would be
+ * later by far than what the adds gain.
  */
-static double rolling_rate(const struct shares *shares, const struct budget_limits *limits, unsigned day_used)
+static double rolling_rate(const struct shares *shares, const struct budget_limits *limits,
+                           unsigned day_used)
 {
     double reserve = shares_reserve(shares, limits), share;
     double left = (double)limits->per_day - day_used - shares->queued;
@@ -99,9 +101,9 @@ static double adds_a_day(const struct shares *shares)
 }
 
 /*
- * The day as it comes: what is left and what gets free, less the adds that these hours had yesterday, must last for every
- * span from now on. Otherwise polls would use up today what the adds of tonight need, as on a first day, when nothing gets
- * free for 24 hours.
+ * The day as it comes: what is left and what gets free, less the adds that these hours had
+ * yesterday, must last for every span from now on. Otherwise polls would use up today what the adds
+ * of tonight need, as on a first day, when nothing gets free for 24 hours.
  */
 static double most_rate(struct shares *shares, struct budget *budget, int64_t now_us)
 {
@@ -118,22 +120,24 @@ static double most_rate(struct shares *shares, struct budget *budget, int64_t no
     budget_day_frees(budget, frees, now_us);
     for (int hour = 0; hour < 24; hour++) {
         left += frees[hour];
-        for (int64_t cell = shares->cell - (CELLS - 1) + 6 * hour, end = cell + 6; cell < end; cell++)
+        for (int64_t cell = shares->cell - (CELLS - 1) + 6 * hour, end = cell + 6; cell < end;
+             cell++)
             left -= cell < shares->first_cell ? usual : *adds_in(shares, cell);
         most = fmin(most, left / (3600.0 * (hour + 1)));
     }
     return fmax(most, 0);
 }
 
-static double calendar_rate(const struct shares *shares, const struct budget_limits *limits, unsigned day_used,
-                            int64_t now_us)
+static double calendar_rate(const struct shares *shares, const struct budget_limits *limits,
+                            unsigned day_used, int64_t now_us)
 {
     double left_s = fmod((double)(limits->day_ends_us - now_us) / (double)SECOND_US, DAY_S);
     double rest;
 
     if (left_s <= 0)
         left_s += DAY_S;
-    rest = (double)limits->per_day - day_used - shares->queued - adds_a_day(shares) * left_s / DAY_S -
+    rest = (double)limits->per_day - day_used - shares->queued -
+           adds_a_day(shares) * left_s / DAY_S -
            shares_reserve(shares, limits) * fmin(left_s / RETURN_S, 1);
     return rest / fmax(left_s, 30);
 }

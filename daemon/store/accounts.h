@@ -19,8 +19,8 @@ int accounts_ledger(struct connection *lane, store_done done, void *userdata);
  */
 int accounts_digest(const char *salt, const char *key, char **ret_digest);
 
-/* Columns of accounts_open()'s answer: one row a minute of the last day, the newest first; a single row with NULLs in both
- * columns of the minute when nothing was used. */
+/* Columns of accounts_open()'s answer: one row a minute of the last day, the newest first; a single
+ * row with NULLs in both columns of the minute when nothing was used. */
 enum account_column {
     ACCOUNT_ID,
     ACCOUNT_PAUSED_S,         /* until all requests may go on; NULL = now */
@@ -60,7 +60,8 @@ int accounts_pause_submits(struct connection *lane, int account_id, int64_t seco
 /* The last thing that went wrong, for `status`. */
 int accounts_note_error(struct connection *lane, int account_id, const char *error, store_done done,
                         void *userdata);
-/* What chwsync.budgets holds of an account: see the schema. Seconds are relative to now, < 0 = NULL. */
+/* What chwsync.budgets holds of an account: see the schema. Seconds are relative to now, < 0 =
+ * NULL. */
 struct budget_figures {
     int account_id;
     const char *provider;
@@ -69,15 +70,24 @@ struct budget_figures {
     double refused_ago_s, day_left_s, pace;
     bool probing;
     unsigned used_minute, used_day;
-    double largest_burst, reserve, poll_rate, clock_speed, usual_worth, planned_delay_s, measured_delay_s;
+    double largest_burst, reserve, poll_rate, clock_speed, usual_worth, planned_delay_s,
+        measured_delay_s;
     bool count_open; /* count the open orders; else `open` is taken for it */
     int64_t open;
 };
+<<<<<<< HEAD
 /* Keeps them. Rows: 0 open orders, 1 queued lines, 2 orders that ended in the last day,
  * 3 requests that commands ever made. */
-int accounts_keep(struct connection *lane, const struct budget_figures *figures, store_done done, void *userdata);
+int accounts_keep(struct connection *lane, const struct budget_figures *figures, store_done done,
+                  void *userdata);
+=======
+/* Keeps them. Rows: 0 open orders, 1 queued lines, 2 orders that ended in the last day. */
+int accounts_keep(struct connection *lane, const struct budget_figures *figures, store_done done,
+                  void *userdata);
+>>>>>>> main
 /* Rows: 0 the largest number of the shop's lines in ten minutes lately, above the usual. */
-int accounts_largest_burst(struct connection *lane, const char *provider, store_done done, void *userdata);
+int accounts_largest_burst(struct connection *lane, const char *provider, store_done done,
+                           void *userdata);
 /* Requests that are neither adds nor polls, for the budget. */
 int accounts_count_read(struct connection *lane, int account_id, unsigned count, store_done done,
                         void *userdata);

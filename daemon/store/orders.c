@@ -7,7 +7,7 @@ static const struct statement record_statement = {
     .text = "SELECT r.order_ref, r.state, r.provider_order_id\n"
             "  FROM chwsync.record_outcomes($1::bigint[], $2::int[], $3::text[], $4::text[], "
             "$5::int[], $6::text[],\n"
-            "                               $7::int[], $8::boolean, $9::int) r",
+            "                               $7::int[], $8::boolean, $9::int, $10::uuid[]) r",
 };
 
 int orders_record(struct connection *lane, const struct attempt_end *ends, size_t count,
@@ -26,6 +26,7 @@ int orders_record(struct connection *lane, const struct attempt_end *ends, size_
     VALUES_ADD_ARRAY(&values, ends, count, values_add_integer, wait_s);
     values_add_boolean(&values, tell_shop);
     values_add_integer(&values, first_poll_s);
+    VALUES_ADD_ARRAY(&values, ends, count, values_add_text, journal);
     return connection_run(lane, &transaction, done, userdata);
 }
 
@@ -35,77 +36,133 @@ static const struct statement release_statement = {
         "WITH ended AS (\n"
         "    UPDATE chwsync.attempts a\n"
         "       SET open = false, outcome = 'not executed', ended_at = clock_timestamp(),\n"
-        "           answer = 'claimed, but never sent: the commit of the claim was not confirmed'\n"
-        "     WHERE a.open AND a.outcome IS NULL AND a.instance = $1::uuid AND a.order_id <> ALL "
-        "($2::bigint[])\n"
-        "       AND a.account_id = $4::int\n"
-        "       AND a.claim <= $3::bigint\n"
+        "           answer = 'claimed, but never sent: the claim was not confirmed'\n"
+        "     WHERE a.open AND a.outcome IS NULL AND a.instance = $1::uuid\n"
+        "       AND a.account_id = $2::int AND a.claim = $3::bigint\n"
+        "       AND a.order_id <> ALL ($4::bigint[])\n"
         "    RETURNING a.order_id, a.number\n"
         "), moved AS (\n"
         "    UPDATE chwsync.orders o SET state = 'queued', seq = o.seq + 1, updated_at = now()\n"
-        "      FROM ended e WHERE o.id = e.order_id AND o.state = 'submitting' AND o.attempts = "
-        "e.number\n"
+        "      FROM ended e\n"
+        "     WHERE o.id = e.order_id AND o.state = 'submitting' AND o.attempts = e.number\n"
         "    RETURNING o.id, o.provider, o.order_ref\n"
         "), queued AS (\n"
-        "    INSERT INTO chwsync.queue (order_id, provider, next_at) SELECT m.id, m.provider, "
-        "now() FROM moved m\n"
+        "    INSERT INTO chwsync.queue (order_id, provider, next_at)\n"
+        "    SELECT m.id, m.provider, now() FROM moved m\n"
         "    ON CONFLICT (order_id) DO NOTHING\n"
         ")\n"
         "SELECT m.order_ref FROM moved m",
 };
 
-int orders_release(struct connection *lane, const char *instance, int account_id,
-                   const int64_t *known, size_t known_count, int64_t last_claim, store_done done,
-                   void *userdata)
+int orders_release(struct connection *lane, const char *instance, int account_id, int64_t claim,
+                   const int64_t *known, size_t known_count, store_done done, void *userdata)
 {
     struct values values = {0};
     struct transaction transaction = {
         .statement = &release_statement, .values = &values, .by_index = true};
 
     values_add_text(&values, instance);
+    values_add_integer(&values, account_id);
+    values_add_integer(&values, claim);
     values_begin_array(&values);
     for (size_t i = 0; i < known_count; i++)
         values_add_integer(&values, known[i]);
     values_end_array(&values);
-    values_add_integer(&values, last_claim);
-    values_add_integer(&values, account_id);
     return connection_run(lane, &transaction, done, userdata);
 }
 
-static const struct statement recover_statement = {
-    .name = "find attempts without an end",
-    .text =
-        "WITH ended AS (\n"
-        "    UPDATE chwsync.attempts a\n"
-        "       SET outcome = 'unknown', ended_at = clock_timestamp(),\n"
-        "           answer = 'the daemon ended before an answer was recorded'\n"
-        "     WHERE a.open AND a.outcome IS NULL AND a.instance <> $1::uuid\n"
-        "    RETURNING a.order_id, a.number, a.claimed_at\n"
-        "), moved AS (\n"
-        "    UPDATE chwsync.orders o\n"
-        "       SET state = 'uncertain', seq = o.seq + 1, updated_at = now(), changed_at = now(),\n"
-        "           error = 'the daemon ended before an answer was recorded: the order may exist "
-        "at the provider'\n"
-        "      FROM ended e WHERE o.id = e.order_id AND o.state = 'submitting' AND o.attempts = "
-        "e.number\n"
-        "    RETURNING o.id, o.order_ref, o.display_ref, o.seq, e.claimed_at\n"
-        "), due AS (\n"
-        "    INSERT INTO chwsync.write_backs (order_id, seq) SELECT m.id, m.seq FROM moved m WHERE "
-        "$2::boolean\n"
-        ")\n"
-        "SELECT m.order_ref, m.display_ref, to_char(m.claimed_at, 'YYYY-MM-DD HH24:MI:SS TZ') FROM "
-        "moved m",
+static const struct statement open_statement = {
+    .name = "attempts without an end",
+    .text = "SELECT a.order_id, a.number, o.order_ref, a.journal, coalesce(a.journal_number, "
+            "a.number),\n"
+            "       a.instance = $1::uuid,\n"
+            "       ceil(extract(epoch FROM a.send_before + make_interval(secs => $2::int) - "
+            "now()))::bigint,\n"
+            "       to_char(a.claimed_at, 'YYYY-MM-DD HH24:MI:SS TZ')\n"
+            "  FROM chwsync.attempts a JOIN chwsync.orders o ON o.id = a.order_id\n"
+            " WHERE a.open AND a.outcome IS NULL",
 };
 
-int orders_recover(struct connection *lane, const char *instance, bool tell_shop, store_done done,
+int orders_open(struct connection *lane, const char *instance, unsigned patience_s, store_done done,
+                void *userdata)
+{
+    struct values values = {0};
+    struct transaction transaction = {
+        .statement = &open_statement, .values = &values, .by_index = true};
+
+    values_add_text(&values, instance);
+    values_add_integer(&values, patience_s);
+    return connection_run(lane, &transaction, done, userdata);
+}
+
+/* Lost: there is no such attempt. Else the journal knows an end that the ledger lacks. */
+static const struct statement compare_statement = {
+    .name = "compare with the flight journal",
+    .text = "SELECT t.place, a.order_id, a.number\n"
+            "  FROM unnest($2::int[], $3::text[], $4::int[], $5::text[], $6::text[])\n"
+            "       AS t(place, order_ref, number, outcome, provider_order_id)\n"
+            "  LEFT JOIN chwsync.orders o ON o.order_ref = t.order_ref\n"
+            "  LEFT JOIN chwsync.attempts a ON a.order_id = o.id AND a.journal = $1::uuid\n"
+            "                              AND coalesce(a.journal_number, a.number) = t.number\n"
+            " WHERE a.order_id IS NULL OR a.open AND a.outcome IS DISTINCT FROM t.outcome\n"
+            "    OR t.outcome = 'accepted' AND (a.outcome, a.provider_order_id)\n"
+            "                                  IS DISTINCT FROM ('accepted', t.provider_order_id)",
+};
+
+int orders_compare(struct connection *lane, const char *journal, const struct journal_end *ends,
+                   size_t count, store_done done, void *userdata)
+{
+    struct values values = {0};
+    struct transaction transaction = {
+        .statement = &compare_statement, .values = &values, .by_index = true};
+
+    values_add_text(&values, journal);
+    VALUES_ADD_ARRAY(&values, ends, count, values_add_integer, place);
+    VALUES_ADD_ARRAY(&values, ends, count, values_add_text, order_ref);
+    VALUES_ADD_ARRAY(&values, ends, count, values_add_integer, number);
+    VALUES_ADD_ARRAY(&values, ends, count, values_add_text, outcome);
+    VALUES_ADD_ARRAY(&values, ends, count, values_add_text, provider_order_id);
+    return connection_run(lane, &transaction, done, userdata);
+}
+
+static const struct statement restore_statement = {
+    .name = "restore lost attempts",
+    .text =
+        "SELECT t.order_ref,\n"
+        "       chwsync.restore_attempt(t.order_ref, t.provider, t.account_id, $1::uuid, "
+        "t.number,\n"
+        "           to_timestamp(t.left_s), t.service, t.link, chwsync.try_bigint(t.quantity),\n"
+        "           t.outcome, t.provider_order_id, t.http_status, t.answer, $13::boolean, "
+        "$14::int)\n"
+        "  FROM unnest($2::text[], $3::text[], $4::int[], $5::int[], $6::bigint[], $7::text[],\n"
+        "              $8::text[], $9::text[], $10::text[], $11::text[], $12::int[], $15::text[])\n"
+        "       AS t(order_ref, provider, account_id, number, left_s, service, link, quantity,\n"
+        "            outcome, provider_order_id, http_status, answer)",
+};
+
+int orders_restore(struct connection *lane, const char *journal, const struct journal_end *ends,
+                   size_t count, bool tell_shop, unsigned first_poll_s, store_done done,
                    void *userdata)
 {
     struct values values = {0};
     struct transaction transaction = {
-        .statement = &recover_statement, .values = &values, .by_index = true};
+        .statement = &restore_statement, .values = &values, .by_index = true};
 
-    values_add_text(&values, instance);
+    values_add_text(&values, journal);
+    VALUES_ADD_ARRAY(&values, ends, count, values_add_text, order_ref);
+    VALUES_ADD_ARRAY(&values, ends, count, values_add_text, provider);
+    VALUES_ADD_ARRAY(&values, ends, count, values_add_integer, account_id);
+    VALUES_ADD_ARRAY(&values, ends, count, values_add_integer, number);
+    VALUES_ADD_ARRAY(&values, ends, count, values_add_integer, left_s);
+    VALUES_ADD_ARRAY(&values, ends, count, values_add_text, service);
+    VALUES_ADD_ARRAY(&values, ends, count, values_add_text, link);
+    VALUES_ADD_ARRAY(&values, ends, count, values_add_text, quantity);
+    VALUES_ADD_ARRAY(&values, ends, count, values_add_text, outcome);
+    VALUES_ADD_ARRAY(&values, ends, count, values_add_text, provider_order_id);
+    VALUES_ADD_ARRAY(&values, ends, count, values_add_integer, http_status);
     values_add_boolean(&values, tell_shop);
+    values_add_integer(&values, first_poll_s);
+    VALUES_ADD_ARRAY(&values, ends, count, values_add_text, answer);
     return connection_run(lane, &transaction, done, userdata);
 }
 

@@ -16,8 +16,9 @@ struct attempt_end {
     const char *outcome;           /* "accepted", "refused", "put off", "not executed", "unknown" */
     const char *provider_order_id; /* of accepted, else NULL */
     long http_status;              /* 0 = none */
-    const char *answer; /* the provider's words, or what happened; NULL = nothing to say */
-    int64_t wait_s;     /* of put off and not executed: until the next attempt */
+    const char *answer;  /* the provider's words, or what happened; NULL = nothing to say */
+    const char *journal; /* uuid text: only the attempt that named it; NULL = whichever */
+    int64_t wait_s;      /* of put off and not executed: until the next attempt */
 };
 
 /*
@@ -31,21 +32,46 @@ int orders_record(struct connection *lane, const struct attempt_end *ends, size_
                   bool tell_shop, unsigned first_poll_s, store_done done, void *userdata);
 
 /*
- * Claims of this process whose COMMIT was ambiguous: attempts of `instance` for that account that
- * are open and not among `known` (order ids this process holds). They were never sent, as only what
- * was claimed and answered is sent. Only claims up to `last_claim`, all of which were answered or
- * lost before `known` was collected: so this statement does no harm however late the server comes
- * to run it, even on a connection that was given up. Rows: 0 order_ref.
+ * The claim of that number, of this process, whose COMMIT was ambiguous or whose answer could not
+ * be kept: its attempts that are not among `known` (order ids this process holds) were never sent,
+ * as only what was claimed and answered is sent. Rows: 0 order_ref.
  */
-int orders_release(struct connection *lane, const char *instance, int account_id,
-                   const int64_t *known, size_t known_count, int64_t last_claim, store_done done,
-                   void *userdata);
+int orders_release(struct connection *lane, const char *instance, int account_id, int64_t claim,
+                   const int64_t *known, size_t known_count, store_done done, void *userdata);
 
 /*
- * At start: attempts of other instances that nobody ended become uncertain, and stay so. Rows: 0
- * order_ref, 1 display_ref, 2 claimed_at.
+ * Attempts that nobody ended. Rows: 0 order_id, 1 number, 2 order_ref, 3 journal (NULL = none), 4
+ * the number in that journal, 5 boolean: of `instance`, 6 seconds until its writer must have given
+ * it up (send_before and `patience_s`; negative = long ago), 7 claimed_at.
  */
-int orders_recover(struct connection *lane, const char *instance, bool tell_shop, store_done done,
+int orders_open(struct connection *lane, const char *instance, unsigned patience_s, store_done done,
+                void *userdata);
+
+/* What a flight journal knows of one attempt. Strings are borrowed for the time of the call. */
+struct journal_end {
+    int place; /* the caller's number for it */
+    const char *order_ref, *provider;
+    int account_id, number;
+    int64_t left_s; /* since 1970 */
+    const char *service, *link, *quantity;
+    const char *outcome, *provider_order_id, *answer; /* "" = none */
+    int http_status;
+};
+
+/*
+ * Which of them the ledger does not know, or knows without the end they have. Rows: 0 place, 1
+ * order_id and 2 number of the ledger's attempt, NULL where there is none: the ledger is older
+ * than the journal.
+ */
+int orders_compare(struct connection *lane, const char *journal, const struct journal_end *ends,
+                   size_t count, store_done done, void *userdata);
+
+/*
+ * Puts attempts back that the ledger has lost, and stops the submits of their accounts
+ * (chwsync.submit_stops). Rows: 0 order_ref, 1 where the order stands then, or "surplus".
+ */
+int orders_restore(struct connection *lane, const char *journal, const struct journal_end *ends,
+                   size_t count, bool tell_shop, unsigned first_poll_s, store_done done,
                    void *userdata);
 
 /* Whether another live order of that account has this order's link. Rows: 0 boolean. */

@@ -9,7 +9,8 @@
 
 /* Columns of polls_pick()'s answer, one row an order. */
 enum poll_column {
-    POLL_BATCH_WORTH, /* of the whole batch; the only column with POLL_BATCH_TURN that is never NULL */
+    POLL_BATCH_WORTH, /* of the whole batch; the only column with POLL_BATCH_TURN that is never NULL
+                       */
     POLL_BATCH_TURN,
     POLL_ORDER_ID, /* NULL: the batch was not worth its price and was not taken */
     POLL_PROVIDER_ORDER_ID,
@@ -41,15 +42,17 @@ struct poll_wish {
     unsigned limit;
     const int64_t *busy; /* ids that are on the wire now */
     size_t busy_count;
-    double price;        /* the least worth; 0 = whatever it is worth */
-    double turn;         /* where the clock stood, when the batch itself does not tell */
-    double speed;        /* of the clock, 0 = not known */
+    double price; /* the least worth; 0 = whatever it is worth */
+    double turn;  /* where the clock stood, when the batch itself does not tell */
+    double speed; /* of the clock, 0 = not known */
 };
 /*
- * One transaction: the `limit` earliest turns, when they are worth the price; each gets its next turn, and one request is
- * counted. Otherwise one row without an order; no row when no order can be asked about.
+ * One transaction: the `limit` earliest turns, when they are worth the price; each gets its next
+ * turn, and one request is counted. Otherwise one row without an order; no row when no order can be
+ * asked about.
  */
-int polls_pick(struct connection *lane, const struct poll_wish *wish, store_done done, void *userdata);
+int polls_pick(struct connection *lane, const struct poll_wish *wish, store_done done,
+               void *userdata);
 
 /* What the provider said about one order. Strings are borrowed for the time of the call; NULL = not
  * said. */
@@ -62,8 +65,8 @@ struct poll_answer {
     const char *charge, *currency;
     int64_t start_count, remains;
     bool has_start_count, has_remains;
-    const char *error;  /* of this id; then nothing else counts */
-    double wait_s;      /* with an error: until it is asked again */
+    const char *error; /* of this id; then nothing else counts */
+    double wait_s;     /* with an error: until it is asked again */
     /* The schedule: written when `stride` > 0. */
     double stride;
     struct progress progress;

@@ -98,8 +98,8 @@ static const char intake_rest[] =
                                           "      FROM fresh f\n"
                                           "     WHERE f.times > 1 OR f.order_ref IS NULL OR "
                                           "octet_length(f.order_ref) NOT BETWEEN 1 AND 200\n"
-                                          "    ON CONFLICT (order_ref) DO NOTHING RETURNING "
-                                          "order_ref\n"
+                                          "    ON CONFLICT (order_ref) DO NOTHING\n"
+                                          "    RETURNING order_ref, reason\n"
                                           "), cleared AS (\n";
 /* What is wrong with other keys is not known when only one was read. */
 static const char intake_clear_whole[] =
@@ -123,11 +123,14 @@ static const char intake_counts[] =
     "       (SELECT greatest(ceil(extract(epoch FROM w.due_at - now())), 0)::bigint FROM "
     "chwsync.write_backs w\n"
     "         ORDER BY w.due_at LIMIT 1),\n"
-    "       (SELECT string_agg(i.order_ref || ' rejected: ' || i.error, E'\\n') FROM inserted i "
-    "WHERE i.state = 'rejected')";
+    "       (SELECT string_agg(i.order_ref || ' rejected: ' || i.error, E'\\n') FROM inserted i"
+    "  WHERE i.state = 'rejected'),\n"
+    "       (SELECT string_agg(p.order_ref || ': ' || p.reason, E'\\n')"
+    "  FROM (SELECT * FROM parked LIMIT 20) p)";
 
-static const char claim_text[] = "SELECT * FROM chwsync.claim($1::text, $2::int, $3::uuid, "
-                                 "$4::int, $5::int, $6::bigint, $7::bigint, $8::text, $9::text)";
+static const char claim_text[] =
+    "SELECT * FROM chwsync.claim($1::text, $2::int, $3::uuid, $4::int, $5::int, $6::bigint, "
+    "$7::bigint, $8::bigint, $9::uuid, $10::text, $11::text)";
 static const char deliver_text[] = "SELECT * FROM chwsync.deliver($1::int, $2::bigint, $3::text)";
 
 /* What those two ask the shop: $1 the questions (chwsync.result[]), the answer's columns their keys
@@ -313,6 +316,7 @@ void shop_intake_decode(const PGresult *rows, struct intake_result *ret_result)
         .queue_due_s = row_integer(rows, 0, 5, -1),
         .write_back_due_s = row_integer(rows, 0, 6, -1),
         .rejected = row_text(rows, 0, 7),
+        .parked_lines = row_text(rows, 0, 8),
     };
 }
 
@@ -361,7 +365,9 @@ int shop_claim(struct shop *shop, struct connection *lane, const struct claim_op
         values_add_integer(&values, options->only_order_id);
     else
         values_add_text(&values, NULL);
-    values_add_integer(&values, options->claim);
+    values_add_integer(&values, options->lease_number);
+    values_add_integer(&values, options->lease_claims);
+    values_add_text(&values, options->journal);
     values_add_text(&values, text_string(&shop->ask));
     values_add_text(&values, shop->has_function ? NULL : text_string(&shop->ask_any));
     return run(shop, lane, SHOP_CLAIM, &values, shop->timeout_ms, done, userdata);

@@ -31,6 +31,7 @@ struct intake_options {
     size_t provider_count;
     unsigned limit; /* new lines at most */
 };
+#define INTAKE_NAMED_MAX 20
 struct intake_result {
     unsigned taken;    /* new lines in the ledger */
     unsigned returned; /* withdrawn lines that are shown again */
@@ -43,6 +44,8 @@ struct intake_result {
     /* Lines taken and rejected at once, "REF rejected: WHY", each but the last ending in a line
      * feed; NULL = none. Borrowed from the rows. */
     const char *rejected;
+    const char
+        *parked_lines; /* newly parked ones, "REF: WHY", at most INTAKE_NAMED_MAX, likewise */
 };
 /* One transaction: the whole view against the ledger. Answer's rows: intake_decode(). */
 int shop_intake(struct shop *shop, struct connection *lane, const struct intake_options *options,
@@ -67,11 +70,15 @@ struct claim_options {
     int account_id;
     const char *instance; /* uuid text */
     unsigned limit;
-    unsigned send_within_s; /* send_before = now + this */
-    int64_t only_order_id;  /* 0 = whichever is due */
-    int64_t claim;          /* grows from claim to claim within the instance */
+    unsigned send_within_s;             /* send_before = now + this */
+    int64_t only_order_id;              /* 0 = whichever is due */
+    int64_t lease_number, lease_claims; /* as jobs/lease knows them */
+    const char *journal;                /* uuid text of the flight journal */
 };
-/* Columns of the answer, one row a claimed or withdrawn line. */
+/*
+ * Columns of the answer, one row a claimed or withdrawn line. No row at all: we do not hold the
+ * lease as we knew it, nothing was claimed. A single row with a NULL order: nothing was due.
+ */
 enum claim_column {
     CLAIM_ORDER_ID,
     CLAIM_NUMBER,

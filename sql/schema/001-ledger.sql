@@ -206,7 +206,7 @@ $$;
 -- and abandoned to active; everything else moves only the attempt that is the order's last.
 CREATE FUNCTION chwsync.record_outcomes(order_ids bigint[], numbers int[], outcomes text[], provider_order_ids text[],
                                         http_statuses int[], answers text[], waits_s int[], tell_shop boolean,
-                                        first_poll_s int)
+                                        first_poll_s int, journals uuid[])
     RETURNS TABLE (order_ref text, state text, provider_order_id text)
     LANGUAGE plpgsql
     SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
@@ -215,16 +215,18 @@ AS $$
 BEGIN
     RETURN QUERY
     WITH told AS MATERIALIZED (
-        SELECT * FROM unnest($1::bigint[], $2::int[], $3::text[], $4::text[], $5::int[], $6::text[], $7::int[])
-                 AS t(order_id, number, outcome, provider_order_id, http_status, answer, wait_s)
+        SELECT * FROM unnest($1::bigint[], $2::int[], $3::text[], $4::text[], $5::int[], $6::text[], $7::int[], $10::uuid[])
+                 AS t(order_id, number, outcome, provider_order_id, http_status, answer, wait_s, journal)
     ), ended AS (
         UPDATE chwsync.attempts a
            SET open = t.outcome = 'unknown', outcome = t.outcome, ended_at = clock_timestamp(),
                http_status = t.http_status, answer = t.answer, provider_order_id = t.provider_order_id
           FROM told t
-         WHERE a.order_id = t.order_id AND a.number = t.number
-           AND (a.open OR t.outcome = 'accepted') AND a.outcome IS DISTINCT FROM t.outcome
-        RETURNING t.*, a.account_id
+         WHERE a.order_id = t.order_id AND a.number = t.number AND (t.journal IS NULL OR a.journal = t.journal)
+           AND (a.open AND a.outcome IS DISTINCT FROM t.outcome
+                OR t.outcome = 'accepted' AND (a.outcome, a.provider_order_id)
+                                              IS DISTINCT FROM ('accepted', t.provider_order_id))
+        RETURNING t.order_id, t.number, t.outcome, t.provider_order_id, t.answer, t.wait_s, a.account_id
     ), moved AS (
         UPDATE chwsync.orders o
            SET state = CASE e.outcome WHEN 'accepted' THEN 'active' WHEN 'refused' THEN 'rejected'
@@ -238,8 +240,9 @@ BEGIN
           FROM ended e
          WHERE o.id = e.order_id
            AND (o.state IN ('submitting', 'uncertain') AND o.attempts = e.number
-                OR e.outcome = 'accepted' AND o.state IN ('uncertain', 'queued', 'rejected', 'withdrawn', 'abandoned'))
-        RETURNING o.id, o.order_ref, o.provider, o.state, o.seq, e.account_id, e.wait_s
+                OR e.outcome = 'accepted' AND o.state IN ('submitting', 'uncertain', 'queued', 'rejected', 'withdrawn',
+                                                          'abandoned'))
+        RETURNING o.id, o.order_ref, o.provider, o.state, o.seq, e.account_id, e.wait_s, e.number
     ), followed AS (
         INSERT INTO chwsync.polls (order_id, account_id, next_at, interval_s)
         SELECT m.id, m.account_id, now() + make_interval(secs => $9::int), $9::int FROM moved m WHERE m.state = 'active'
@@ -252,11 +255,15 @@ BEGIN
         DELETE FROM chwsync.queue q USING moved m WHERE m.state = 'active' AND q.order_id = m.id
     ), due AS (
         INSERT INTO chwsync.write_backs (order_id, seq) SELECT m.id, m.seq FROM moved m WHERE $8::boolean
+    ), surplus AS MATERIALIZED (
+        SELECT o.order_ref, e.provider_order_id,
+               chwsync.follow_surplus(o.id, e.number, e.account_id, e.provider_order_id, $9::int)
+          FROM ended e JOIN chwsync.orders o ON o.id = e.order_id
+         WHERE e.outcome = 'accepted' AND o.provider_order_id IS DISTINCT FROM e.provider_order_id
+           AND NOT EXISTS (SELECT FROM moved m WHERE m.id = e.order_id AND m.number = e.number)
     )
     SELECT m.order_ref, m.state::text, NULL FROM moved m
-    UNION ALL SELECT o.order_ref, 'surplus', e.provider_order_id
-      FROM ended e JOIN chwsync.orders o ON o.id = e.order_id
-     WHERE e.outcome = 'accepted' AND NOT EXISTS (SELECT FROM moved m WHERE m.id = e.order_id);
+    UNION ALL SELECT s.order_ref, 'surplus', s.provider_order_id FROM surplus s;
 END
 $$;
 
@@ -264,7 +271,8 @@ $$;
 -- and answers two arrays, their keys and what the shop says; `ask_any`, where the view is asked, whether it shows anything:
 -- one that shows nothing at all is more likely broken than emptied, and then nothing is withdrawn.
 CREATE FUNCTION chwsync.claim(for_provider text, by_account int, by_instance uuid, at_most int, send_within_s int,
-                              only_order bigint, claim bigint, ask text, ask_any text)
+                              only_order bigint, lease_number bigint, lease_claims bigint, by_journal uuid, ask text,
+                              ask_any text)
     RETURNS TABLE (id bigint, number int, order_ref text, go boolean, service text, link text, quantity bigint,
                    runs bigint, "interval" bigint, min bigint, max bigint, comments text, usernames text, hashtags text,
                    username text, params jsonb)
@@ -278,16 +286,30 @@ DECLARE
     asked_gos boolean[];
     shows_any boolean;
 BEGIN
+    -- The lease is renewed and its claims are counted here, or nothing is claimed: another instance has taken it, or this
+    -- database has lost our last claim.
+    UPDATE chwsync.leases l
+       SET claims = l.claims + 1, journal = by_journal, expires_at = clock_timestamp() + interval '10 seconds'
+     WHERE l.account_id = $2 AND l.holder = $3 AND l.number = lease_number AND l.claims = lease_claims;
+    IF NOT FOUND THEN
+        RETURN; -- without a row
+    END IF;
+    -- While submits are stopped nothing is due. A row whose order is not queued would stand at the head for ever.
     WITH due AS MATERIALIZED (
         SELECT q.order_id FROM chwsync.queue q
          WHERE q.provider = $1 AND q.next_at <= now() AND ($6 IS NULL OR q.order_id = $6)
+           AND NOT EXISTS (SELECT FROM chwsync.submit_stops s WHERE s.account_id = $2 AND s.released_at IS NULL)
          ORDER BY q.next_at, q.order_id LIMIT $4 FOR UPDATE SKIP LOCKED
+    ), stale AS (
+        UPDATE chwsync.queue q SET next_at = now() + interval '1 hour' FROM due d JOIN chwsync.orders o ON o.id = d.order_id
+         WHERE q.order_id = d.order_id AND o.state <> 'queued'
     )
     SELECT array_agg(ROW(o.order_ref, 'submitting', NULL, NULL, NULL, NULL, NULL, NULL, o.seq + 1)::chwsync.result)
       INTO questions
       FROM due d JOIN chwsync.orders o ON o.id = d.order_id
      WHERE o.state = 'queued';
     IF questions IS NULL THEN
+        RETURN NEXT; -- one row of NULLs: the lease holds, nothing is due
         RETURN;
     END IF;
     EXECUTE ask INTO asked_refs, asked_gos USING questions;
@@ -312,9 +334,10 @@ BEGIN
     ), busy AS (
         UPDATE chwsync.queue q SET next_at = now() + interval '2 seconds' FROM asked a, chwsync.orders o
          WHERE a.go IS NULL AND o.order_ref = a.order_ref AND q.order_id = o.id
+        RETURNING q.order_id, o.order_ref
     ), attempt AS (
-        INSERT INTO chwsync.attempts (order_id, number, account_id, instance, claim, send_before, service, link, quantity, further)
-        SELECT m.id, m.number, $2::int, $3::uuid, $7::bigint, now() + make_interval(secs => $5::int), m.service, m.link, m.quantity,
+        INSERT INTO chwsync.attempts (order_id, number, account_id, instance, claim, journal, send_before, service, link, quantity, further)
+        SELECT m.id, m.number, $2::int, $3::uuid, lease_claims + 1, by_journal, now() + make_interval(secs => $5::int), m.service, m.link, m.quantity,
                CASE WHEN num_nonnulls(m.runs, m."interval", m.min, m.max, m.comments, m.usernames, m.hashtags,
                                       m.username, m.params) > 0
                     THEN jsonb_strip_nulls(jsonb_build_object('runs', m.runs, 'interval', m."interval", 'min', m.min,
@@ -330,7 +353,12 @@ BEGIN
         ON CONFLICT (account_id, minute) DO UPDATE SET adds = b.adds + excluded.adds
     )
     SELECT m.id, m.number, m.order_ref, m.go, m.service, m.link, m.quantity, m.runs, m."interval", m.min, m.max,
-           m.comments, m.usernames, m.hashtags, m.username, m.params FROM moved m ORDER BY m.id;
+           m.comments, m.usernames, m.hashtags, m.username, m.params FROM moved m
+    UNION ALL SELECT b.order_id, NULL, b.order_ref, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+      FROM busy b ORDER BY 1;
+    IF NOT FOUND THEN
+        RETURN NEXT;
+    END IF;
 END
 $$;
 

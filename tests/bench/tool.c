@@ -117,7 +117,8 @@ static int write_statements(struct shop *shop, const char *directory)
                                         .instance = INSTANCE,
                                         .limit = ORDERS_BATCH_MAX,
                                         .send_within_s = 30};
-    const struct poll_wish wish = {.account_id = 1, .limit = POLLS_BATCH_MAX, .turn = 1, .speed = 1};
+    const struct poll_wish wish = {
+        .account_id = 1, .limit = POLLS_BATCH_MAX, .turn = 1, .speed = 1};
     struct attempt_end ends[ORDERS_BATCH_MAX];
     struct connection script = {0};
 

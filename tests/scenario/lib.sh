@@ -188,6 +188,9 @@ await_quiet() { # WHAT: every line has come to an end and the shop knows it
         AND NOT EXISTS (SELECT FROM chwsync.write_backs)" "${2:-40}"
 }
 
+# Lines that wait for another try are due now, for a test that has something better to do than to wait.
+hasten() { ask "UPDATE chwsync.queue SET next_at = now() WHERE next_at > now()"; }
+
 state_of() { ask "SELECT state FROM chwsync.orders WHERE order_ref = '$1'"; }
 link_of() { ask "SELECT options ->> 'link' FROM store.order_lines WHERE ref = '$1'"; }
 
@@ -314,7 +317,13 @@ await_log() { # WHAT PATTERN [COUNT]
 
 # Lines that ask for attention: warnings and errors, without their hints.
 complaints() { # WHAT COUNT
-    logged "$1" "$2" '^<[0-4]>'
+    logged "$1" "$2" '^<[0-4]>([^H]|H[^I])'
+}
+
+# A server that goes and comes gives one reason after the other: closed, no socket, starting up. Each is said once.
+away_was_said() {
+    is "nothing but the database is complained of" '' "$(log_since | grep -E '^<[0-4]>' | grep -vE '^<3>(HINT|the database is away): ')"
+    is "each reason is one line" '' "$(log_since | grep '^<3>the database is away' | sort | uniq -d)"
 }
 
 # ---- the end ----

@@ -18,8 +18,9 @@
 struct known {
     struct progress progress;
     double stride, turn;
-    double asked_s, asked_before_s, bought_s, told_s; /* told_s: of the world the last answer spoke of */
-    size_t place;                     /* in the list, SIZE_MAX = not in it */
+    double asked_s, asked_before_s, bought_s,
+        told_s;   /* told_s: of the world the last answer spoke of */
+    size_t place; /* in the list, SIZE_MAX = not in it */
     bool ended;
 };
 
@@ -29,7 +30,14 @@ struct request {
     double sent_s, served_s;
 };
 
-enum happening { HAPPENS_PAID, HAPPENS_ARRIVAL, HAPPENS_ANSWER, HAPPENS_FIRST_TURN, HAPPENS_WAKE, HAPPENS_MINUTE };
+enum happening {
+    HAPPENS_PAID,
+    HAPPENS_ARRIVAL,
+    HAPPENS_ANSWER,
+    HAPPENS_FIRST_TURN,
+    HAPPENS_WAKE,
+    HAPPENS_MINUTE
+};
 struct event {
     int64_t at_us;
     enum happening what;
@@ -156,7 +164,8 @@ static size_t list_take(struct run *run)
 
         if (child >= run->listed)
             break;
-        if (child + 1 < run->listed && run->known[run->list[child + 1]].turn < run->known[run->list[child]].turn)
+        if (child + 1 < run->listed &&
+            run->known[run->list[child + 1]].turn < run->known[run->list[child]].turn)
             child++;
         if (run->known[run->list[child]].turn >= run->known[last].turn)
             break;
@@ -176,7 +185,8 @@ static double one_way_s(struct run *run)
 
 static struct request *request_new(struct run *run, bool poll)
 {
-    size_t number = run->free_count > 0 ? run->free_requests[--run->free_count] : run->request_count++;
+    size_t number =
+        run->free_count > 0 ? run->free_requests[--run->free_count] : run->request_count++;
     struct request *request = &run->requests[number];
 
     *request = (struct request){.poll = poll};
@@ -188,13 +198,15 @@ static void send(struct run *run, struct request *request)
     request->sent_s = now_s(run);
     run->in_flight++;
     run->polls_in_flight += request->poll;
-    happens(run, run->now_us + (int64_t)(one_way_s(run) * 1e6), HAPPENS_ARRIVAL, (size_t)(request - run->requests));
+    happens(run, run->now_us + (int64_t)(one_way_s(run) * 1e6), HAPPENS_ARRIVAL,
+            (size_t)(request - run->requests));
 }
 
 static void arrived(struct run *run, size_t number)
 {
     struct request *request = &run->requests[number];
-    bool minute = server_limit_allows(&run->minute, now_s(run)), day = server_limit_allows(&run->day, now_s(run));
+    bool minute = server_limit_allows(&run->minute, now_s(run)),
+         day = server_limit_allows(&run->day, now_s(run));
 
     request->accepted = minute && day;
     request->of_day = !day;
@@ -242,7 +254,8 @@ static bool ask(struct run *run)
     budget_take(&run->budget, BUDGET_POLL, 1, run->now_us);
     request = request_new(run, true);
     for (size_t i = 0; i < count; i++) {
-        run->known[ids[i]].turn = is_daemon(run) ? turn + run->known[ids[i]].stride : (double)++run->asked;
+        run->known[ids[i]].turn =
+            is_daemon(run) ? turn + run->known[ids[i]].stride : (double)++run->asked;
         run->known[ids[i]].asked_before_s = run->known[ids[i]].asked_s;
         run->known[ids[i]].asked_s = now_s(run);
     }
@@ -325,7 +338,8 @@ static void queue_add(struct run *run, size_t id, bool in_front)
 {
     if (in_front)
         run->queue_first = (run->queue_first + run->world->count - 1) % run->world->count;
-    run->queue[in_front ? run->queue_first : (run->queue_first + run->queued) % run->world->count] = id;
+    run->queue[in_front ? run->queue_first : (run->queue_first + run->queued) % run->world->count] =
+        id;
     run->queued++;
 }
 
@@ -406,7 +420,8 @@ static void first_turn(struct run *run, size_t id)
 static struct delivery delivery_of(const struct fact *fact)
 {
     return (struct delivery){.quantity = fact->quantity,
-                             .last_run_s = fact->runs > 0 ? (fact->runs - 1) * (double)fact->interval_s : 0,
+                             .last_run_s =
+                                 fact->runs > 0 ? (fact->runs - 1) * (double)fact->interval_s : 0,
                              .run_interval_s = fact->interval_s};
 }
 
@@ -418,7 +433,8 @@ static void note_staleness(struct run *run, double from_s, double to_s, double t
     to_s = fmin(to_s, scenario->to_day * DAY_S);
     if (to_s <= from_s)
         return;
-    run->stale_area += ((to_s - told_s) * (to_s - told_s) - (from_s - told_s) * (from_s - told_s)) / 2;
+    run->stale_area +=
+        ((to_s - told_s) * (to_s - told_s) - (from_s - told_s) * (from_s - told_s)) / 2;
     run->stale_s += to_s - from_s;
 }
 
@@ -446,20 +462,23 @@ static void answered_order(struct run *run, size_t id, const struct request *req
     struct known *known = &run->known[id];
     struct progress progress = known->progress;
     struct delivery delivery = delivery_of(fact);
-    double age_s = request->served_s - known->bought_s, asked_age_s = request->sent_s - known->bought_s;
+    double age_s = request->served_s - known->bought_s,
+           asked_age_s = request->sent_s - known->bought_s;
     double remains = fact_remains(fact, age_s), stride;
 
-    note_staleness(run, known->told_s, fmin(request->served_s, known->bought_s + fact->ends_s), known->told_s);
+    note_staleness(run, known->told_s, fmin(request->served_s, known->bought_s + fact->ends_s),
+                   known->told_s);
     if (age_s >= fact->ends_s) {
         ended(run, id);
         return;
     }
     known->told_s = request->served_s;
     progress_observe(&progress, &delivery, asked_age_s, remains, age_s >= fact->waits_s);
-    stride = poll_stride(
-        hazard_of(&progress, &delivery, &run->histories[fact->service], run->background, asked_age_s));
+    stride = poll_stride(hazard_of(&progress, &delivery, &run->histories[fact->service],
+                                   run->background, asked_age_s));
     /* As in the ledger: only what moved is written. */
-    if (known->stride <= 0 || progress.remains != known->progress.remains || poll_stride_moved(known->stride, stride)) {
+    if (known->stride <= 0 || progress.remains != known->progress.remains ||
+        poll_stride_moved(known->stride, stride)) {
         if (is_daemon(run))
             known->turn += stride - known->stride;
         known->progress = progress;
@@ -543,7 +562,8 @@ static void take_event(struct run *run, const struct event *event)
         break;
     }
     /* Orders that are paid in the same moment are in the queue together. */
-    if (run->event_count == 0 || run->events[0].at_us > run->now_us || run->events[0].what != HAPPENS_PAID)
+    if (run->event_count == 0 || run->events[0].at_us > run->now_us ||
+        run->events[0].what != HAPPENS_PAID)
         work(run);
 }
 
@@ -635,7 +655,8 @@ static void start_client(struct run *run)
     shares_learn_burst(&run->shares, scenario->burst);
     /* The adds of the day before, as the ledger would have them. */
     for (int64_t i = 1; i <= 144; i++)
-        shares_count_adds(&run->shares, (unsigned)(run->world->adds_a_day / 144), -i * 600 * SECOND_US, 0);
+        shares_count_adds(&run->shares, (unsigned)(run->world->adds_a_day / 144),
+                          -i * 600 * SECOND_US, 0);
     poll_pace_init(&run->pace, 0);
     for (size_t i = 0; i < SERVICES; i++) {
         run->histories[i] = run->world->histories[i];
@@ -645,7 +666,8 @@ static void start_client(struct run *run)
     for (size_t id = 0; id < run->world->old; id++) {
         take_over(run, id, run->world->facts[id].paid_s);
         run->known[id].told_s = run->known[id].asked_s = 0;
-        run->known[id].turn = is_daemon(run) ? -1 / (1 - run->known[id].bought_s) : (double)++run->asked;
+        run->known[id].turn =
+            is_daemon(run) ? -1 / (1 - run->known[id].bought_s) : (double)++run->asked;
         list_add(run, id);
     }
 }
@@ -682,7 +704,8 @@ static void release(struct run *run)
     free(run->burst_polls);
 }
 
-void run_world(const struct world *world, const struct run_options *options, struct run_result *ret_result)
+void run_world(const struct world *world, const struct run_options *options,
+               struct run_result *ret_result)
 {
     const struct scenario *scenario = &world->scenario;
     struct run run = {.world = world, .options = options, .result = ret_result, .wake_us = -1};
@@ -693,7 +716,8 @@ void run_world(const struct world *world, const struct run_options *options, str
     run.chance.state = options->seed * UINT64_C(2654435761) + 88172645463325252U;
     server_limit_init(&run.minute, options->model, minute, 60, options->capacity);
     /* Nobody estimates a day from two of them. */
-    server_limit_init(&run.day, options->model == COUNT_ESTIMATE ? COUNT_LOG : options->model, day, DAY_S, 0);
+    server_limit_init(&run.day, options->model == COUNT_ESTIMATE ? COUNT_LOG : options->model, day,
+                      DAY_S, 0);
     allocate(&run);
     for (size_t id = 0; id < world->count; id++)
         run.known[id].bought_s = -1e18;

@@ -11,7 +11,8 @@
 
 enum policy {
     POLICY_DAEMON,
-    POLICY_ROUND_ROBIN, /* the same gate, shares and pace; whoever was asked longest ago comes first */
+    POLICY_ROUND_ROBIN, /* the same gate, shares and pace; whoever was asked longest ago comes first
+                         */
 };
 
 struct run_options {
@@ -30,13 +31,14 @@ struct run_options {
 struct run_result {
     double delay_s, delay_half_s, delay_95_s, delay_99_s; /* of final states */
     double add_s, add_half_s, add_99_s;                   /* from paid to answered */
-    double drained_s;                                     /* the slowest burst, to its last answer */
-    unsigned drain_polls;                                 /* the fewest polls that were answered meanwhile */
-    double stale_s;                                       /* mean age of what is known of an open order */
-    double used;                                          /* of the budget of the days measured */
+    double drained_s;     /* the slowest burst, to its last answer */
+    unsigned drain_polls; /* the fewest polls that were answered meanwhile */
+    double stale_s;       /* mean age of what is known of an open order */
+    double used;          /* of the budget of the days measured */
     double requests_per_end, open;
     double planned_s, measured_s; /* what the client itself says of its delay, at the end */
     unsigned refused, ends, adds, polls, short_batches;
     double ids_a_batch;
 };
-void run_world(const struct world *world, const struct run_options *options, struct run_result *ret_result);
+void run_world(const struct world *world, const struct run_options *options,
+               struct run_result *ret_result);

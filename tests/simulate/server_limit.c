@@ -3,10 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const count_model_names[COUNT_MODELS] = {"fixed", "log", "bucket", "estimate", "rejects"};
+const char *const count_model_names[COUNT_MODELS] = {"fixed", "log", "bucket", "estimate",
+                                                     "rejects"};
 
-void server_limit_init(struct server_limit *limit, enum count_model model, double number, double window_s,
-                       double capacity)
+void server_limit_init(struct server_limit *limit, enum count_model model, double number,
+                       double window_s, double capacity)
 {
     *limit = (struct server_limit){.model = model,
                                    .limit = number,
@@ -66,11 +67,13 @@ bool server_limit_allows(struct server_limit *limit, double now_s)
         return limit->count < limit->limit;
     case COUNT_ESTIMATE:
         turn_window(limit, now_s);
-        return limit->before * (1 - (now_s - limit->began_s) / limit->window_s) + limit->count < limit->limit;
+        return limit->before * (1 - (now_s - limit->began_s) / limit->window_s) + limit->count <
+               limit->limit;
     case COUNT_BUCKET:
         if (limit->began_s > -1e8)
             limit->tokens =
-                fmin(limit->capacity, limit->tokens + (now_s - limit->began_s) * limit->limit / limit->window_s);
+                fmin(limit->capacity,
+                     limit->tokens + (now_s - limit->began_s) * limit->limit / limit->window_s);
         limit->began_s = now_s;
         return limit->tokens >= 1;
     case COUNT_LOG:

@@ -24,8 +24,8 @@ struct server_limit {
     size_t first, logged, size;
 };
 /* `capacity` of a bucket, 0 = the limit. */
-void server_limit_init(struct server_limit *limit, enum count_model model, double number, double window_s,
-                       double capacity);
+void server_limit_init(struct server_limit *limit, enum count_model model, double number,
+                       double window_s, double capacity);
 void server_limit_done(struct server_limit *limit);
 /* Times never go back. */
 bool server_limit_allows(struct server_limit *limit, double now_s);

@@ -42,7 +42,8 @@ static double chance_wait(struct chance *chance, double a_day)
 static double make_drip_feed(struct fact *fact, double life_s, struct chance *chance)
 {
     fact->runs = 3 + chance_below(chance, 10);
-    fact->interval_s = (float)fmax(300, 60 * floor((life_s - fact->waits_s) / (fact->runs - 0.5) / 60));
+    fact->interval_s =
+        (float)fmax(300, 60 * floor((life_s - fact->waits_s) / (fact->runs - 0.5) / 60));
     fact->run_s = (float)(fact->interval_s * (0.15 + 0.5 * chance_share(chance)));
     return fact->waits_s + (double)(fact->runs - 1) * fact->interval_s + fact->run_s;
 }
@@ -58,10 +59,12 @@ static void make_delivery(struct fact *fact, struct chance *chance)
     fact->moved[SEGMENTS - 1] = 1;
 }
 
-/* 3.5 % are cancelled or left partial at any time, 1.5 % get stuck and are closed some day later. */
+/* 3.5 % are cancelled or left partial at any time, 1.5 % get stuck and are closed some day later.
+ */
 static void make_end(struct fact *fact, struct chance *chance)
 {
-    double kind = chance_share(chance), at = chance_share(chance), wait_s = DAY_S * exp(chance_normal(chance));
+    double kind = chance_share(chance), at = chance_share(chance),
+           wait_s = DAY_S * exp(chance_normal(chance));
 
     fact->ends_s = fact->stands_s = fact->lives_s;
     if (kind >= 0.05)
@@ -73,10 +76,12 @@ static void make_end(struct fact *fact, struct chance *chance)
         fact->ends_s = (float)fmin(fact->stands_s + wait_s, 20 * DAY_S);
 }
 
-static struct fact make_fact(const struct world *world, struct chance *chance, unsigned service, double paid_s)
+static struct fact make_fact(const struct world *world, struct chance *chance, unsigned service,
+                             double paid_s)
 {
     struct fact fact = {.paid_s = paid_s, .service = (unsigned char)service};
-    double life_s = world->medians_s[service] * exp(world->spreads[service] * chance_normal(chance));
+    double life_s =
+        world->medians_s[service] * exp(world->spreads[service] * chance_normal(chance));
 
     life_s = fmin(fmax(life_s, 120), LONGEST_S);
     fact.quantity = 100 + (unsigned)exp(6 + 1.2 * chance_normal(chance));
@@ -101,7 +106,8 @@ static double delivered(const struct fact *fact, double age_s)
     if (fact->runs > 0) {
         double run = floor(moving_s / fact->interval_s);
 
-        return fmin((run + fmin((moving_s - run * fact->interval_s) / fact->run_s, 1)) / fact->runs, 1);
+        return fmin((run + fmin((moving_s - run * fact->interval_s) / fact->run_s, 1)) / fact->runs,
+                    1);
     }
     place = moving_s / (fact->lives_s - fact->waits_s) * SEGMENTS;
     segment = (unsigned)place;
@@ -134,8 +140,8 @@ static double make_services(struct world *world, struct chance *chance)
     double sum_s = 0;
 
     for (unsigned i = 0; i < SERVICES; i++) {
-        world->medians_s[i] =
-            scenario->shortest_s * pow(scenario->longest_s / scenario->shortest_s, (i + 0.5) / SERVICES);
+        world->medians_s[i] = scenario->shortest_s *
+                              pow(scenario->longest_s / scenario->shortest_s, (i + 0.5) / SERVICES);
         world->spreads[i] = 0.4 + 0.6 * chance_share(chance);
         service_history_init(&world->histories[i]);
     }
@@ -162,19 +168,23 @@ static void make_bursts(struct world *world, struct chance *chance, size_t *capa
     world->burst_count = (size_t)ceil(scenario->bursts_a_day * scenario->to_day);
     world->bursts_s = calloc(world->burst_count + 1, sizeof *world->bursts_s);
     for (size_t i = 0; i < world->burst_count; i++) {
-        double share = ((double)i + 0.6 + 0.2 * chance_share(chance)) / (double)world->burst_count * 0.98;
+        double share =
+            ((double)i + 0.6 + 0.2 * chance_share(chance)) / (double)world->burst_count * 0.98;
         unsigned service = chance_below(chance, SERVICES);
 
         world->bursts_s[i] = scenario->from_day * DAY_S + share * length_s;
         for (unsigned j = 0; j < scenario->burst; j++)
-            add_fact(world, make_fact(world, chance, (service + j % 3) % SERVICES, world->bursts_s[i]), capacity);
+            add_fact(world,
+                     make_fact(world, chance, (service + j % 3) % SERVICES, world->bursts_s[i]),
+                     capacity);
     }
 }
 
 void world_make(struct world *world, const struct scenario *scenario, unsigned seed)
 {
     struct chance chance = {.state = UINT64_C(0x9E3779B97F4A7C15) * (seed + 1)};
-    double bursts = scenario->open >= 1000 ? scenario->bursts_a_day * scenario->burst : 0, sustaining, steady, t_s;
+    double bursts = scenario->open >= 1000 ? scenario->bursts_a_day * scenario->burst : 0,
+           sustaining, steady, t_s;
     size_t capacity = 0;
 
     *world = (struct world){.scenario = *scenario};
@@ -190,7 +200,8 @@ void world_make(struct world *world, const struct scenario *scenario, unsigned s
     world->old = world->count;
     for (t_s = 0; (t_s += chance_wait(&chance, steady * 1.7)) < scenario->until_day * DAY_S;)
         if (chance_share(&chance) <= busy(t_s) / 1.7)
-            add_fact(world, make_fact(world, &chance, chance_below(&chance, SERVICES), t_s), &capacity);
+            add_fact(world, make_fact(world, &chance, chance_below(&chance, SERVICES), t_s),
+                     &capacity);
     make_bursts(world, &chance, &capacity);
 }
 

@@ -2,8 +2,8 @@
  * world.h - a provider's orders as they really go, which a policy never sees but through answers.
  *
  * Services with log-normal lives, start delays, drip-feeds, deliveries whose rate changes, orders
- * that are cancelled or get stuck; a shop that is busier by day than by night, with bursts. The same
- * scenario and seed make the same world. Times in seconds.
+ * that are cancelled or get stuck; a shop that is busier by day than by night, with bursts. The
+ * same scenario and seed make the same world. Times in seconds.
  */
 #pragma once
 #include "rules/hazard.h"
@@ -35,9 +35,10 @@ struct scenario {
 enum fate { FATE_COMPLETED, FATE_CUT_SHORT, FATE_STUCK };
 struct fact {
     double paid_s;
-    float lives_s, ends_s, stands_s, waits_s; /* from being bought: natural end, end, last movement, first movement */
-    float moved[SEGMENTS];                    /* share delivered at the end of each segment */
-    float run_s, interval_s;                  /* drip-feed */
+    float lives_s, ends_s, stands_s,
+        waits_s;           /* from being bought: natural end, end, last movement, first movement */
+    float moved[SEGMENTS]; /* share delivered at the end of each segment */
+    float run_s, interval_s; /* drip-feed */
     unsigned runs, quantity;
     unsigned char service;
     enum fate fate;
@@ -49,8 +50,8 @@ struct world {
     size_t count, old;
     double medians_s[SERVICES], spreads[SERVICES];
     struct service_history histories[SERVICES]; /* of a shop that has sold for a while */
-    double adds_a_day; /* bursts included */
-    double *bursts_s;  /* when */
+    double adds_a_day;                          /* bursts included */
+    double *bursts_s;                           /* when */
     size_t burst_count;
 };
 void world_make(struct world *world, const struct scenario *scenario, unsigned seed);

@@ -235,8 +235,10 @@ static void test_pace_follows_the_jitter(void **state)
         for (int j = 0; j < 30; j++)
             budget_note_took(&budget, j % 2 ? cases[i].least : cases[i].most);
         budget_take(&budget, BUDGET_ADD, 1, 0);
-        assert_in_range(budget_next_us(&budget, BUDGET_ADD, 0), cases[i].spacing - 20000, cases[i].spacing);
-        assert_in_range(60e6 / budget_per_minute(&budget), cases[i].spacing - 20000, cases[i].spacing);
+        assert_in_range(budget_next_us(&budget, BUDGET_ADD, 0), cases[i].spacing - 20000,
+                        cases[i].spacing);
+        assert_in_range(60e6 / budget_per_minute(&budget), cases[i].spacing - 20000,
+                        cases[i].spacing);
         budget_answered(&budget, 0);
         budget_done(&budget);
     }

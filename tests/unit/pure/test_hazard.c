@@ -93,7 +93,8 @@ static void test_what_proves_nothing(void **state)
 static void test_timetable(void **state)
 {
     struct service_history history = history_of(HOUR, 0.5);
-    struct delivery delivery = {.quantity = 1000, .last_run_s = 40 * HOUR, .run_interval_s = 10 * HOUR};
+    struct delivery delivery = {
+        .quantity = 1000, .last_run_s = 40 * HOUR, .run_interval_s = 10 * HOUR};
     struct progress progress;
     (void)state;
     progress_init(&progress);
@@ -125,7 +126,8 @@ static void test_always_finite(void **state)
     for (size_t i = 0; i < COUNT_OF(values); i++)
         for (size_t j = 0; j < COUNT_OF(values); j++)
             for (size_t k = 0; k < COUNT_OF(values); k++) {
-                struct delivery delivery = {.quantity = values[i], .last_run_s = values[k], .run_interval_s = values[j]};
+                struct delivery delivery = {
+                    .quantity = values[i], .last_run_s = values[k], .run_interval_s = values[j]};
                 struct progress progress;
                 double hazard;
                 progress_init(&progress);

@@ -118,7 +118,8 @@ static void test_speed_and_delays(void **state)
     assert_true(fabs(pace.planned_s - 10) < 1e-6 && pace.measured_s == 15);
 }
 
-/* Two kinds of orders, one nine times as hazardous: it is asked about three times as often, whatever the speed. */
+/* Two kinds of orders, one nine times as hazardous: it is asked about three times as often,
+ * whatever the speed. */
 static void test_turns_share_by_the_root_of_the_hazard(void **state)
 {
     double turns[20], strides[20], clock = 0;

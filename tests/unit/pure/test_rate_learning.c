@@ -11,7 +11,8 @@
 #define MINUTE (60 * SECOND)
 #define DAY (1440 * MINUTE)
 
-static const struct budget_limits configured = {.per_minute = 60, .per_day = 5000, .burst = 1, .day_rolling = true};
+static const struct budget_limits configured = {
+    .per_minute = 60, .per_day = 5000, .burst = 1, .day_rolling = true};
 
 static void test_one_refusal(void **state)
 {
@@ -27,13 +28,49 @@ static void test_one_refusal(void **state)
         {"the burst goes first", 40, {.retry_after_s = 60, .minute_used = 40}, 60, 5000, 10, true},
         {"a small burst is one", 3, {.retry_after_s = 60}, 60, 5000, 1, true},
         {"a number", 1, {.limit = 30, .period_s = 60, .retry_after_s = 60}, 30, 5000, 1, true},
-        {"a number with a burst", 40, {.limit = 30, .period_s = 60, .retry_after_s = 60}, 30, 5000, 40, true},
-        {"an hour's number", 1, {.limit = 600, .period_s = 3600, .retry_after_s = -1}, 10, 5000, 1, true},
+        {"a number with a burst",
+         40,
+         {.limit = 30, .period_s = 60, .retry_after_s = 60},
+         30,
+         5000,
+         40,
+         true},
+        {"an hour's number",
+         1,
+         {.limit = 600, .period_s = 3600, .retry_after_s = -1},
+         10,
+         5000,
+         1,
+         true},
         {"a small hour", 1, {.limit = 20, .period_s = 3600, .retry_after_s = -1}, 1, 5000, 1, true},
-        {"a day's number", 1, {.limit = 2500, .period_s = 86400, .retry_after_s = -1}, 60, 2500, 1, true},
-        {"a number that is ours already", 1, {.limit = 60, .period_s = 60, .retry_after_s = 60}, 42, 5000, 1, true},
-        {"a number above ours", 1, {.limit = 90, .period_s = 60, .retry_after_s = 60}, 42, 5000, 1, true},
-        {"a number beyond everything", 1, {.limit = INT64_MAX, .period_s = 60, .retry_after_s = 60}, 42, 5000, 1, true},
+        {"a day's number",
+         1,
+         {.limit = 2500, .period_s = 86400, .retry_after_s = -1},
+         60,
+         2500,
+         1,
+         true},
+        {"a number that is ours already",
+         1,
+         {.limit = 60, .period_s = 60, .retry_after_s = 60},
+         42,
+         5000,
+         1,
+         true},
+        {"a number above ours",
+         1,
+         {.limit = 90, .period_s = 60, .retry_after_s = 60},
+         42,
+         5000,
+         1,
+         true},
+        {"a number beyond everything",
+         1,
+         {.limit = INT64_MAX, .period_s = 60, .retry_after_s = 60},
+         42,
+         5000,
+         1,
+         true},
         {"a long wait is a day's", 1, {.retry_after_s = 3600, .day_used = 2000}, 60, 1970, 1, true},
         {"never to nothing", 1, {.retry_after_s = 3600, .day_used = 3}, 60, 100, 1, true},
         {"a day above ours", 1, {.retry_after_s = 3600, .day_used = 6000}, 60, 5000, 1, false},
@@ -45,11 +82,13 @@ static void test_one_refusal(void **state)
         limits.burst = cases[i].burst;
         rate_learning_init(&learning, &limits, 0);
         assert_false(rate_learning_is_cut(&learning));
-        assert_int_equal(rate_learning_refused(&learning, &cases[i].refusal, MINUTE), cases[i].changed);
+        assert_int_equal(rate_learning_refused(&learning, &cases[i].refusal, MINUTE),
+                         cases[i].changed);
         limits = rate_learning_limits(&learning);
         if (limits.per_minute != cases[i].per_minute || limits.per_day != cases[i].per_day ||
             limits.burst != cases[i].burst_after)
-            fail_msg("%s: %u a minute, %u a day, burst %u", cases[i].what, limits.per_minute, limits.per_day, limits.burst);
+            fail_msg("%s: %u a minute, %u a day, burst %u", cases[i].what, limits.per_minute,
+                     limits.per_day, limits.burst);
         assert_int_equal(rate_learning_is_cut(&learning), cases[i].changed);
         assert_int_equal(learning.refusals, 1);
     }
@@ -74,7 +113,8 @@ static void test_cuts_repeat(void **state)
 
 static void test_recovers_to_the_configuration(void **state)
 {
-    const struct rate_refusal minute = {.retry_after_s = 60}, day = {.retry_after_s = 3600, .day_used = 4000};
+    const struct rate_refusal minute = {.retry_after_s = 60},
+                              day = {.retry_after_s = 3600, .day_used = 4000};
     struct rate_learning learning;
     int64_t now = 0;
     (void)state;
@@ -98,7 +138,8 @@ static void test_recovers_to_the_configuration(void **state)
 /* A number that was named holds for a week. */
 static void test_told_numbers_hold(void **state)
 {
-    const struct rate_refusal told = {.limit = 30, .period_s = 60, .retry_after_s = 60}, cut = {.retry_after_s = 60};
+    const struct rate_refusal told = {.limit = 30, .period_s = 60, .retry_after_s = 60},
+                              cut = {.retry_after_s = 60};
     struct rate_learning learning;
     (void)state;
     rate_learning_init(&learning, &configured, 0);

@@ -12,15 +12,18 @@
 #define HOUR (3600 * SECOND)
 #define DAY (24 * HOUR)
 
-static const struct budget_limits rolling = {.per_minute = 60, .per_day = 5000, .day_rolling = true};
+static const struct budget_limits rolling = {
+    .per_minute = 60, .per_day = 5000, .day_rolling = true};
 
 static bool is_near(double wanted, double got)
 {
     return fabs(got - wanted) <= 0.001 * fabs(wanted);
 }
 
-/* The rate with that much used of the day, a whole day of history, and nothing that gets free soon. */
-static double rate_of(struct shares *shares, const struct budget_limits *limits, unsigned used, int64_t now_us)
+/* The rate with that much used of the day, a whole day of history, and nothing that gets free soon.
+ */
+static double rate_of(struct shares *shares, const struct budget_limits *limits, unsigned used,
+                      int64_t now_us)
 {
     struct budget budget;
     double rate;
@@ -52,8 +55,10 @@ static void test_rolling_day(void **state)
         unsigned adds, queued, used;
         double expected; /* polls a day */
     } cases[] = {
-        {"nothing else", 0, 0, 0, 4900},       {"adds are taken off", 1000, 0, 1000, 0},
-        {"so are those that wait", 0, 400, 0, 4500}, {"nearly used up", 0, 0, 4998, 0},
+        {"nothing else", 0, 0, 0, 4900},
+        {"adds are taken off", 1000, 0, 1000, 0},
+        {"so are those that wait", 0, 400, 0, 4500},
+        {"nearly used up", 0, 0, 4998, 0},
         {"nothing gets free in a day", 0, 0, 4950, 40},
     };
     (void)state;
@@ -103,7 +108,8 @@ static void test_first_day(void **state)
     budget_done(&budget);
 }
 
-/* All of it is used by the end of a day that is known; the reserve is given back over the last hours. */
+/* All of it is used by the end of a day that is known; the reserve is given back over the last
+ * hours. */
 static void test_calendar_day(void **state)
 {
     struct budget_limits limits = {.per_minute = 60, .per_day = 5000, .day_ends_us = DAY};
@@ -154,8 +160,11 @@ static void test_limits(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_reserve),        cmocka_unit_test(test_rolling_day),
-        cmocka_unit_test(test_first_day), cmocka_unit_test(test_calendar_day),   cmocka_unit_test(test_bursts_are_learned_and_fade),
+        cmocka_unit_test(test_reserve),
+        cmocka_unit_test(test_rolling_day),
+        cmocka_unit_test(test_first_day),
+        cmocka_unit_test(test_calendar_day),
+        cmocka_unit_test(test_bursts_are_learned_and_fade),
         cmocka_unit_test(test_limits),
     };
     return cmocka_run_group_tests_name("shares", tests, NULL, NULL);
