@@ -94,14 +94,9 @@ void account_open(struct account *account, const struct store_answer *answer, in
     if (row_text(rows, 0, ACCOUNT_PER_MINUTE))
         restore_figures(account, rows, now_us);
     else
-<<<<<<< HEAD
         (void)accounts_largest_burst(account->workshop->lanes.ledger, account->config->name,
                                      burst_found, account);
     account->commands = row_integer(rows, 0, ACCOUNT_COMMANDS, 0);
-=======
-        (void)accounts_largest_burst(account->workshop->lanes.ledger, account->config->name,
-                                     burst_found, account);
->>>>>>> main
     account->opened = true;
     account->opened_us = now_us;
     account->keep_us = account->count_us = now_us;

@@ -186,7 +186,6 @@ static const struct statement keep_statement = {
         "                THEN now() + make_interval(secs => c.queued * 60 / $13::float8) END,\n"
         "           c.open, $20::float8, $21::float8, $22::float8, $23::float8 FROM counted c\n"
         "    ON CONFLICT (account_id) DO UPDATE\n"
-<<<<<<< HEAD
         "       SET configured_minute = excluded.configured_minute, configured_day = excluded.configured_day,\n"
         "           per_minute = excluded.per_minute, per_day = excluded.per_day, burst = excluded.burst,\n"
         "           told_minute = excluded.told_minute, told_day = excluded.told_day, refusals = excluded.refusals,\n"
@@ -201,30 +200,6 @@ static const struct statement keep_statement = {
         "SELECT c.open, c.queued, (SELECT coalesce(sum(m.ended), 0) FROM chwsync.budget_minutes m\n"
         "                           WHERE m.account_id = $1::int AND m.minute > now() - interval '1 day'), k.commands\n"
         "  FROM counted c, kept k",
-=======
-        "       SET configured_minute = excluded.configured_minute, configured_day = "
-        "excluded.configured_day,\n"
-        "           per_minute = excluded.per_minute, per_day = excluded.per_day, burst = "
-        "excluded.burst,\n"
-        "           told_minute = excluded.told_minute, told_day = excluded.told_day, refusals = "
-        "excluded.refusals,\n"
-        "           refused_at = coalesce(excluded.refused_at, b.refused_at), day_ends_at = "
-        "excluded.day_ends_at,\n"
-        "           pace = excluded.pace, probing = excluded.probing, used_minute = "
-        "excluded.used_minute,\n"
-        "           used_day = excluded.used_day, largest_burst = excluded.largest_burst, reserve "
-        "= excluded.reserve,\n"
-        "           poll_rate = excluded.poll_rate, queued = excluded.queued, queue_ends_at = "
-        "excluded.queue_ends_at,\n"
-        "           open = excluded.open, clock_speed = excluded.clock_speed, usual_worth = "
-        "excluded.usual_worth,\n"
-        "           planned_delay_s = excluded.planned_delay_s, measured_delay_s = "
-        "excluded.measured_delay_s, kept_at = now()\n"
-        ")\n"
-        "SELECT c.open, c.queued, (SELECT coalesce(sum(m.ended), 0) FROM chwsync.budget_minutes m\n"
-        "                           WHERE m.account_id = $1::int AND m.minute > now() - interval "
-        "'1 day') FROM counted c",
->>>>>>> main
 };
 /* clang-format on */
 

@@ -75,16 +75,10 @@ struct budget_figures {
     bool count_open; /* count the open orders; else `open` is taken for it */
     int64_t open;
 };
-<<<<<<< HEAD
 /* Keeps them. Rows: 0 open orders, 1 queued lines, 2 orders that ended in the last day,
  * 3 requests that commands ever made. */
 int accounts_keep(struct connection *lane, const struct budget_figures *figures, store_done done,
                   void *userdata);
-=======
-/* Keeps them. Rows: 0 open orders, 1 queued lines, 2 orders that ended in the last day. */
-int accounts_keep(struct connection *lane, const struct budget_figures *figures, store_done done,
-                  void *userdata);
->>>>>>> main
 /* Rows: 0 the largest number of the shop's lines in ten minutes lately, above the usual. */
 int accounts_largest_burst(struct connection *lane, const char *provider, store_done done,
                            void *userdata);
