@@ -24,11 +24,12 @@ PURE    := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/pure/test_*.c))
 UNIT    := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
 SQLTEST := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/sql/test_*.c))
 HELPERS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out $(wildcard tests/unit/test_*.c),$(wildcard tests/unit/*.c)))
+FUZZERS := $(patsubst tests/fuzz/%.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
 PANEL   := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/panel/scripted.c,$(wildcard tests/panel/*.c)))
 
 .DELETE_ON_ERROR:
 .PHONY: all help deps demo check check-long check-layers check-pure check-format check-unit check-sql check-panel \
-    check-scenario asan tests simulate bench coverage fuzz format clean
+    check-scenario asan crash tests simulate bench coverage fuzz fuzzers format clean
 
 all: $(BUILD)/chwsyncd ## build/chwsyncd
 
@@ -80,6 +81,13 @@ $(BUILD)/simulate: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/simulate/*.c)) $
 $(BUILD)/bench-tool: $(BUILD)/tests/bench/tool.o $(LIBRARY)
 	$(Q)$(CC) $(CFLAGS) $(SANITIZE) $(LDFLAGS) -Wl,--wrap=connection_run -o $@ $^ $(PKG_LIBS) $(OUR_LIBS)
 
+# Only what a target uses is linked to it.
+$(BUILD)/daemon.a: $(LIBRARY)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(FUZZERS): $(BUILD)/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/daemon.a
+	$(Q)$(CC) $(CFLAGS) $(SANITIZE) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(PKG_LIBS) $(OUR_LIBS)
+
 tests: all $(BUILD)/simulate $(BUILD)/panel $(BUILD)/scripted $(BUILD)/notify_recorder $(PURE) $(UNIT) $(SQLTEST)
 
 # The sanitizer build lives beside the plain one and is made by the same rules.
@@ -87,6 +95,20 @@ ASAN_MAKE := +$(MAKE) --no-print-directory BUILD=$(BUILD)/asan CFLAGS='-O1 -g -f
     SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=all'
 asan: ## the same, built with AddressSanitizer and UndefinedBehaviorSanitizer, in build/asan
 	$(ASAN_MAKE) tests
+
+# A daemon that dies where it is told to (host/crash_point.h).
+crash: ## the daemon with crash points, in build/crash
+	+$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/crash CPPFLAGS=-DCHW_CRASH_POINTS all
+
+# libFuzzer is clang's. Its warnings are not gcc's: gcc's builds are those that may not warn.
+fuzzers:
+	+$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/fuzz CC=clang CFLAGS='-O1 -g -w' \
+	    SANITIZE='-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all' \
+	    $(patsubst $(BUILD)/%,$(BUILD)/fuzz/%,$(FUZZERS))
+
+FUZZ_SECONDS ?= 600
+fuzz: deps fuzzers ## libFuzzer on replies, configuration and flight journal, FUZZ_SECONDS=600 each
+	@BUILD=$(BUILD) tests/fuzz/run $(FUZZ_SECONDS)
 
 demo: deps ## the main job on a throwaway PostgreSQL, the sample store and the simulated provider
 	@$(MAKE) --no-print-directory -j2 all $(BUILD)/panel
@@ -128,4 +150,5 @@ clean: ## remove BUILD
 
 include systemd/install.mk
 
--include $(shell find $(BUILD) -name '*.d' -type f -not -path '$(BUILD)/asan/*' -not -path '$(BUILD)/deb/*' 2>/dev/null)
+-include $(shell find $(BUILD) -name '*.d' -type f -not -path '$(BUILD)/asan/*' -not -path '$(BUILD)/crash/*' \
+    -not -path '$(BUILD)/deb/*' 2>/dev/null)

@@ -12,6 +12,7 @@
 #include "jobs/poll.h"
 #include "jobs/pulse.h"
 #include "jobs/reconcile.h"
+#include "jobs/settle.h"
 #include "jobs/submit.h"
 #include "jobs/write_back.h"
 #include "store/accounts.h"
@@ -45,6 +46,7 @@ struct provider {
     struct account account;
     struct submit submit;
     struct poll poll;
+    struct settle settle;
     bool opening;
     int64_t open_us; /* when opening is tried (again) */
 };
@@ -318,8 +320,11 @@ static void lane_down(void *userdata, const struct problem *problem, int64_t ret
 static void woken(void *userdata)
 {
     struct engine *engine = userdata;
+    struct world *world = engine->world;
 
-    intake_wake(&engine->world->intake);
+    intake_wake(&world->intake);
+    for (size_t i = 0; i < world->provider_count; i++)
+        settle_wake(&world->providers[i].settle, clock_monotonic_us());
 }
 
 static int open_lane(struct engine *engine, const char *name, const char *conninfo,
@@ -389,6 +394,14 @@ static void statuses_applied(void *userdata)
     write_back_wake(&provider->engine->world->write_back, 0, clock_monotonic_us());
 }
 
+static void lost_order_found(void *userdata)
+{
+    struct provider *provider = userdata;
+
+    statuses_applied(provider);
+    poll_wake(&provider->poll, 0, clock_monotonic_us());
+}
+
 /* What was put back or ended is to be claimed, followed and told. */
 static void ledger_agrees(void *userdata)
 {
@@ -412,6 +425,7 @@ static void provider_done(struct provider *provider)
     client_free(provider->account.client);
     submit_done(&provider->submit);
     poll_done(&provider->poll);
+    settle_done(&provider->settle);
     secret_done(&provider->key);
 }
 
@@ -488,6 +502,9 @@ static int provider_init(struct engine *engine, struct world *world, size_t inde
     poll_init(&provider->poll, &provider->account);
     provider->poll.on_applied = statuses_applied;
     provider->poll.userdata = provider;
+    settle_init(&provider->settle, &provider->account);
+    provider->settle.on_settled = lost_order_found;
+    provider->settle.userdata = provider;
     world->provider_names[index] = config->name;
     return 0;
 }
@@ -551,7 +568,8 @@ static bool world_is_quiet(const struct world *world)
 {
     for (size_t i = 0; i < world->provider_count; i++)
         if (!submit_is_quiet(&world->providers[i].submit) ||
-            !poll_is_quiet(&world->providers[i].poll))
+            !poll_is_quiet(&world->providers[i].poll) ||
+            !settle_is_quiet(&world->providers[i].settle))
             return false;
     return write_back_is_quiet(&world->write_back, clock_monotonic_us());
 }
@@ -728,7 +746,8 @@ static int64_t prepare(struct engine *engine, int64_t now_us)
 
 static bool wants_lease(const struct provider *provider, int64_t now_us)
 {
-    return submit_wants_lease(&provider->submit) || provider->poll.next_us <= now_us;
+    return submit_wants_lease(&provider->submit) || settle_wants_lease(&provider->settle) ||
+           provider->poll.next_us <= now_us;
 }
 
 static int64_t work(struct engine *engine, int64_t now_us)
@@ -753,6 +772,7 @@ static int64_t work(struct engine *engine, int64_t now_us)
             earlier(next_us, lease_work(&provider->account, wants_lease(provider, now_us), now_us));
         /* Polls ask the gate first: while adds wait they get one slot in twenty, and only their
          * own. */
+        next_us = earlier(next_us, settle_work(&provider->settle, now_us));
         if (lease_holds(&provider->account.lease) || provider->poll.next_us > now_us)
             next_us = earlier(next_us, poll_work(&provider->poll, now_us));
         next_us = earlier(next_us, submit_work(&provider->submit, now_us));

@@ -44,10 +44,20 @@
 #define MESSAGE_PROVIDER_SILENT   "30aaaa9985eb4db5beab3805346a41ce" /* time-out, broken connection, no API reply */
 #define MESSAGE_OUT_OF_FUNDS      "7ef1bdb4f4b444eb927bccc62aece552" /* insufficient balance */
 #define MESSAGE_FUNDS_BACK        "152c05c9f981463e9bd7f38115e1ce14" /* an order was accepted again */
+#define MESSAGE_ORDERS_WAIT       "90ee0b82e6c3429db53301fa76a4badc" /* answers to orders are lost, or nobody is there */
+#define MESSAGE_ORDERS_GO_ON      "076d3808469e4cb19d8c6939fa97f480" /* an order was answered again */
+#define MESSAGE_ORDER_SETTLED     "eaf7659d07de46a1a9623287202c0046" /* an uncertain order was found at the provider */
+#define MESSAGE_ORDER_DISPROVED   "019758304bd949a9b6dfdd8acca3a6da" /* what was found is another order's */
 #define MESSAGE_RATE_LIMITED      "181ec0ad187b46788d37bcaec5bb664d" /* retry_after, HTTP 429 */
 #define MESSAGE_BATCH_REFUSED     "2bfd35c6c3da48a6a36fdca0eea608d6" /* a status request for many orders */
 #define MESSAGE_NO_JOURNAL        "a070a5c0f47b4c67b3816a6fd14ff7ca" /* the flight journal cannot be written */
 #define MESSAGE_JOURNAL_WELL      "e2ebb18055384f2f85c521abd5736617" /* it can be written again */
 #define MESSAGE_LEDGER_OLDER      "790444492a7f49a4817ecaadddb86690" /* attempts that only the journal knows */
 #define MESSAGE_SUBMITS_RELEASED  "7665204d03a24b629516517cee2ef048" /* every lost attempt was released */
+#define MESSAGE_JOURNAL_SETTLED   "0fb120f46fde4514b632c4dcefa0bca5" /* an attempt's end was found in a flight journal */
+#define MESSAGE_JOURNAL_PROVES_LESS "ffa76683e6d045bca7f5a3dacb3c9cc2" /* a journal is torn, or of an earlier boot */
+#define MESSAGE_TAKE_OVER         "dccb875a23cb403ea06a5ee39af413e9" /* this instance works for an account now */
+#define MESSAGE_STANDS_BY         "8974ed178b87481d91669a531c2c1b05" /* another instance holds the lease */
+#define MESSAGE_LEASE_FAILED      "03a7d86201bd443ea4b9c36ce705fe4e" /* the lease cannot be taken */
+#define MESSAGE_DATABASE_CHANGED  "798ecde6d3ec44c88475581942906167" /* another server, or one that lost commits */
 /* clang-format on */

@@ -1,14 +1,14 @@
 #include "jobs/account.h"
+#include "base/own.h"
 #include "host/clock.h"
 #include "host/events.h"
 #include "rules/backoff.h"
 #include "store/accounts.h"
+#include <string.h>
 
 /* While funds are missing one order is tried that often: a refused add costs a request and nothing
  * else. */
 #define FUNDS_WAIT_S 30
-/* Orders in a row whose outcome may stay unknown before submits wait. */
-#define UNKNOWN_TOLERATED 2
 
 /* Notes in the ledger are for people: losing one with the connection loses nothing else. */
 static void noted(void *userdata, const struct store_answer *answer)
@@ -294,41 +294,48 @@ void account_note_answer(struct account *account)
     }
 }
 
-void account_note_failure(struct account *account, bool sent, const char *words, int64_t now_us)
+void account_note_failure(struct account *account, enum breaker_failure failure, const char *words,
+                          int64_t now_us)
 {
-    struct log_entry entry = {.message_id = MESSAGE_PROVIDER_SILENT,
-                              .provider = account->config->name};
-    unsigned tolerated = sent ? UNKNOWN_TOLERATED : 0;
-    int64_t first_us = sent ? 5 * US_PER_S : US_PER_S,
-            longest_us = sent ? 900 * US_PER_S : 30 * US_PER_S;
+    bool lost = failure == BREAKER_LOST;
+    struct log_entry entry = {.message_id = MESSAGE_ORDERS_WAIT,
+                              .provider = account->config->name,
+                              .hint = lost
+                                          ? "each of these orders may exist there: chwsyncd orders "
+                                            "--state uncertain"
+                                          : NULL};
+    OWN(text_done) struct text reason = {0};
 
-    if (account->submits_paused_until_us > now_us)
-        return; /* was on the wire already */
-    account->failures++;
-    if (account->failures <= tolerated)
+    if (!breaker_note_failure(&account->breaker, failure, now_us))
         return;
-    account->submits_paused_until_us =
-        now_us + backoff_us(account->failures - tolerated, first_us, longest_us, clock_random());
-    account->submits_paused_at_us = now_us;
-    account->probing = true;
-    log_repeated(
-        &account->breaker_log, LOG_LEVEL_WARNING, &entry,
-        "provider %s %s (%s): orders wait, one is tried at growing intervals of up to %lld s",
-        account->config->name, sent ? "leaves orders without an answer" : "is not there", words,
-        (long long)(longest_us / US_PER_S));
-    workshop_note_error(account->workshop, "provider %s: %s", account->config->name, words);
+    text_format(&reason, "it %s (%s)", lost ? "leaves orders without an answer" : "is not there",
+                words);
+    log_repeated(&account->breaker_log, lost ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, &entry,
+                 "provider %s %s: orders wait, one is tried at growing intervals of up to %lld s",
+                 account->config->name, text_string(&reason) + strlen("it "),
+                 (long long)(breaker_longest_us(failure) / US_PER_S));
+    workshop_note_error(account->workshop, "provider %s: %s", account->config->name,
+                        text_string(&reason));
+    (void)accounts_pause_submits(account->workshop->lanes.ledger, account->id,
+                                 account->breaker.pause_us / US_PER_S, text_string(&reason), noted,
+                                 NULL);
 }
 
-void account_note_add_answer(struct account *account)
+void account_note_told(struct account *account)
 {
-    account->failures = 0;
-    (void)log_recovered(&account->breaker_log);
-    account_note_answer(account);
+    if (!breaker_note_answer(&account->breaker))
+        return;
+    log_recovered(&account->breaker_log);
+    account->workshop->last_error[0] = '\0';
+    log_event(LOG_LEVEL_NOTICE, MESSAGE_ORDERS_GO_ON, "provider %s answers orders again",
+              account->config->name);
+    (void)accounts_pause_submits(account->workshop->lanes.ledger, account->id, 0, NULL, noted,
+                                 NULL);
 }
 
 void account_note_accepted(struct account *account, int64_t sent_us)
 {
-    account_note_add_answer(account);
+    account_note_answer(account);
     /* What was on the wire already when the pause began may have been served before. */
     if (!account->probing || sent_us < account->submits_paused_at_us)
         return;
@@ -342,6 +349,11 @@ void account_note_accepted(struct account *account, int64_t sent_us)
                                  NULL);
 }
 
+bool account_is_probing(const struct account *account)
+{
+    return account->probing || breaker_is_open(&account->breaker);
+}
+
 int64_t account_free_us(const struct account *account, int64_t now_us)
 {
     return account->paused_until_us > now_us ? account->paused_until_us : now_us;
@@ -351,5 +363,7 @@ int64_t account_submits_free_us(const struct account *account, int64_t now_us)
 {
     int64_t free_us = account_free_us(account, now_us);
 
+    if (account->breaker.paused_until_us > free_us)
+        free_us = account->breaker.paused_until_us;
     return account->submits_paused_until_us > free_us ? account->submits_paused_until_us : free_us;
 }

@@ -10,6 +10,7 @@
 #include "host/config.h"
 #include "jobs/job.h"
 #include "jobs/lease.h"
+#include "rules/breaker.h"
 #include "rules/poll_schedule.h"
 #include "rules/shares.h"
 
@@ -20,11 +21,11 @@ struct account {
     int id;                               /* in the ledger; 0 until it was opened */
     bool opened;
     int64_t paused_until_us;         /* everything: key, endpoint */
-    int64_t submits_paused_until_us; /* submits: funds, a provider that is not there */
+    int64_t submits_paused_until_us; /* submits: funds */
     int64_t submits_paused_at_us;
-    unsigned pauses;   /* in a row, for the back-off of a wrong key */
-    bool probing;      /* after a pause of submits: one order at a time until one is accepted */
-    unsigned failures; /* adds in a row that found nobody, or whose answer is not known */
+    unsigned pauses; /* in a row, for the back-off of a wrong key */
+    bool probing;    /* after a pause of submits: one order at a time until one is accepted */
+    struct breaker breaker; /* of adds that found nobody, or whose answer was lost */
     struct lease lease;
     int64_t opened_us;
     /* The budget's shares and the schedule, as kept in chwsync.budgets once a minute. */
@@ -61,17 +62,21 @@ void account_note_silence(struct account *account, enum api_action action,
                           const struct client_answer *answer);
 void account_note_answer(struct account *account);
 /*
- * An add found nobody (`sent` false), or its outcome is unknown: so that a provider that is down
- * costs neither a row an order a second nor the certainty of every order in the queue, submits wait
- * longer and longer (1 s ... 30 s; unknown: from the third on, 5 s ... 15 min), then one is tried.
+ * An add found nobody, or its answer was lost (rules/breaker): submits wait, longer and longer,
+ * then one is tried; so a provider that is down costs neither a row an order a second nor the
+ * certainty of every order in the queue.
  */
-void account_note_failure(struct account *account, bool sent, const char *words, int64_t now_us);
-/* An add was answered, whatever with. */
-void account_note_add_answer(struct account *account);
+void account_note_failure(struct account *account, enum breaker_failure failure, const char *words,
+                          int64_t now_us);
+/* An add was answered, whatever with: that ends it. */
+void account_note_told(struct account *account);
 /* An order that was sent at `sent_us` was accepted: a pause of submits that began before does not
  * hold. */
 void account_note_accepted(struct account *account, int64_t sent_us);
 
+/* At most one order may be under way: a pause of submits is over, and nothing showed yet that
+ * orders are taken again. */
+bool account_is_probing(const struct account *account);
 /* When requests (submits) may go on: `now_us` or later. */
 int64_t account_free_us(const struct account *account, int64_t now_us);
 int64_t account_submits_free_us(const struct account *account, int64_t now_us);
