@@ -29,7 +29,7 @@ PANEL   := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/panel/scripted.c,$(wil
 
 .DELETE_ON_ERROR:
 .PHONY: all help deps demo check check-long check-layers check-pure check-format check-unit check-sql check-panel \
-    check-scenario asan tests bench coverage fuzz fuzzers format clean
+    check-scenario asan tests simulate bench coverage fuzz fuzzers format clean
 
 all: $(BUILD)/chwsyncd ## build/chwsyncd
 
@@ -56,7 +56,7 @@ $(BUILD)/gen/sql_files.c: sql/embed.sh $(wildcard sql/*.sql sql/*/*.sql)
 
 # The pure floor links alone, with json-c over memory and nothing else of ours.
 $(PURE): $(BUILD)/tests/unit/pure/%: $(BUILD)/tests/unit/pure/%.o $(FLOOR_0)
-	$(Q)$(CC) $(CFLAGS) $(SANITIZE) $(LDFLAGS) -o $@ $^ -ljson-c -lcmocka
+	$(Q)$(CC) $(CFLAGS) $(SANITIZE) $(LDFLAGS) -o $@ $^ -ljson-c -lcmocka -lm
 
 $(UNIT): $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(HELPERS) $(LIBRARY)
 	$(Q)$(CC) $(CFLAGS) $(SANITIZE) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) $(OUR_LIBS) -lcmocka -lssl -lcrypto
@@ -73,6 +73,10 @@ $(BUILD)/scripted: $(BUILD)/tests/panel/scripted.o $(BUILD)/tests/panel/text.o
 $(BUILD)/notify_recorder: $(BUILD)/tests/lib/notify_recorder.o
 	$(Q)$(CC) $(CFLAGS) $(SANITIZE) $(LDFLAGS) -o $@ $^
 
+# The daemon's own rules on a virtual clock, and nothing else of it.
+$(BUILD)/simulate: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/simulate/*.c)) $(filter $(BUILD)/daemon/rules/%,$(OBJECTS))
+	$(Q)$(CC) $(CFLAGS) $(SANITIZE) $(LDFLAGS) -o $@ $^ -lm
+
 # Its calls of the door for statements are caught: the bench prints the daemon's statements.
 $(BUILD)/bench-tool: $(BUILD)/tests/bench/tool.o $(LIBRARY)
 	$(Q)$(CC) $(CFLAGS) $(SANITIZE) $(LDFLAGS) -Wl,--wrap=connection_run -o $@ $^ $(PKG_LIBS) $(OUR_LIBS)
@@ -84,7 +88,7 @@ $(BUILD)/daemon.a: $(LIBRARY)
 $(FUZZERS): $(BUILD)/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/daemon.a
 	$(Q)$(CC) $(CFLAGS) $(SANITIZE) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(PKG_LIBS) $(OUR_LIBS)
 
-tests: all $(BUILD)/panel $(BUILD)/scripted $(BUILD)/notify_recorder $(PURE) $(UNIT) $(SQLTEST)
+tests: all $(BUILD)/simulate $(BUILD)/panel $(BUILD)/scripted $(BUILD)/notify_recorder $(PURE) $(UNIT) $(SQLTEST)
 
 # The sanitizer build lives beside the plain one and is made by the same rules.
 ASAN_MAKE := +$(MAKE) --no-print-directory BUILD=$(BUILD)/asan CFLAGS='-O1 -g -fno-omit-frame-pointer' \
@@ -116,6 +120,9 @@ bench: deps ## the table of rates and costs, on a throwaway cluster
 	@$(MAKE) --no-print-directory -j2 all $(BUILD)/panel $(BUILD)/bench-tool
 	@BUILD=$(BUILD) tests/bench/run
 
+simulate: $(BUILD)/simulate ## the rules of budget and polling on a virtual clock: the whole table (minutes)
+	@$(BUILD)/simulate
+
 check-unit check-sql check-panel check-scenario: check-%: ## one kind of tests alone
 	@BUILD=$(BUILD) tests/lib/check $*
 
@@ -139,4 +146,4 @@ clean: ## remove BUILD
 
 include systemd/install.mk
 
--include $(shell find $(BUILD) -name '*.d' -not -path '$(BUILD)/asan/*' 2>/dev/null)
+-include $(shell find $(BUILD) -name '*.d' -type f -not -path '$(BUILD)/asan/*' -not -path '$(BUILD)/deb/*' 2>/dev/null)

@@ -2,6 +2,8 @@
 #include "host/config.h"
 #include <string.h>
 
+#define MDOC_COLUMNS 76
+
 #define IN_CONFIG(member) offsetof(struct config, member)
 #define IN_PROVIDER(member) offsetof(struct provider_config, member)
 
@@ -203,14 +205,28 @@ void config_print_example(FILE *stream)
     print_group_end(group, stream);
 }
 
-/* Text for mdoc, to which a backslash means something; no line of ours begins with a point. */
+/*
+ * Text for mdoc, to which a backslash means something, in lines of at most MDOC_COLUMNS and with
+ * each sentence on a line of its own. No line of ours begins with a point.
+ */
 static void print_mdoc(const char *text, FILE *stream)
 {
-    for (; *text; text++) {
-        if (*text == '\\')
-            fputs("\\e", stream);
-        else
-            fputc(*text, stream);
+    size_t column = 0;
+    char before = 0;
+
+    while (*text) {
+        size_t length = strcspn(text, " ");
+        bool sentence_ended = before == '.';
+
+        if (column && (column + 1 + length > MDOC_COLUMNS || sentence_ended))
+            column = 0, fputc('\n', stream);
+        else if (column)
+            column++, fputc(' ', stream);
+        for (size_t i = 0; i < length; i++)
+            text[i] == '\\' ? fputs("\\e", stream) : fputc(text[i], stream);
+        column += length;
+        before = length ? text[length - 1] : 0;
+        text += length + (text[length] == ' ');
     }
 }
 
@@ -225,11 +241,11 @@ void config_print_manual(FILE *stream)
         fputs("\nValue: ", stream);
         print_kind(setting, stream);
         if (setting->fallback) {
-            fputs(". Default: ", stream);
+            fputs(".\nDefault: ", stream);
             print_mdoc(shown_value(setting), stream);
             fputs(".\n", stream);
         } else {
-            fputs(". Required.\n", stream);
+            fputs(".\nRequired.\n", stream);
         }
     }
 }

@@ -18,6 +18,182 @@ static void noted(void *userdata, const struct store_answer *answer)
         log_debug("unable to note an account's state: %s", answer->problem.text);
 }
 
+#define KEEP_INTERVAL_US (60 * US_PER_S)
+#define COUNT_INTERVAL_US (600 * US_PER_S) /* of more open orders than are counted at a glance */
+#define GLANCE 100000
+
+void account_init(struct account *account, int64_t now_us)
+{
+    shares_init(&account->shares, now_us);
+    poll_pace_init(&account->pace, now_us);
+}
+
+/*
+ * A cell of the ledger is a minute. What it holds was answered at the latest when that minute and a
+ * request's time limit were over; what was on the wire when an earlier process ended counts from
+ * now.
+ */
+static void restore_slots(struct account *account, const PGresult *rows, int64_t now_us)
+{
+    struct budget *budget = client_budget(account->client);
+    int64_t latest_s = 60 + account->config->timeout_s;
+
+    for (int i = PQntuples(rows) - 1; i >= 0; i--) {
+        int64_t age_s = row_integer(rows, i, ACCOUNT_MINUTE_AGE_S, -1);
+
+        if (age_s < 0)
+            continue;
+        budget_restore(budget, (unsigned)row_integer(rows, i, ACCOUNT_MINUTE_REQUESTS, 0),
+                       now_us - (age_s > latest_s ? age_s - latest_s : 0) * US_PER_S, now_us);
+        shares_count_adds(&account->shares, (unsigned)row_integer(rows, i, ACCOUNT_MINUTE_ADDS, 0),
+                          now_us - age_s * US_PER_S, now_us);
+    }
+}
+
+static void restore_figures(struct account *account, const PGresult *rows, int64_t now_us)
+{
+    struct rate_learning learned = {
+        .configured = {.per_minute = (unsigned)row_integer(rows, 0, ACCOUNT_CONFIGURED_MINUTE, 0),
+                       .per_day = (unsigned)row_integer(rows, 0, ACCOUNT_CONFIGURED_DAY, 0)},
+        .per_minute = (unsigned)row_integer(rows, 0, ACCOUNT_PER_MINUTE, 0),
+        .per_day = (unsigned)row_integer(rows, 0, ACCOUNT_PER_DAY, 0),
+        .burst = (unsigned)row_integer(rows, 0, ACCOUNT_BURST, 1),
+        .told_minute = (unsigned)row_integer(rows, 0, ACCOUNT_TOLD_MINUTE, 0),
+        .told_day = (unsigned)row_integer(rows, 0, ACCOUNT_TOLD_DAY, 0),
+        .refusals = (unsigned)row_integer(rows, 0, ACCOUNT_REFUSALS, 0),
+    };
+
+    client_restore_learning(account->client, &learned, row_boolean(rows, 0, ACCOUNT_PROBING),
+                            now_us);
+    shares_learn_burst(&account->shares, row_real(rows, 0, ACCOUNT_LARGEST_BURST, 0));
+    account->pace.speed = row_real(rows, 0, ACCOUNT_CLOCK_SPEED, 0);
+    account->pace.usual_worth = row_real(rows, 0, ACCOUNT_USUAL_WORTH, 0);
+    account->pace.planned_s = row_real(rows, 0, ACCOUNT_PLANNED_DELAY_S, 0);
+    account->pace.measured_s = row_real(rows, 0, ACCOUNT_MEASURED_DELAY_S, 0);
+}
+
+static void burst_found(void *userdata, const struct store_answer *answer)
+{
+    struct account *account = userdata;
+
+    if (answer->verdict == STORE_DONE)
+        shares_learn_burst(&account->shares, row_real(answer->rows, 0, 0, 0));
+}
+
+void account_open(struct account *account, const struct store_answer *answer, int64_t now_us)
+{
+    const PGresult *rows = answer->rows;
+    int64_t wait_s = row_integer(rows, 0, ACCOUNT_PAUSED_S, 0);
+
+    account->id = (int)row_integer(rows, 0, ACCOUNT_ID, 0);
+    if (wait_s > 0)
+        budget_pause(client_budget(account->client), now_us + wait_s * US_PER_S);
+    budget_forget(client_budget(account->client),
+                  now_us); /* what another instance used is in the ledger with ours */
+    restore_slots(account, rows, now_us);
+    if (row_text(rows, 0, ACCOUNT_PER_MINUTE))
+        restore_figures(account, rows, now_us);
+    else
+        (void)accounts_largest_burst(account->workshop->lanes.ledger, account->config->name,
+                                     burst_found, account);
+    account->opened = true;
+    account->opened_us = now_us;
+    account->keep_us = account->count_us = now_us;
+}
+
+double account_poll_rate(struct account *account, int64_t now_us)
+{
+    return shares_poll_rate(&account->shares, client_budget(account->client), now_us);
+}
+
+void account_note_add(struct account *account, int64_t now_us)
+{
+    shares_count_adds(&account->shares, 1, now_us, now_us);
+    if (account->shares.queued > 0)
+        account->shares.queued--;
+}
+
+static double seconds_of(int64_t time_us)
+{
+    return (double)time_us / (double)US_PER_S;
+}
+
+static struct budget_figures figures_of(struct account *account, int64_t now_us)
+{
+    struct budget *budget = client_budget(account->client);
+    const struct rate_learning *learning = client_learning(account->client);
+    const struct budget_limits *limits = &budget->limits;
+
+    return (struct budget_figures){
+        .account_id = account->id,
+        .provider = account->config->name,
+        .configured_minute = learning->configured.per_minute,
+        .configured_day = learning->configured.per_day,
+        .per_minute = limits->per_minute,
+        .per_day = limits->per_day,
+        .burst = limits->burst,
+        .told_minute = learning->told_minute,
+        .told_day = learning->told_day,
+        .refusals = learning->refusals,
+        .refused_ago_s = learning->refusals > 0 && learning->refused_us != INT64_MIN
+                             ? seconds_of(now_us - learning->refused_us)
+                             : -1,
+        .day_left_s = limits->per_day > 0 && !limits->day_rolling
+                          ? seconds_of(limits->day_ends_us - now_us)
+                          : -1,
+        .pace = budget_per_minute(budget),
+        .probing = budget->probe != BUDGET_PROBE_NONE,
+        .used_minute = budget_minute_used(budget, now_us),
+        .used_day = budget_day_used(budget, now_us),
+        .largest_burst = account->shares.burst,
+        .reserve = shares_reserve(&account->shares, limits),
+        .poll_rate = account_poll_rate(account, now_us),
+        .clock_speed = account->pace.speed,
+        .usual_worth = account->pace.usual_worth,
+        .planned_delay_s = account->pace.planned_s,
+        .measured_delay_s = account->pace.measured_s,
+        .count_open = account->open <= GLANCE || now_us >= account->count_us,
+        .open = account->open,
+    };
+}
+
+static void kept(void *userdata, const struct store_answer *answer)
+{
+    struct account *account = userdata;
+
+    account->keeping = false;
+    if (answer->verdict == STORE_REFUSED)
+        log_debug("unable to keep the figures of provider %s: %s", account->config->name,
+                  answer->problem.text);
+    if (answer->verdict != STORE_DONE)
+        return;
+    account->open = row_integer(answer->rows, 0, 0, 0);
+    account->shares.queued = (unsigned)row_integer(answer->rows, 0, 1, 0);
+    account->background =
+        account->open > 0 ? row_real(answer->rows, 0, 2, 0) / 86400 / (double)account->open : 0;
+}
+
+int64_t account_work(struct account *account, int64_t now_us)
+{
+    struct budget_figures figures;
+
+    if (!account->opened || account->keeping || !connection_is_up(account->workshop->lanes.ledger))
+        return INT64_MAX;
+    if (now_us < account->keep_us)
+        return account->keep_us;
+    if (client_recover_limits(account->client, now_us))
+        log_info("provider %s: %u requests a minute and %u a day from now on",
+                 account->config->name, client_budget(account->client)->limits.per_minute,
+                 client_budget(account->client)->limits.per_day);
+    figures = figures_of(account, now_us);
+    if (figures.count_open)
+        account->count_us = now_us + COUNT_INTERVAL_US;
+    if (accounts_keep(account->workshop->lanes.ledger, &figures, kept, account) == 0)
+        account->keeping = true;
+    account->keep_us = now_us + KEEP_INTERVAL_US;
+    return account->keep_us;
+}
+
 void account_pause(struct account *account, enum error_class class, const char *words,
                    int64_t now_us)
 {
@@ -67,13 +243,17 @@ void account_note_rate(struct account *account, const char *words, int64_t now_u
 {
     struct log_entry entry = {.message_id = MESSAGE_RATE_LIMITED,
                               .provider = account->config->name};
-    int64_t wait_us = client_budget(account->client)->paused_until_us - now_us;
+    const struct budget *budget = client_budget(account->client);
+    int64_t wait_us = budget->paused_until_us - now_us;
 
+    account->keep_us = now_us; /* what was learned outlives a crash */
     if (wait_us <= 0)
         return;
     log_repeated(&account->rate_log, LOG_LEVEL_WARNING, &entry,
-                 "provider %s limits our rate: %s; no request for %lld s", account->config->name,
-                 words, (long long)(wait_us / US_PER_S));
+                 "provider %s limits our rate: %s; no request for %lld s, then one, and limits of "
+                 "%u a minute and %u a day (0 = none)",
+                 account->config->name, words, (long long)(wait_us / US_PER_S),
+                 budget->limits.per_minute, budget->limits.per_day);
     (void)accounts_pause_all(account->workshop->lanes.ledger, account->id, wait_us / US_PER_S + 1,
                              words, noted, NULL);
 }

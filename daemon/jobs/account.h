@@ -11,6 +11,8 @@
 #include "jobs/job.h"
 #include "jobs/lease.h"
 #include "rules/breaker.h"
+#include "rules/poll_schedule.h"
+#include "rules/shares.h"
 
 struct account {
     struct workshop *workshop;            /* borrowed */
@@ -26,8 +28,25 @@ struct account {
     struct breaker breaker; /* of adds that found nobody, or whose answer was lost */
     struct lease lease;
     int64_t opened_us;
+    /* The budget's shares and the schedule, as kept in chwsync.budgets once a minute. */
+    struct shares shares;
+    struct poll_pace pace;
+    double background; /* orders that end, per open order and second */
+    int64_t open;      /* orders that are followed, about */
+    bool keeping;
+    int64_t keep_us, count_us; /* when the figures are kept, the open orders counted next */
     struct log_repeat breaker_log, refused_log, funds_log, rate_log, silence_log;
 };
+
+void account_init(struct account *account, int64_t now_us);
+/* Takes up what the ledger says of it: the answer of accounts_open(). */
+void account_open(struct account *account, const struct store_answer *answer, int64_t now_us);
+/* Keeps its figures in the ledger once a minute; returns when it wants to be called again. */
+int64_t account_work(struct account *account, int64_t now_us);
+/* Polls per second that the day affords. */
+double account_poll_rate(struct account *account, int64_t now_us);
+/* An `add` leaves. */
+void account_note_add(struct account *account, int64_t now_us);
 
 /* The provider refused a request as such (class key or endpoint): everything waits 1 min ... 15
  * min. */

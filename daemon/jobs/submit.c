@@ -382,6 +382,7 @@ static void flight_send(struct flight *flight)
     flight->stage = FLIGHT_ON_THE_WIRE;
     flight->sent_us = clock_monotonic_us();
     submit->on_the_wire++;
+    account_note_add(submit->account, clock_monotonic_us());
     if (client_send(submit->account->client, &request, leave, answered, flight) < 0) {
         submit->on_the_wire--;
         end_put_off(flight, "not executed", "the request could not be made: out of memory", 5);
@@ -635,8 +636,8 @@ static void due_listed(void *userdata, const struct store_answer *answer)
 /*
  * Connections that will be free by the time a claim is answered, as claims and requests went
  * lately: without them every connection would stand idle for the time of a claim after each
- * request. One that keeps silent far longer than usual is not expected back soon. When the next one
- * comes near: ret_next_us.
+ * request. One that keeps silent far longer than usual is not expected back soon, and before the
+ * first reply nothing is known. When the next one comes near: ret_next_us.
  */
 static unsigned claim_ahead(const struct submit *submit, int64_t now_us, int64_t *ret_next_us)
 {
@@ -646,6 +647,8 @@ static unsigned claim_ahead(const struct submit *submit, int64_t now_us, int64_t
     const struct flight *flight;
 
     *ret_next_us = INT64_MAX;
+    if (submit->add_took_us == 0)
+        return 0;
     TAILQ_FOREACH(flight, &submit->flights, entry)
     {
         int64_t age_us = now_us - flight->sent_us;

@@ -684,8 +684,9 @@ static void test_example_shows_defaults(void **state)
 static void test_manual(void **state)
 {
     OWN(free_bytes) struct bytes manual = {0};
-    FILE *stream = open_memstream(&manual.text, &manual.size);
-    size_t items = 0;
+    FILE *stream = open_memstream(&manual.text, &manual.size), *page;
+    char *content = NULL;
+    size_t items = 0, size = 0;
 
     (void)state;
     assert_non_null(stream);
@@ -696,8 +697,14 @@ static void test_manual(void **state)
     assert_int_equal(items, config_setting_count);
     assert_non_null(strstr(manual.text, ".It Ic providers.burst\n"
                                         "Requests that may leave at once after a pause.\n"
-                                        "Value: whole number, 1 to 1000. Default: 1.\n"));
+                                        "Value: whole number, 1 to 1000.\nDefault: 1.\n"));
     assert_non_null(strstr(manual.text, "Required.\n"));
+    page = fopen("etc/chwsyncd.conf.5", "re");
+    assert_non_null(page);
+    assert_true(getdelim(&content, &size, '\0', page) > 0);
+    fclose(page);
+    assert_non_null(strstr(content, manual.text));
+    free(content);
 }
 
 int main(void)

@@ -1,0 +1,132 @@
+#include "store/metrics.h"
+
+/* clang-format off */
+static const struct statement statements[METRIC_GROUPS] = {
+    /* A ledger of many years is not counted through: its final states come from the planner's statistics. */
+    [METRIC_ORDERS] = {
+        "metrics orders",
+        "WITH ledger AS (\n"
+        "    SELECT c.oid, c.reltuples < 500000 AS is_small, c.reltuples FROM pg_catalog.pg_class c\n"
+        "     WHERE c.oid = 'chwsync.orders'::regclass\n"
+        "), counted AS (\n"
+        "    SELECT o.state::text, count(*)::numeric AS orders FROM chwsync.orders o\n"
+        "     WHERE (SELECT is_small FROM ledger) GROUP BY o.state\n"
+        "    UNION ALL\n"
+        "    SELECT e.state, round((e.share * l.reltuples)::numeric) FROM ledger l, pg_catalog.pg_stats s,\n"
+        "           unnest(s.most_common_vals::text::text[], s.most_common_freqs) AS e (state, share)\n"
+        "     WHERE s.schemaname = 'chwsync' AND s.tablename = 'orders' AND s.attname = 'state' AND NOT l.is_small\n"
+        "), work AS (\n"
+        "    SELECT 'queued' AS state, count(*)::numeric AS orders,\n"
+        "           (SELECT o.created_at FROM chwsync.orders o WHERE o.id = min(q.order_id)) AS since FROM chwsync.queue q\n"
+        "    UNION ALL\n"
+        "    SELECT 'submitting', count(*), min(a.claimed_at) FROM chwsync.attempts a WHERE a.open AND a.outcome IS NULL\n"
+        "    UNION ALL\n"
+        "    SELECT 'active', count(*), (SELECT o.created_at FROM chwsync.orders o WHERE o.id = min(p.order_id))\n"
+        "      FROM chwsync.polls p\n"
+        "    UNION ALL\n"
+        "    SELECT 'uncertain', count(DISTINCT a.order_id), min(a.claimed_at)\n"
+        "      FROM chwsync.attempts a WHERE a.open AND a.outcome IS NOT NULL\n"
+        ")\n"
+        "SELECT 'orders' AS family, s.state AS first, NULL::text AS second, coalesce(w.orders, c.orders, 0) AS value\n"
+        "  FROM unnest(enum_range(NULL::chwsync.order_state)::text[]) AS s (state)\n"
+        "  LEFT JOIN work w ON w.state = s.state LEFT JOIN counted c ON c.state = s.state\n"
+        "UNION ALL\n"
+        "SELECT 'oldest_order_age_seconds', w.state, NULL,\n"
+        "       round(greatest(coalesce(extract(epoch FROM now() - w.since), 0), 0)::numeric, 3) FROM work w\n"
+        "UNION ALL\n"
+        "SELECT 'orders_ended_last_day', s.state, NULL, coalesce(h.orders, 0)\n"
+        "  FROM unnest(ARRAY['completed', 'partial', 'canceled', 'refunded', 'failed', 'withdrawn']) AS s (state)\n"
+        "  LEFT JOIN (SELECT h.state::text, count(*) AS orders FROM chwsync.history h\n"
+        "              WHERE h.at > now() - interval '1 day' AND h.event IN ('status', 'withdrawn') GROUP BY h.state) h USING (state)\n"
+        "UNION ALL\n"
+        "SELECT 'uncertain_charge_limit', o.provider, NULL, sum(coalesce(o.max_charge, 0))\n"
+        "  FROM chwsync.attempts a JOIN chwsync.orders o ON o.id = a.order_id\n"
+        " WHERE a.open AND a.outcome IS NOT NULL GROUP BY o.provider"},
+    [METRIC_DELAYS] = {
+        "metrics delays",
+        "WITH newest AS (\n"
+        "    SELECT o.accepted_at, o.created_at, o.shop_created_at FROM chwsync.orders o ORDER BY o.id DESC LIMIT 1000\n"
+        "), bought AS (\n"
+        "    SELECT 'taken' AS since, extract(epoch FROM n.accepted_at - n.created_at) AS seconds FROM newest n\n"
+        "     WHERE n.accepted_at IS NOT NULL\n"
+        "    UNION ALL\n"
+        "    SELECT 'paid', extract(epoch FROM n.accepted_at - n.shop_created_at) FROM newest n\n"
+        "     WHERE n.accepted_at IS NOT NULL AND n.shop_created_at IS NOT NULL\n"
+        ")\n"
+        "SELECT 'bought_delay_seconds' AS family, b.since AS first, q.quantile::text AS second,\n"
+        "       round(greatest(percentile_disc(q.quantile) WITHIN GROUP (ORDER BY b.seconds), 0)::numeric, 3) AS value\n"
+        "  FROM bought b, unnest(ARRAY[0.5, 0.9, 0.99]) AS q (quantile) GROUP BY b.since, q.quantile\n"
+        "UNION ALL\n"
+        "SELECT 'last_bought_timestamp_seconds', NULL, NULL, round(extract(epoch FROM max(n.accepted_at))::numeric, 3)\n"
+        "  FROM newest n HAVING max(n.accepted_at) IS NOT NULL"},
+    [METRIC_SHOP] = {
+        "metrics shop",
+        "SELECT 'write_backs' AS family, 'waiting' AS first, NULL::text AS second,\n"
+        "       count(DISTINCT w.order_id)::numeric AS value FROM chwsync.write_backs w\n"
+        "UNION ALL\n"
+        "SELECT 'write_backs', 'failing', NULL, count(DISTINCT w.order_id) FROM chwsync.write_backs w WHERE w.failures > 0\n"
+        "UNION ALL\n"
+        "SELECT 'oldest_write_back_age_seconds', 'any', NULL,\n"
+        "       round(coalesce(extract(epoch FROM now() - min(w.since)), 0)::numeric, 3) FROM chwsync.write_backs w\n"
+        "UNION ALL\n"
+        "SELECT 'oldest_write_back_age_seconds', 'ended', NULL,\n"
+        "       round(coalesce(extract(epoch FROM now() - min(w.since)), 0)::numeric, 3)\n"
+        "  FROM chwsync.write_backs w JOIN chwsync.orders o ON o.id = w.order_id\n"
+        " WHERE o.state IN ('completed', 'partial', 'canceled', 'refunded', 'failed', 'rejected', 'abandoned')\n"
+        "UNION ALL\n"
+        "SELECT 'parked_lines', NULL, NULL, count(*) FROM chwsync.parked_lines"},
+    [METRIC_PROVIDERS] = {
+        "metrics providers",
+        "WITH account AS (\n"
+        "    SELECT DISTINCT ON (a.provider) a.* FROM chwsync.accounts a ORDER BY a.provider, a.last_used_at DESC\n"
+        "), newest AS (\n"
+        "    SELECT t.account_id, coalesce(t.outcome, 'open') AS outcome, count(*) AS attempts FROM chwsync.attempts t\n"
+        "     WHERE t.order_id > (SELECT coalesce(max(o.id), 0) - 10000 FROM chwsync.orders o) GROUP BY 1, 2\n"
+        "), used AS (\n"
+        "    SELECT a.provider, m.minute, m.adds, m.polls, m.reads FROM account a\n"
+        "      JOIN chwsync.budget_minutes m ON m.account_id = a.id WHERE m.minute > now() - interval '1 day'\n"
+        ")\n"
+        "SELECT 'provider_up' AS family, a.provider AS first, NULL::text AS second,\n"
+        "       (greatest(a.submits_paused_until, a.all_paused_until, '-infinity') <= now())::int::numeric AS value FROM account a\n"
+        "UNION ALL\n"
+        "SELECT 'provider_paused', a.provider, p.what, (coalesce(p.until, '-infinity') > now())::int\n"
+        "  FROM account a, LATERAL (VALUES ('submits', a.submits_paused_until), ('all', a.all_paused_until)) AS p (what, until)\n"
+        "UNION ALL\n"
+        "SELECT 'provider_last_used_timestamp_seconds', a.provider, NULL, round(extract(epoch FROM a.last_used_at)::numeric, 3)\n"
+        "  FROM account a\n"
+        "UNION ALL\n"
+        "SELECT 'provider_last_error_timestamp_seconds', a.provider, NULL,\n"
+        "       round(extract(epoch FROM a.last_error_at)::numeric, 3) FROM account a WHERE a.last_error_at IS NOT NULL\n"
+        "UNION ALL\n"
+        /* A ledger from before balances were kept has no such column. */
+        "SELECT 'provider_balance', a.provider, NULL, (to_jsonb(a) ->> 'balance')::numeric FROM account a\n"
+        " WHERE to_jsonb(a) ->> 'balance' IS NOT NULL\n"
+        "UNION ALL\n"
+        "SELECT 'requests_used', a.provider, w.period,\n"
+        "       coalesce((SELECT sum(u.adds + u.polls + u.reads) FROM used u\n"
+        "                  WHERE u.provider = a.provider AND u.minute > now() - w.span), 0)\n"
+        "  FROM account a, (VALUES ('minute', interval '1 minute'), ('day', interval '1 day')) AS w (period, span)\n"
+        "UNION ALL\n"
+        "SELECT 'requests_last_day', a.provider, r.action, coalesce(sum(r.requests), 0)\n"
+        "  FROM account a LEFT JOIN used u ON u.provider = a.provider,\n"
+        "       LATERAL (VALUES ('add', u.adds), ('status', u.polls), ('read', u.reads)) AS r (action, requests)\n"
+        " GROUP BY a.provider, r.action\n"
+        "UNION ALL\n"
+        "SELECT 'recent_attempts', a.provider, o.outcome, coalesce(n.attempts, 0)\n"
+        "  FROM account a\n"
+        " CROSS JOIN unnest(ARRAY['open', 'accepted', 'refused', 'put off', 'not executed', 'unknown']) AS o (outcome)\n"
+        "  LEFT JOIN newest n ON n.account_id = a.id AND n.outcome = o.outcome\n"
+        "UNION ALL\n"
+        "SELECT 'provider_orders', a.provider, s.state, s.orders FROM account a, LATERAL (\n"
+        "       VALUES ('queued', (SELECT count(*) FROM chwsync.queue q WHERE q.provider = a.provider)),\n"
+        "              ('active', (SELECT count(*) FROM chwsync.polls p WHERE p.account_id = a.id)),\n"
+        "              ('uncertain', (SELECT count(DISTINCT t.order_id) FROM chwsync.attempts t\n"
+        "                              WHERE t.account_id = a.id AND t.open AND t.outcome IS NOT NULL))) AS s (state, orders)"},
+};
+/* clang-format on */
+
+enum session_verdict metrics_read(struct session *session, enum metric_group group,
+                                  PGresult **ret_rows, struct problem *reterr_problem)
+{
+    return session_run(session, &statements[group], NULL, 0, ret_rows, reterr_problem);
+}

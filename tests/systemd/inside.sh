@@ -1,0 +1,198 @@
+#!/bin/bash
+# The installed package under a real systemd and journald, with a real PostgreSQL and the simulated provider over TLS. Runs inside
+# tests/systemd/machine; finds package.deb, package-next.deb, panel, sql/, tests/ in /test. TAP on stdout.
+set -u
+cd /test || exit 1
+number=0
+stall_s=${STALL_S:-7}
+ok() { number=$((number + 1)) && echo "ok $number - $1"; }
+not_ok() {
+    number=$((number + 1))
+    echo "not ok $number - $1"
+    sed 's/^/# /' <<<"${2:-}"
+}
+is() { if [ "$2" = "$3" ]; then ok "$1"; else not_ok "$1" "got ${2@Q}, expected ${3@Q}"; fi; }
+succeeds() { # WHAT COMMAND...
+    local what=$1 output
+    shift
+    if output=$("$@" 2>&1); then ok "$what"; else not_ok "$what" "$* ended with $?"$'\n'"$output"; fi
+}
+until_true() { # SECONDS COMMAND...
+    local end=$((SECONDS + $1))
+    shift
+    until "$@" >/dev/null 2>&1; do
+        [ $SECONDS -lt $end ] || return 1
+        read -rt 0.1 <> <(:) || :
+    done
+}
+comes() { # WHAT SECONDS COMMAND...
+    local what=$1
+    shift
+    if until_true "$@"; then ok "$what"; else not_ok "$what" "not within $1 s: ${*:2}"$'\n'"$(systemctl status --no-pager -n 15 chwsyncd 2>&1)"; fi
+}
+prop() { systemctl show -P "$1" "${2:-chwsyncd}"; }
+prop_is() { [ "$(prop "$1" "${3:-chwsyncd}")" = "$2" ]; }
+log_has() { journalctl --sync; journalctl -q --no-pager -o json "$@" 2>/dev/null | grep -q .; }
+sql() { runuser -u postgres -- psql -X -q -At -v ON_ERROR_STOP=1 -d "${database:-shop}" "$@"; }
+message() { sed -n "s/^#define MESSAGE_$1 *\"\([0-9a-f]*\)\".*/\1/p" events.h; }
+state_count() { sql -c "SELECT count(*) FROM chwsync.orders WHERE state IN ($1)"; }
+adds_on_the_wire() { [ "$(sql -c 'SELECT count(*) FROM chwsync.attempts WHERE open AND outcome IS NULL')" -gt 3 ]; }
+none_in() { [ "$(state_count "$1")" = 0 ]; }
+control() { curl -sS -m 5 --cacert ca.pem "https://localhost:8443/control/$1" "${@:2}"; }
+bought_twice() { control books | awk -F'\t' 'NR > 1 { n[$5]++ } END { for (l in n) if (n[l] > 1) print l }'; }
+place() { sql -c "SELECT store_test.place_orders($1, 'instant')" >/dev/null; }
+all_told() { [ "$(sql -c "SELECT count(*) FROM chwsync.orders WHERE state IN ('completed', 'uncertain')")" -ge "$1" ] && none_in "'queued', 'submitting', 'active'" && [ "$(sql -c 'SELECT count(*) FROM chwsync.write_backs')" = 0 ]; }
+
+part() { echo "# $1, at $SECONDS s"; }
+
+part "the package"
+succeeds "the package can be installed" dpkg -i package.deb
+is "its user is there" "$(getent passwd chwsync | cut -d: -f6,7)" "/var/lib/chwsyncd:/usr/sbin/nologin"
+is "the keys' directory is root's alone" "$(stat -c '%U %a' /etc/chwsyncd/credentials)" "root 700"
+is "nothing was started" "$(systemctl is-active chwsyncd) $(systemctl is-enabled chwsyncd)" "inactive disabled"
+succeeds "systemd-analyze verify is silent" sh -c '[ -z "$(systemd-analyze --man=no verify chwsyncd.service chwsyncd@shop.service chwsyncd-metrics.socket 2>&1 | grep chwsyncd)" ]'
+
+part "database, provider"
+pg=$(ls /usr/lib/postgresql | sort -V | tail -n 1)
+pg_createcluster "$pg" shop --start -- --no-sync >pg.log 2>&1 || { cat pg.log; exit 1; }
+export PGCLUSTER=$pg/shop
+port=$(pg_lsclusters -h | awk '$2 == "shop" { print $3 }')
+runuser -u postgres -- createdb shop
+runuser -u postgres -- createdb second
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost \
+    -addext 'subjectAltName=DNS:localhost,IP:127.0.0.1' -keyout panel.pem -out ca.pem 2>/dev/null || exit 1
+install -m 644 ca.pem /etc/chwsyncd/panel-ca.pem
+systemd-run --quiet --unit=panel -p WorkingDirectory=/test ./panel --port 8443 --tls-cert ca.pem --tls-key panel.pem \
+    --key KEY-1=1000000 --key KEY-2=1000 --duration-scale 0.01 || exit 1
+until_true 10 control counters || exit 1
+configure() { # FILE DATABASE KEY-FILE [further settings of the provider]
+    cat >"$1" <<CONFIGURATION
+database = { conninfo = "host=/run/postgresql port=$port dbname=$2 user=chwsync"; };
+providers = ( { name = "panel"; url = "https://localhost:8443/wp-json/chw/v2"; key_file = "$3";
+    ca_file = "/etc/chwsyncd/panel-ca.pem"; requests_per_minute = 0; requests_per_day = 0; ${4:-} } );
+CONFIGURATION
+}
+configure /etc/chwsyncd/chwsyncd.conf shop panel.key
+
+part "start"
+systemctl start chwsyncd >/dev/null 2>&1
+comes "without its key it does not start, and is not tried again" 10 prop_is ActiveState failed
+is "with the exit code for that" "$(prop ExecMainStatus) $(prop NRestarts)" "77 0"
+succeeds "the journal says which key, and where to put it" log_has -u chwsyncd "MESSAGE_ID=$(message START_FAILED)" PRIORITY=3
+(umask 077 && echo KEY-1 >/etc/chwsyncd/credentials/panel.key)
+systemctl reset-failed chwsyncd
+succeeds "it starts although its role is not there yet" systemctl start chwsyncd
+comes "and says what is missing" 10 log_has -u chwsyncd "MESSAGE_ID=$(message DATABASE_AWAY)"
+systemctl stop chwsyncd
+succeeds "schema install as postgres" runuser -u postgres -- chwsyncd schema install --conninfo "port=$port dbname=shop"
+sql -f sql/sample-store.sql -f sql/adapters/sample-store.sql -f tests/lib/store-data.sql >/dev/null || exit 1
+succeeds "chwsyncd check, as the service's user" runuser -u chwsync -- sh -c "chwsyncd check --credentials-dir /dev/null >/dev/null 2>&1; [ \$? != 64 ]"
+began=${EPOCHREALTIME/./}
+succeeds "systemctl start waits for READY=1" systemctl start chwsyncd
+echo "# start to ready: $(((${EPOCHREALTIME/./} - began) / 1000)) ms"
+is "active" "$(prop ActiveState) $(prop SubState)" "active running"
+comes "STATUS= tells the pulse" 10 sh -c 'systemctl show -P StatusText chwsyncd | grep -q "^working"'
+is "state and runtime directory" "$(stat -c '%U %a' /var/lib/chwsyncd /run/chwsyncd | tr '\n' ' ')" "chwsync 700 chwsync 750 "
+is "the key is in no environment" "$(tr '\0' '\n' </proc/"$(prop MainPID)"/environ | grep -c KEY-1)" 0
+
+part "orders"
+place 1000
+comes "1000 orders are bought, followed and told" 40 all_told 1000
+is "each was bought once" "$(bought_twice)" ""
+ref=$(sql -c 'SELECT order_ref FROM chwsync.orders ORDER BY id LIMIT 1')
+succeeds "an order's life can be found by its key" log_has -u chwsyncd CHW_ORDER_REF="$ref" CHW_PROVIDER=panel "MESSAGE_ID=$(message ORDER_BOUGHT)"
+lines=$(journalctl -q --no-pager -o cat -u chwsyncd CHW_ORDER_REF="$ref" | wc -l)
+is "it is told in two lines" "$lines" 2
+echo "# journal lines of 1000 orders: $(journalctl -q --no-pager -o cat -u chwsyncd _PID="$(prop MainPID)" | wc -l)"
+succeeds "journalctl -x explains" sh -c "journalctl -q --no-pager -x -u chwsyncd CHW_ORDER_REF=$ref | grep -q 'accepted order line $ref'"
+is "no key is in the journal" "$(journalctl -q --no-pager -o json -u chwsyncd | grep -c KEY-1)" 0
+
+part "reload"
+pid=$(prop MainPID)
+configure /etc/chwsyncd/chwsyncd.conf shop panel.key 'max_in_flight = 4;'
+succeeds "a good configuration: reload succeeds" systemctl reload chwsyncd
+comes "and it is in force" 10 log_has -u chwsyncd "MESSAGE_ID=$(message RELOADED)"
+sed -i 's/max_in_flight/max_in_flite/' /etc/chwsyncd/chwsyncd.conf
+if systemctl reload chwsyncd 2>/dev/null; then not_ok "a wrong one: reload fails"; else ok "a wrong one: reload fails"; fi
+kill -HUP "$pid"
+comes "asked past the check, the daemon refuses it too" 10 log_has -u chwsyncd "MESSAGE_ID=$(message RELOAD_REFUSED)"
+comes "and is not left reloading" 10 prop_is ActiveState active
+is "the old one goes on in the same process" "$(prop MainPID)" "$pid"
+place 5
+comes "and works" 20 all_told 1005
+configure /etc/chwsyncd/chwsyncd.conf shop panel.key
+
+part "metrics"
+systemctl start chwsyncd-metrics.socket
+succeeds "figures over HTTP, by a process of their own" sh -c 'curl -sSf -m 10 http://127.0.0.1:9749/metrics >metrics'
+is "they are what they should be" "$(awk -f tests/lib/openmetrics.awk metrics)" ""
+is "with the orders in them" "$(sed -n 's/^chwsyncd_orders{state="completed"} //p' metrics)" 1005
+is "the daemon itself listens nowhere" "$(ss -Hltnp 2>/dev/null | grep -c '"chwsyncd"')" 0
+
+part "a template instance, for a second shop"
+runuser -u postgres -- chwsyncd schema install --conninfo "port=$port dbname=second" >/dev/null
+configure /etc/chwsyncd/second.conf second key
+install -d -m 700 /etc/chwsyncd/second.credentials
+(umask 077 && echo KEY-2 >/etc/chwsyncd/second.credentials/key)
+succeeds "chwsyncd@second starts" systemctl start chwsyncd@second
+is "with a state directory of its own" "$(stat -c '%U %a' /var/lib/chwsyncd-second)" "chwsync 700"
+comes "and works" 10 test -n "$(database=second sql -c "SELECT 1 FROM chwsync.ledger")"
+succeeds "and stops" systemctl stop chwsyncd@second
+
+part "stop while adds are on the wire"
+control latency -d millis=1500 >/dev/null
+place 8
+comes "adds are on the wire" 10 adds_on_the_wire
+succeeds "stop" systemctl stop chwsyncd
+is "ends well" "$(prop Result) $(prop ExecMainStatus)" "success 0"
+is "nothing is left on the wire, nothing became uncertain" "$(state_count "'submitting', 'uncertain'")" 0
+succeeds "and says so" log_has -u chwsyncd "MESSAGE_ID=$(message STOPPED)"
+control latency -d millis=0 >/dev/null
+systemctl start chwsyncd
+comes "the rest follows after the next start" 20 all_told 1013
+
+part "journald stands still"
+mkdir -p /run/systemd/system/chwsyncd.service.d
+printf '[Service]\nWatchdogSec=3s\nTimeoutAbortSec=3s\n' >/run/systemd/system/chwsyncd.service.d/test.conf
+systemctl daemon-reload
+systemctl restart chwsyncd
+pid=$(prop MainPID)
+journald=$(systemctl show -P MainPID systemd-journald)
+kill -STOP "$journald"
+place 700
+read -rt "$stall_s" <> <(:) || : # the stall itself, longer than the watchdog's time
+sum=$(sql -c "SELECT count(*) FROM chwsync.orders WHERE state IN ('active', 'completed')")
+kill -CONT "$journald"
+is "a journal that stands still for $stall_s s holds up no order" "$([ "$sum" -ge 1713 ] && echo yes)" yes
+is "and costs no watchdog kill" "$(prop MainPID) $(prop NRestarts)" "$pid 0"
+comes "everything is told" 20 all_told 1713
+
+part "watchdog"
+control latency -d millis=1000 >/dev/null
+place 20
+comes "adds are on the wire again" 10 adds_on_the_wire
+kill -STOP "$pid"
+comes "a daemon that hangs is killed and started again" 25 sh -c "[ \"\$(systemctl show -P NRestarts chwsyncd)\" -ge 1 ] && [ \"\$(systemctl show -P ActiveState chwsyncd)\" = active ]"
+control latency -d millis=0 >/dev/null
+comes "and goes on" 30 all_told 1733
+is "nothing was bought twice" "$(bought_twice)" ""
+uncertain=$(state_count "'uncertain'")
+is "what was on the wire is uncertain" "$([ "$uncertain" -gt 0 ] && [ "$uncertain" -le 20 ] && echo yes)" yes
+echo "# uncertain after the kill: $uncertain"
+
+part "upgrade, remove, purge"
+rm -r /run/systemd/system/chwsyncd.service.d
+systemctl daemon-reload
+systemctl restart chwsyncd
+pid=$(prop MainPID)
+echo '# changed here' >>/etc/chwsyncd/chwsyncd.conf
+succeeds "an upgrade" dpkg -i --force-confold package.deb
+is "restarts what runs" "$(prop ActiveState) $([ "$(prop MainPID)" != "$pid" ] && echo anew)" "active anew"
+is "and keeps the configuration" "$(tail -n 1 /etc/chwsyncd/chwsyncd.conf)" "# changed here"
+succeeds "the package can be removed" dpkg -r chwsyncd
+is "which stops the service and keeps configuration and state" \
+    "$(systemctl is-active chwsyncd) $(ls /etc/chwsyncd/chwsyncd.conf) $(ls -d /var/lib/chwsyncd)" \
+    "inactive /etc/chwsyncd/chwsyncd.conf /var/lib/chwsyncd"
+succeeds "and purged" dpkg -P chwsyncd
+is "which leaves nothing of it" "$(ls -d /etc/chwsyncd/credentials /var/lib/chwsyncd /etc/chwsyncd/chwsyncd.conf /usr/sbin/chwsyncd 2>/dev/null)" ""
+echo "1..$number"

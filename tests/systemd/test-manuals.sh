@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# The manual pages: without a fault, and complete against the program. TAP on stdout. Needs BUILD/chwsyncd.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+program=$(cd "${BUILD:-build}" && pwd)/chwsyncd
+number=0
+is() { # WHAT GOT EXPECTED
+    number=$((number + 1))
+    if [ "$2" = "$3" ]; then
+        echo "ok $number - $1"
+    else
+        echo "not ok $number - $1"
+        printf '# got      %s\n# expected %s\n' "${2//$'\n'/$'\n'# }" "$3"
+    fi
+}
+cd etc || exit 1
+for page in chwsyncd.8 chwsyncd.conf.5 chwsyncd-contract.7 chwsyncd-operations.7; do
+    if command -v mandoc >/dev/null; then
+        # Whether another package's page is installed here is none of this page's faults.
+        is "mandoc -Tlint $page" "$(mandoc -Tlint "$page" 2>/dev/null | grep -v 'referenced manual not found')" ""
+    else
+        number=$((number + 1))
+        echo "ok $number - mandoc -Tlint $page # SKIP no mandoc here"
+    fi
+    is "$page names itself" "$(sed -n 's/^\.Nm //p' "$page" | head -n 1)" "${page%.*}"
+done
+commands=$("$program" --help | sed -n 's/^  \([a-z]*\)  *.*/\1/p')
+is "there are commands" "$([ "$(wc -w <<<"$commands")" -gt 4 ] && echo yes)" yes
+is "every command is in chwsyncd(8)" \
+    "$(for command in $commands; do grep -qE "^\.It Cm $command\b" chwsyncd.8 || echo "$command"; done)" ""
+is "every option is in chwsyncd(8)" "$(for command in $commands; do
+    "$program" "$command" --help | sed -n 's/^ *--\([a-z-]*\).*/\1/p'
+done | sort -u | while read -r option; do grep -q -- "Fl -$option" chwsyncd.8 || echo "$option"; done)" ""
+is "every exit code is in chwsyncd(8)" \
+    "$(grep -oE 'EXIT_[A-Z]+ = [0-9]+' ../daemon/commands/commands.h | sed 's/.* //' | while read -r code; do grep -qx ".It $code" chwsyncd.8 || echo "$code"; done)" ""
+bash -n chwsyncd.bash-completion
+is "the completion is a script" "$?" 0
+complete_words() { # WORD...: what the completion offers for the last one
+    # shellcheck source=/dev/null
+    bash -c '. ./chwsyncd.bash-completion; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _chwsyncd; echo "${COMPREPLY[*]}"' bash "$program" "$@"
+}
+is "it completes commands" "$(complete_words sta)" "status"
+is "and options" "$(complete_words orders --st)" "--state"
+is "and states" "$(complete_words orders --state unc)" "uncertain"
+echo "1..$number"
