@@ -44,7 +44,7 @@
  * |                                           |          | for the end. A part of a JSON object is none, so
  * |                                           |          | it decodes to unknown
  * | too long, too slow, no HTTP/1             | lost     |
- * | 301, 401, 407, 417, 5xx                   | complete | never followed, answered or sent again
+ * | 301, 401, 417, 503                        | complete | never followed, answered or sent again
  * | proxies of the environment                | never    | CURLOPT_PROXY ""
  * | HTTP/2, its refused streams and re-sends  | never    | CURL_HTTP_VERSION_1_1: ALPN offers http/1.1 alone
  */
