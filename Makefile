@@ -29,7 +29,7 @@ PANEL   := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/panel/scripted.c,$(wil
 
 .DELETE_ON_ERROR:
 .PHONY: all help deps demo check check-long check-layers check-pure check-format check-unit check-sql check-panel \
-    check-scenario asan tests simulate bench coverage fuzz fuzzers format clean
+    check-scenario asan crash tests simulate bench coverage fuzz fuzzers format clean
 
 all: $(BUILD)/chwsyncd ## build/chwsyncd
 
@@ -96,6 +96,10 @@ ASAN_MAKE := +$(MAKE) --no-print-directory BUILD=$(BUILD)/asan CFLAGS='-O1 -g -f
 asan: ## the same, built with AddressSanitizer and UndefinedBehaviorSanitizer, in build/asan
 	$(ASAN_MAKE) tests
 
+# A daemon that dies where it is told to (host/crash_point.h).
+crash: ## the daemon with crash points, in build/crash
+	+$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/crash CPPFLAGS=-DCHW_CRASH_POINTS all
+
 # libFuzzer is clang's. Its warnings are not gcc's: gcc's builds are those that may not warn.
 fuzzers:
 	+$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/fuzz CC=clang CFLAGS='-O1 -g -w' \
@@ -146,4 +150,5 @@ clean: ## remove BUILD
 
 include systemd/install.mk
 
--include $(shell find $(BUILD) -name '*.d' -type f -not -path '$(BUILD)/asan/*' -not -path '$(BUILD)/deb/*' 2>/dev/null)
+-include $(shell find $(BUILD) -name '*.d' -type f -not -path '$(BUILD)/asan/*' -not -path '$(BUILD)/crash/*' \
+    -not -path '$(BUILD)/deb/*' 2>/dev/null)

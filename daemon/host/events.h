@@ -54,4 +54,10 @@
 #define MESSAGE_JOURNAL_WELL      "e2ebb18055384f2f85c521abd5736617" /* it can be written again */
 #define MESSAGE_LEDGER_OLDER      "790444492a7f49a4817ecaadddb86690" /* attempts that only the journal knows */
 #define MESSAGE_SUBMITS_RELEASED  "7665204d03a24b629516517cee2ef048" /* every lost attempt was released */
+#define MESSAGE_JOURNAL_SETTLED   "0fb120f46fde4514b632c4dcefa0bca5" /* an attempt's end was found in a flight journal */
+#define MESSAGE_JOURNAL_PROVES_LESS "ffa76683e6d045bca7f5a3dacb3c9cc2" /* a journal is torn, or of an earlier boot */
+#define MESSAGE_TAKE_OVER         "dccb875a23cb403ea06a5ee39af413e9" /* this instance works for an account now */
+#define MESSAGE_STANDS_BY         "8974ed178b87481d91669a531c2c1b05" /* another instance holds the lease */
+#define MESSAGE_LEASE_FAILED      "03a7d86201bd443ea4b9c36ce705fe4e" /* the lease cannot be taken */
+#define MESSAGE_DATABASE_CHANGED  "798ecde6d3ec44c88475581942906167" /* another server, or one that lost commits */
 /* clang-format on */

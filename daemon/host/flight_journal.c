@@ -5,10 +5,12 @@
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/queue.h>
 #include <sys/stat.h>
 #include <systemd/sd-id128.h>
@@ -16,11 +18,16 @@
 
 #define PAGE 4096
 #define GROW_BYTES (256 * 1024)
+#define MAP_BYTES (64 * 1024 * 1024) /* of address space: more than a file ever gets */
+#define UNTOUCHED_US (US_PER_S / 2)
 #define FULL_BYTES (16 * 1024 * 1024) /* then the next file */
 #define KEEP_BYTES (64LL * 1024 * 1024)
 #define KEEP_S (30 * 86400)
 #define LOOK_AGAIN_US (5 * US_PER_S)
 #define NAME_FORMAT "flights-" SD_ID128_UUID_FORMAT_STR ".journal"
+/* Of a record: the mark comes first and is stored last, the checksum before it. */
+#define SUM_OFFSET 8
+#define BODY_OFFSET 16
 static const char magic[8] = {'C', 'H', 'W', 'F', 'L', 'Y', '1', '\n'};
 
 /* The first page of a file; integers are little endian, the rest of the page is zero. */
@@ -43,7 +50,9 @@ struct flight_file {
     unsigned users, open; /* open: left, and their end is not written */
     uint64_t sequence;
     int64_t used, size;
-    bool broken; /* a write failed: nothing leaves under it any more */
+    uint8_t *map;       /* the file; valid up to `size` */
+    int64_t touched_us; /* the last record */
+    bool broken;        /* a write failed: nothing leaves under it any more */
 };
 
 struct flight_journal {
@@ -64,6 +73,8 @@ static void file_free(struct flight_file *file)
         return;
     if (file->fd >= 0 && file->sequence == 0)
         unlink(file->path); /* nothing was ever written to it, no claim can need it */
+    if (file->map)
+        munmap(file->map, MAP_BYTES);
     if (file->fd >= 0)
         close(file->fd);
     free(file->path);
@@ -78,6 +89,8 @@ static int file_grow(struct flight_file *file, int64_t bytes)
 
     if (bytes <= size)
         return 0;
+    if (bytes > MAP_BYTES)
+        return -EFBIG;
     while (size < bytes)
         size += size < GROW_BYTES ? 4 * PAGE : GROW_BYTES;
     do
@@ -127,6 +140,28 @@ static void break_file(struct flight_file *file, const char *what, int error)
         journal->current = NULL;
 }
 
+/*
+ * Stores cost a tenth of a system call. But where the page was not written lately the kernel may
+ * find now that it cannot be, and would tell a store by SIGBUS: that first record is written by
+ * pwrite(2), which says so.
+ */
+static int put_record(struct flight_file *file, const uint8_t *bytes, size_t length, int64_t offset)
+{
+    uint8_t *at = file->map + offset;
+    int64_t now_us = clock_monotonic_us();
+    bool untouched = offset % PAGE == 0 || now_us - file->touched_us > UNTOUCHED_US;
+
+    file->touched_us = now_us;
+    if (untouched)
+        return write_at(file->fd, bytes, length, offset);
+    memcpy(at + BODY_OFFSET, bytes + BODY_OFFSET, length - BODY_OFFSET);
+    atomic_signal_fence(memory_order_seq_cst);
+    memcpy(at + SUM_OFFSET, bytes + SUM_OFFSET, BODY_OFFSET - SUM_OFFSET);
+    atomic_signal_fence(memory_order_seq_cst);
+    memcpy(at, bytes, SUM_OFFSET); /* from here on it is a record */
+    return 0;
+}
+
 static int file_append(struct flight_file *file, const struct flight_record *record)
 {
     uint8_t bytes[FLIGHT_RECORD_MAX];
@@ -141,8 +176,9 @@ static int file_append(struct flight_file *file, const struct flight_record *rec
     if (length == 0)
         return -EMSGSIZE;
     offset = place_of(file->used, length);
-    CRASH_HALF_WAY("journal: half a record", write_at(file->fd, bytes, length / 2, offset));
-    r = write_at(file->fd, bytes, length, offset);
+    CRASH_HALF_WAY("journal: half a record",
+                   memcpy(file->map + offset + BODY_OFFSET, bytes + BODY_OFFSET, length / 2));
+    r = put_record(file, bytes, length, offset);
     if (r < 0)
         return r;
     file->sequence++;
@@ -184,7 +220,16 @@ static int file_open(struct flight_file *file, const sd_id128_t *id, uint64_t nu
         return -errno;
     file->used = PAGE;
     r = file_grow(file, room_wanted(file->used, 1));
-    return r < 0 ? r : write_head(file, id, number);
+    if (r == 0)
+        r = write_head(file, id, number);
+    if (r == 0) {
+        void *map = mmap(NULL, MAP_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, file->fd, 0);
+
+        if (map == MAP_FAILED)
+            return -errno;
+        file->map = map;
+    }
+    return r;
 }
 
 /* ---- reading ---- */
@@ -356,6 +401,21 @@ static int take_record(struct flight_log *log, size_t *size, struct open_list *o
     return 0;
 }
 
+/*
+ * Nothing but zeros, or a record that a death interrupted: its start, which is stored last, is
+ * zero. It never became one, so what it was to say has not happened.
+ */
+static bool is_unused(const uint8_t *bytes, int64_t at, int64_t end)
+{
+    int64_t next = at + PAGE - at % PAGE;
+
+    if (next > end)
+        next = end;
+    if (next - at < BODY_OFFSET)
+        return all_zero(bytes + at, (size_t)(end - at));
+    return all_zero(bytes + at, BODY_OFFSET) && all_zero(bytes + next, (size_t)(end - next));
+}
+
 /* All records up to the first that is none. *ret_whole: nothing but zeros follows, and the room for
  * replies is there. */
 static int take_records(struct flight_log *log, int64_t bytes, const uint8_t *key, bool *ret_whole)
@@ -387,7 +447,7 @@ static int take_records(struct flight_log *log, int64_t bytes, const uint8_t *ke
             break;
         }
     }
-    *ret_whole = at < bytes && all_zero(log->bytes + at, (size_t)(bytes - at)) &&
+    *ret_whole = at < bytes && is_unused(log->bytes, at, bytes) &&
                  bytes >= room_wanted(at, (unsigned)open.count);
     free(open.indexes);
     return r;

@@ -6,13 +6,14 @@
  * When a file has grown to 16 MiB the next claims use a new one; the old one stays open until what
  * was claimed under it is recorded.
  *
- * What survives what. A record is written by one pwrite(2) and never crosses a page, so that no
- * kill can tear it; it is in the kernel when the bytes leave, and no fsync stands on that path.
- * Hence after the death of the process the file is complete; after the death of the machine it may
- * lack its end. That is why a missing record proves "not sent" only within the same boot (the head
- * holds the boot's id) and only in a file that is whole: its head is that of this very inode, every
- * record follows the one before, nothing but zeros comes after the last one, and the room that was
- * reserved for replies is still there.
+ * What survives what. A record is put into the page cache before the bytes leave, through a mapping
+ * of the file; no fsync stands on that path. It never crosses a page, and its first word, without
+ * which it is none, is stored last. Hence after the death of the process the file is complete;
+ * after the death of the machine it may lack its end. That is why a missing record proves "not
+ * sent" only within the same boot (the head holds the boot's id) and only in a file that is whole:
+ * its head is that of this very inode, every record follows the one before, nothing comes after the
+ * last one but zeros or one interrupted record, and the room that was reserved for replies is still
+ * there.
  *
  * Room for the reply is allocated (posix_fallocate) before a record says that a request leaves; a
  * full disk therefore stops new requests and loses no reply.

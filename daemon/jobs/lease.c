@@ -59,15 +59,17 @@ static void taken_by_other(struct account *account, const PGresult *rows, int64_
     }
     lease->retry_us =
         now_us + (left_us < LOOK_AGAIN_US ? left_us + 100 * US_PER_MS : LOOK_AGAIN_US);
-    log_repeated(&lease->other_log, LOG_LEVEL_INFO,
-                 &(struct log_entry){.provider = account->config->name},
-                 "another instance works for %s; this one stands by", account->config->name);
+    log_repeated(
+        &lease->other_log, LOG_LEVEL_INFO,
+        &(struct log_entry){.message_id = MESSAGE_STANDS_BY, .provider = account->config->name},
+        "another instance works for %s; this one stands by", account->config->name);
 }
 
 /* What the other left is looked for: attempts without an end, and what it used of the budget. */
 static void note_take_over(struct account *account, int64_t now_us)
 {
-    log_notice("this instance works for %s now", account->config->name);
+    log_event(LOG_LEVEL_NOTICE, MESSAGE_TAKE_OVER, "this instance works for %s now",
+              account->config->name);
     if (now_us - account->workshop->reconciled_us > FRESH_US)
         account->workshop->ledger_doubtful = true;
     if (now_us - account->opened_us > FRESH_US)
@@ -87,7 +89,9 @@ static void answered(void *userdata, const struct store_answer *answer)
     if (answer->verdict == STORE_REFUSED && strcmp(answer->sqlstate, "55P03") != 0)
         log_repeated(
             &lease->failed_log, LOG_LEVEL_ERROR,
-            &(struct log_entry){.provider = account->config->name, .sqlstate = answer->sqlstate},
+            &(struct log_entry){.message_id = MESSAGE_LEASE_FAILED,
+                                .provider = account->config->name,
+                                .sqlstate = answer->sqlstate},
             "unable to take the lease for %s: %s; nothing is sent without it, next try in 1 s",
             account->config->name, answer->problem.text);
     if (answer->verdict != STORE_DONE)
@@ -105,7 +109,8 @@ static void answered(void *userdata, const struct store_answer *answer)
         note_take_over(account, now_us);
     } else if (!same_server ||
                (was_ours && lease->claims != row_integer(answer->rows, 0, LEASE_CLAIMS, 0))) {
-        log_notice("the database is not the one it was: it is compared with the flight journal");
+        log_event(LOG_LEVEL_NOTICE, MESSAGE_DATABASE_CHANGED,
+                  "the database is not the one it was: it is compared with the flight journal");
         account->workshop->ledger_doubtful = true;
     }
     log_recovered(&lease->other_log);

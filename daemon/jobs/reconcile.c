@@ -41,11 +41,12 @@ static void end_round(struct reconcile *reconcile)
 static void give_up(struct reconcile *reconcile, const struct store_answer *answer)
 {
     if (answer && answer->verdict == STORE_REFUSED)
-        log_repeated(&reconcile->failed_log, LOG_LEVEL_ERROR,
-                     &(struct log_entry){.sqlstate = answer->sqlstate},
-                     "unable to compare the ledger with the flight journal: %s; nothing is bought "
-                     "until it works, next try in 1 s",
-                     answer->problem.text);
+        log_repeated(
+            &reconcile->failed_log, LOG_LEVEL_ERROR,
+            &(struct log_entry){.message_id = MESSAGE_LEDGER_FAILED, .sqlstate = answer->sqlstate},
+            "unable to compare the ledger with the flight journal: %s; nothing is bought "
+            "until it works, next try in 1 s",
+            answer->problem.text);
     end_round(reconcile);
     reconcile->again = true;
     reconcile->retry_us =
@@ -187,6 +188,7 @@ static void say_state(const char *order_ref, const char *state, const char *more
         log_write(LOG_LEVEL_ERROR, &entry, "order %s was bought twice: a second order %s exists",
                   order_ref, more ? more : "");
     } else {
+        entry.message_id = MESSAGE_JOURNAL_SETTLED;
         log_write(LOG_LEVEL_NOTICE, &entry, "order %s is %s: so the flight journal says", order_ref,
                   state);
     }
@@ -355,13 +357,15 @@ static void next_place(struct reconcile *reconcile)
         return;
     r = flight_journal_read(journal, place, &reconcile->log);
     if (r < 0) {
-        log_warning("unable to read the flight journal %s: %s", place->path, strerror(-r));
+        log_event(LOG_LEVEL_WARNING, MESSAGE_JOURNAL_PROVES_LESS,
+                  "unable to read the flight journal %s: %s", place->path, strerror(-r));
         return;
     }
     if (!reconcile->log.complete && !reconcile->log.own)
-        log_notice("the flight journal %s proves nothing by what is not in it: it is not whole, or "
-                   "of an earlier boot",
-                   place->path);
+        log_event(LOG_LEVEL_NOTICE, MESSAGE_JOURNAL_PROVES_LESS,
+                  "the flight journal %s proves nothing by what is not in it: it is not whole, or "
+                  "of an earlier boot",
+                  place->path);
     judge_opens(reconcile);
     reconcile->left = compares ? reconcile->log.count : 0;
 }
@@ -382,7 +386,7 @@ static void finish(struct reconcile *reconcile)
     flight_journal_prune(&reconcile->shelf, clock_wall_s());
     end_round(reconcile);
     if (log_recovered(&reconcile->failed_log))
-        log_notice("the ledger and the flight journal agree");
+        log_event(LOG_LEVEL_NOTICE, MESSAGE_LEDGER_WELL, "the ledger and the flight journal agree");
     CRASH_POINT("reconcile: done");
     if (reconcile->again)
         return;

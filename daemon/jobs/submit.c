@@ -571,8 +571,9 @@ static void claim_failed(struct submit *submit, const struct store_answer *answe
 /* Nothing was claimed: another instance took over, or this database has lost our last claim. */
 static void fenced_off(struct submit *submit)
 {
-    log_notice("the lease for %s is not as it was: the ledger is looked at again",
-               provider_of(submit));
+    log_event(LOG_LEVEL_NOTICE, MESSAGE_DATABASE_CHANGED,
+              "the lease for %s is not as it was: the ledger is looked at again",
+              provider_of(submit));
     lease_forget(&submit->account->lease, clock_monotonic_us());
     submit->workshop->ledger_doubtful = true;
     submit->hungry = true;
