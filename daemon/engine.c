@@ -10,6 +10,7 @@
 #include "host/notify.h"
 #include "jobs/intake.h"
 #include "jobs/poll.h"
+#include "jobs/pulse.h"
 #include "jobs/reconcile.h"
 #include "jobs/settle.h"
 #include "jobs/submit.h"
@@ -33,7 +34,9 @@ DEFINE_OWN(char, free, string_freep)
 #define HISTORY_INTERVAL_S 3600 /* retention */
 #define HISTORY_BATCH 1000
 #define STATUS_INTERVAL_US (10 * US_PER_S)
-#define DRAIN_S 45 /* below TimeoutStopSec=60 */
+#define DRAIN_S 45        /* at least; below TimeoutStopSec=60 */
+#define DRAIN_MARGIN_S 15 /* to record what came last */
+#define EXTEND_US (15 * US_PER_S)
 #define LOOP_WAIT_MAX_US (60 * US_PER_S)
 
 /* One provider with its jobs. */
@@ -58,6 +61,7 @@ struct world {
     struct reconcile reconcile;
     struct intake intake;
     struct write_back write_back;
+    struct pulse pulse;
     const char **provider_names;
     char *salt;            /* of the ledger's key digests; NULL until the ledger was read */
     struct shop *new_shop; /* found, waits until no statement of the old one runs */
@@ -77,7 +81,7 @@ struct engine {
     struct world *world;
     bool stop_asked, reload_asked, schema_newer, draining;
     int64_t drain_until_us, leases_until_us;
-    int64_t status_us, watchdog_us, watchdog_interval_us;
+    int64_t status_us, watchdog_us, watchdog_interval_us, extend_us;
     char *contract_said; /* all faults of the contract, as they were last said */
     struct log_repeat contract_log, schema_log, ledger_log, down_log;
 };
@@ -553,6 +557,7 @@ static int world_new(struct engine *engine, struct config *config, struct world 
                                     .on_looked = intake_looked,
                                     .userdata = engine};
     write_back_init(&world->write_back, &world->workshop);
+    pulse_init(&world->pulse, &world->workshop);
     *ret_world = GIVE(world);
     return 0;
 }
@@ -623,6 +628,18 @@ static void reload(struct engine *engine)
     notify_ready();
 }
 
+/* A reply may take as long as its provider's time-out, and then it is recorded. */
+static int64_t drain_time_us(const struct engine *engine)
+{
+    const struct config *config = engine->world->config;
+    int64_t longest_s = DRAIN_S;
+
+    for (size_t i = 0; i < config->provider_count; i++)
+        if (config->providers[i].timeout_s + DRAIN_MARGIN_S > longest_s)
+            longest_s = config->providers[i].timeout_s + DRAIN_MARGIN_S;
+    return longest_s * US_PER_S;
+}
+
 static int on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
 {
     struct engine *engine = userdata;
@@ -642,9 +659,8 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *inf
     log_event(LOG_LEVEL_NOTICE, MESSAGE_STOPPING,
               "stopping: what is on the wire is finished and recorded first");
     notify_stopping();
-    notify_extend_timeout((DRAIN_S + 5) * US_PER_S);
     engine->stop_asked = true;
-    engine->drain_until_us = clock_monotonic_us() + DRAIN_S * US_PER_S;
+    engine->drain_until_us = clock_monotonic_us() + drain_time_us(engine);
     workshop_of(engine)->stopping = true;
     return 0;
 }
@@ -728,6 +744,14 @@ static int64_t prepare(struct engine *engine, int64_t now_us)
     return earlier(next_us, world->history_us);
 }
 
+static bool accounts_are_open(const struct world *world)
+{
+    for (size_t i = 0; i < world->provider_count; i++)
+        if (!world->providers[i].account.opened)
+            return false;
+    return true;
+}
+
 static bool wants_lease(const struct provider *provider, int64_t now_us)
 {
     return submit_wants_lease(&provider->submit) || settle_wants_lease(&provider->settle) ||
@@ -741,8 +765,10 @@ static int64_t work(struct engine *engine, int64_t now_us)
 
     if (!world->ledger_known || world->new_shop)
         return next_us;
-    next_us = earlier(next_us, reconcile_work(&world->reconcile, now_us));
+    if (accounts_are_open(world)) /* what is put back belongs to one of them */
+        next_us = earlier(next_us, reconcile_work(&world->reconcile, now_us));
     next_us = earlier(next_us, intake_work(&world->intake, now_us));
+    next_us = earlier(next_us, pulse_work(&world->pulse, now_us));
     if (now_us >= world->look_us)
         intake_looked(engine, 0, 0);
     next_us = earlier(next_us, world->look_us);
@@ -768,34 +794,42 @@ static int64_t work(struct engine *engine, int64_t now_us)
 static void tell_status(struct engine *engine, int64_t now_us)
 {
     struct world *world = engine->world;
-    unsigned on_the_wire = 0;
-    uint64_t open = 0;
+    struct pulse_sum sum = {0};
     char line[400];
 
     engine->status_us = now_us + STATUS_INTERVAL_US;
-    for (size_t i = 0; i < world->provider_count; i++) {
-        on_the_wire +=
-            world->providers[i].submit.on_the_wire + world->providers[i].poll.batch_count;
-        open += (uint64_t)world->providers[i].account.open;
-    }
-    snprintf(line, sizeof line,
-             "%s; bought %llu, on the wire %u, open %llu, uncertain %llu since the start%s%s",
-             world->workshop.stopping ? "finishing" : "working",
-             (unsigned long long)world->workshop.counts.bought, on_the_wire,
-             (unsigned long long)open, (unsigned long long)world->workshop.counts.unknown,
-             world->workshop.last_error[0] ? "; " : "", world->workshop.last_error);
+    for (size_t i = 0; i < world->provider_count; i++)
+        pulse_add(&sum, &world->providers[i].submit, &world->providers[i].poll, now_us);
+    pulse_line(&world->pulse, &sum, line, sizeof line);
     notify_status(line);
 }
 
-/* The loop turns only when nothing in it blocks; that is the progress the watchdog is told of. */
+/* A request whose time-out has long passed: the loop turns, and gets nowhere. */
+static bool is_stuck(const struct engine *engine, int64_t now_us)
+{
+    for (size_t i = 0; i < engine->world->provider_count; i++)
+        if (submit_is_stuck(&engine->world->providers[i].submit, now_us))
+            return true;
+    return false;
+}
+
+/*
+ * The loop turns only when nothing in it blocks, and requests end in their time: that is the
+ * progress the watchdog is told of. A stop gets more time while it lasts.
+ */
 static int64_t tend(struct engine *engine, int64_t now_us)
 {
     if (now_us >= engine->status_us)
         tell_status(engine, now_us);
+    if (engine->stop_asked && now_us >= engine->extend_us) {
+        notify_extend_timeout(EXTEND_US);
+        engine->extend_us = now_us + EXTEND_US / 3;
+    }
     if (engine->watchdog_interval_us == 0)
         return engine->status_us;
     if (now_us >= engine->watchdog_us) {
-        notify_watchdog();
+        if (!is_stuck(engine, now_us))
+            notify_watchdog();
         engine->watchdog_us = now_us + engine->watchdog_interval_us;
     }
     return earlier(engine->status_us, engine->watchdog_us);

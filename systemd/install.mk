@@ -24,6 +24,11 @@ $(BUILD)/systemd/chwsyncd-metrics@.service: systemd/chwsyncd-metrics@.service FO
 	$(Q)sed 's|@SBINDIR@|$(SBINDIR)|' '$<' > '$@'
 FORCE:
 
+define newline
+
+
+endef
+
 # SOURCE TARGET MODE of everything that is installed, one a line.
 define INSTALLED
 $(BUILD)/chwsyncd $(SBINDIR)/chwsyncd 755
@@ -44,19 +49,19 @@ etc/chwsyncd-alerts.yml $(DOCDIR)/examples/chwsyncd-alerts.yml 644
 etc/chwsyncd-dashboard.json $(DOCDIR)/examples/chwsyncd-dashboard.json 644
 README.md $(DOCDIR)/README.md 644
 sql/sample-store.sql $(DOCDIR)/examples/sample-store.sql 644
-sql/adapters/sample-store.sql $(DOCDIR)/examples/adapters/sample-store.sql 644
+$(foreach adapter,$(wildcard sql/adapters/*.sql),$(adapter) $(DOCDIR)/examples/adapters/$(notdir $(adapter)) 644$(newline))
 endef
 export INSTALLED
 
 # A configuration that is already there is left alone.
 install: all units ## PREFIX, DESTDIR; then systemd-sysusers, systemd-tmpfiles --create, systemctl daemon-reload
-	@echo "$$INSTALLED" | while read -r source target mode; do \
+	@echo "$$INSTALLED" | while read -r source target mode; do [ -n "$$source" ] || continue; \
 	    install -D -m "$$mode" "$$source" "$(DESTDIR)$$target" || exit 1; done
 	@test -e $(DESTDIR)$(SYSCONFDIR)/chwsyncd/chwsyncd.conf || \
 	    install -D -m 644 etc/chwsyncd.conf $(DESTDIR)$(SYSCONFDIR)/chwsyncd/chwsyncd.conf
 
 uninstall: ## what install put there; a configuration that was changed stays
-	@echo "$$INSTALLED" | while read -r source target mode; do rm -f "$(DESTDIR)$$target"; done
+	@echo "$$INSTALLED" | while read -r source target mode; do [ -z "$$source" ] || rm -f "$(DESTDIR)$$target"; done
 	@! cmp -s etc/chwsyncd.conf $(DESTDIR)$(SYSCONFDIR)/chwsyncd/chwsyncd.conf || \
 	    rm -f $(DESTDIR)$(SYSCONFDIR)/chwsyncd/chwsyncd.conf
 	@rmdir $(DESTDIR)$(DOCDIR)/examples/adapters $(DESTDIR)$(DOCDIR)/examples $(DESTDIR)$(DOCDIR) \

@@ -306,6 +306,7 @@ int client_send(struct client *client, const struct api_request *request, transf
 
     if (call) {
         call->late_us = budget_now_us(client, clock_monotonic_us()) - client->taken_us;
+        budget_note_sent(&client->budget, client->taken_us + call->late_us);
         call->gate = gate;
         call->done = done;
         call->userdata = userdata;

@@ -513,8 +513,10 @@ static bool may_ask(struct check *check, const struct provider_config *provider)
     if (pause_s > 0) {
         char pause[DURATION_SIZE];
         output_duration(pause_s, pause);
-        problem_set(found(check, SEVERITY_WARNING, "provider", EXIT_DONE),
-                    "%s was not asked: it wants no request for another %s", provider->name, pause);
+        problem_set(
+            found(check, SEVERITY_WARNING, "provider", EXIT_DONE),
+            "%s was not asked: it wants no request, or its budget has no room, for another %s",
+            provider->name, pause);
         return false;
     }
     rehearsal_count_request(check->session, provider->name, provider->url, &problem);

@@ -96,6 +96,7 @@ void account_open(struct account *account, const struct store_answer *answer, in
     else
         (void)accounts_largest_burst(account->workshop->lanes.ledger, account->config->name,
                                      burst_found, account);
+    account->commands = row_integer(rows, 0, ACCOUNT_COMMANDS, 0);
     account->opened = true;
     account->opened_us = now_us;
     account->keep_us = account->count_us = now_us;
@@ -160,6 +161,7 @@ static struct budget_figures figures_of(struct account *account, int64_t now_us)
 static void kept(void *userdata, const struct store_answer *answer)
 {
     struct account *account = userdata;
+    int64_t now_us = clock_monotonic_us(), commands;
 
     account->keeping = false;
     if (answer->verdict == STORE_REFUSED)
@@ -168,6 +170,11 @@ static void kept(void *userdata, const struct store_answer *answer)
     if (answer->verdict != STORE_DONE)
         return;
     account->open = row_integer(answer->rows, 0, 0, 0);
+    commands = row_integer(answer->rows, 0, 3, 0);
+    if (commands > account->commands) /* an operator's questions, since the last look */
+        budget_restore(client_budget(account->client), (unsigned)(commands - account->commands),
+                       now_us, now_us);
+    account->commands = commands;
     account->shares.queued = (unsigned)row_integer(answer->rows, 0, 1, 0);
     account->background =
         account->open > 0 ? row_real(answer->rows, 0, 2, 0) / 86400 / (double)account->open : 0;

@@ -33,6 +33,7 @@ struct account {
     struct poll_pace pace;
     double background; /* orders that end, per open order and second */
     int64_t open;      /* orders that are followed, about */
+    int64_t commands;  /* requests of commands that the gate knows of */
     bool keeping;
     int64_t keep_us, count_us; /* when the figures are kept, the open orders counted next */
     struct log_repeat breaker_log, refused_log, funds_log, rate_log, silence_log;

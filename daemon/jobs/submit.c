@@ -984,6 +984,19 @@ int64_t submit_work(struct submit *submit, int64_t now_us)
     return slot_us < near_us ? slot_us : near_us;
 }
 
+bool submit_is_stuck(const struct submit *submit, int64_t now_us)
+{
+    int64_t allowed_us = (submit->account->config->timeout_s + 60) * US_PER_S;
+    const struct flight *flight;
+
+    TAILQ_FOREACH(flight, &submit->flights, entry)
+    {
+        if (flight->stage == FLIGHT_ON_THE_WIRE && now_us - flight->sent_us > allowed_us)
+            return true;
+    }
+    return false;
+}
+
 bool submit_is_quiet(const struct submit *submit)
 {
     return TAILQ_EMPTY(&submit->flights) && !submit->claiming && !submit->recording &&

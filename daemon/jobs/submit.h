@@ -78,6 +78,8 @@ struct submit {
 };
 
 void submit_init(struct submit *submit, struct account *account);
+/* True when a request is on the wire that should have ended a minute ago at the latest. */
+bool submit_is_stuck(const struct submit *submit, int64_t now_us);
 /* Frees what is not recorded; what was on the wire becomes uncertain at the next start. */
 void submit_done(struct submit *submit);
 /* Lines may be due now, or in `due_s` seconds. */

@@ -19,8 +19,9 @@
  */
 #define JITTER_MOST_US INT64_C(1224490) /* as a pace of 0.98 of the limit */
 #define JITTER_MARGIN_US INT64_C(100000)
-#define JITTER_ANSWERS 30     /* before what was measured counts */
-#define LATE_US INT64_C(5000) /* a send that is late by less does not set the pace back */
+#define JITTER_ANSWERS 30       /* before what was measured counts */
+#define CLAIM_US INT64_C(25000) /* from slot to send, as a rule at most: part of the jitter */
+#define LATE_US INT64_C(5000)   /* a send that is late by less does not set the pace back */
 
 static unsigned smaller(unsigned a, unsigned b)
 {
@@ -415,6 +416,12 @@ void budget_was_let_through(struct budget *budget)
 {
     if (budget->probe == BUDGET_PROBE_OUT)
         budget->probe = BUDGET_PROBE_NONE;
+}
+
+void budget_note_sent(struct budget *budget, int64_t now_us)
+{
+    budget->next_send_us =
+        later(budget->next_send_us, now_us + spacing_us(budget) - burst_us(budget) - CLAIM_US);
 }
 
 /* Both ends come nearer again, so that one odd answer is forgotten after some hundred. */

@@ -107,6 +107,9 @@ void budget_pause(struct budget *budget, int64_t until_us);
 void budget_refused(struct budget *budget, int64_t until_us);
 /* A request was answered and not refused for rate: if it was the probe, everything goes on. */
 void budget_was_let_through(struct budget *budget);
+/* A request leaves now, on a slot that was taken before: the pace goes on from here if it is late.
+ */
+void budget_note_sent(struct budget *budget, int64_t now_us);
 /* How long an answer took from the taking of its slot, whatever it said. */
 void budget_note_took(struct budget *budget, int64_t took_us);
 /* The pace at this moment, in requests a minute; 0 = none. */

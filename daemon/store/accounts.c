@@ -57,7 +57,7 @@ static const struct statement open_statement = {
             "       b.configured_minute, b.configured_day, b.per_minute, b.per_day, b.burst, "
             "b.told_minute, b.told_day,\n"
             "       b.refusals, b.probing, b.largest_burst, b.clock_speed, b.usual_worth, "
-            "b.planned_delay_s, b.measured_delay_s\n"
+            "b.planned_delay_s, b.measured_delay_s, b.commands\n"
             "  FROM account a LEFT JOIN chwsync.budget_minutes m\n"
             "    ON m.account_id = a.id AND m.minute > now() - interval '1 day 10 minutes'\n"
             "  LEFT JOIN chwsync.budgets b ON b.account_id = a.id\n"
@@ -159,6 +159,7 @@ int accounts_count_read(struct connection *lane, int account_id, unsigned count,
  * A count of more than a hundred thousand open orders costs what a thousand batches cost: it is
  * made when asked for, and followed by what came and went meanwhile.
  */
+/* clang-format off */
 static const struct statement keep_statement = {
     .name = "keep a budget",
     .text =
@@ -185,29 +186,22 @@ static const struct statement keep_statement = {
         "                THEN now() + make_interval(secs => c.queued * 60 / $13::float8) END,\n"
         "           c.open, $20::float8, $21::float8, $22::float8, $23::float8 FROM counted c\n"
         "    ON CONFLICT (account_id) DO UPDATE\n"
-        "       SET configured_minute = excluded.configured_minute, configured_day = "
-        "excluded.configured_day,\n"
-        "           per_minute = excluded.per_minute, per_day = excluded.per_day, burst = "
-        "excluded.burst,\n"
-        "           told_minute = excluded.told_minute, told_day = excluded.told_day, refusals = "
-        "excluded.refusals,\n"
-        "           refused_at = coalesce(excluded.refused_at, b.refused_at), day_ends_at = "
-        "excluded.day_ends_at,\n"
-        "           pace = excluded.pace, probing = excluded.probing, used_minute = "
-        "excluded.used_minute,\n"
-        "           used_day = excluded.used_day, largest_burst = excluded.largest_burst, reserve "
-        "= excluded.reserve,\n"
-        "           poll_rate = excluded.poll_rate, queued = excluded.queued, queue_ends_at = "
-        "excluded.queue_ends_at,\n"
-        "           open = excluded.open, clock_speed = excluded.clock_speed, usual_worth = "
-        "excluded.usual_worth,\n"
-        "           planned_delay_s = excluded.planned_delay_s, measured_delay_s = "
-        "excluded.measured_delay_s, kept_at = now()\n"
+        "       SET configured_minute = excluded.configured_minute, configured_day = excluded.configured_day,\n"
+        "           per_minute = excluded.per_minute, per_day = excluded.per_day, burst = excluded.burst,\n"
+        "           told_minute = excluded.told_minute, told_day = excluded.told_day, refusals = excluded.refusals,\n"
+        "           refused_at = coalesce(excluded.refused_at, b.refused_at), day_ends_at = excluded.day_ends_at,\n"
+        "           pace = excluded.pace, probing = excluded.probing, used_minute = excluded.used_minute,\n"
+        "           used_day = excluded.used_day, largest_burst = excluded.largest_burst, reserve = excluded.reserve,\n"
+        "           poll_rate = excluded.poll_rate, queued = excluded.queued, queue_ends_at = excluded.queue_ends_at,\n"
+        "           open = excluded.open, clock_speed = excluded.clock_speed, usual_worth = excluded.usual_worth,\n"
+        "           planned_delay_s = excluded.planned_delay_s, measured_delay_s = excluded.measured_delay_s, kept_at = now()\n"
+        "    RETURNING b.commands\n"
         ")\n"
         "SELECT c.open, c.queued, (SELECT coalesce(sum(m.ended), 0) FROM chwsync.budget_minutes m\n"
-        "                           WHERE m.account_id = $1::int AND m.minute > now() - interval "
-        "'1 day') FROM counted c",
+        "                           WHERE m.account_id = $1::int AND m.minute > now() - interval '1 day'), k.commands\n"
+        "  FROM counted c, kept k",
 };
+/* clang-format on */
 
 static void add_seconds(struct values *values, double seconds)
 {
@@ -254,6 +248,7 @@ int accounts_keep(struct connection *lane, const struct budget_figures *figures,
 
 /* The shop's own orders: the largest number of them in ten minutes of the last two weeks, above the
  * mean. */
+/* clang-format off */
 static const struct statement burst_statement = {
     .name = "find the largest burst",
     .text =
@@ -265,6 +260,7 @@ static const struct statement burst_statement = {
         "         WHERE late.at > now() - interval '14 days'\n"
         "         GROUP BY floor(extract(epoch FROM late.at) / 600)) AS t",
 };
+/* clang-format on */
 
 int accounts_largest_burst(struct connection *lane, const char *provider, store_done done,
                            void *userdata)

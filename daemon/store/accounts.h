@@ -44,6 +44,7 @@ enum account_column {
     ACCOUNT_USUAL_WORTH,
     ACCOUNT_PLANNED_DELAY_S,
     ACCOUNT_MEASURED_DELAY_S,
+    ACCOUNT_COMMANDS,
 };
 /* Finds or makes the account. */
 int accounts_open(struct connection *lane, const char *provider, const char *endpoint,
@@ -74,7 +75,8 @@ struct budget_figures {
     bool count_open; /* count the open orders; else `open` is taken for it */
     int64_t open;
 };
-/* Keeps them. Rows: 0 open orders, 1 queued lines, 2 orders that ended in the last day. */
+/* Keeps them. Rows: 0 open orders, 1 queued lines, 2 orders that ended in the last day,
+ * 3 requests that commands ever made. */
 int accounts_keep(struct connection *lane, const struct budget_figures *figures, store_done done,
                   void *userdata);
 /* Rows: 0 the largest number of the shop's lines in ten minutes lately, above the usual. */

@@ -6,6 +6,7 @@
  * wait for their next_at; all others are only a matter of turns. $4 price, $5 where the clock
  * stands, $6 its speed.
  */
+/* clang-format off */
 static const struct statement pick_statement = {
     .name = "pick orders to ask about",
     .text =
@@ -44,6 +45,7 @@ static const struct statement pick_statement = {
         "  LEFT JOIN chwsync.service_histories h ON h.account_id = $1::int AND h.service = "
         "o.service",
 };
+/* clang-format on */
 
 static void add_ids(struct values *values, const int64_t *ids, size_t count)
 {

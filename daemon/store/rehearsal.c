@@ -362,9 +362,19 @@ enum session_verdict rehearsal_pause(struct session *session, const char *provid
     /* clang-format off */
     static const struct statement statement = {
         "rehearsal pause",
-        "SELECT least(extract(epoch FROM least(all_paused_until, now() + interval '30 days') - now()), 2592000)::bigint\n"
-        "  FROM chwsync.accounts WHERE provider = $1::text AND endpoint = $2::text AND all_paused_until > now()\n"
-        " ORDER BY last_used_at DESC LIMIT 1"};
+        "SELECT greatest(CASE WHEN a.all_paused_until > now()\n"
+        "                     THEN extract(epoch FROM least(a.all_paused_until, now() + interval '30 days') - now()) END,\n"
+        "                CASE WHEN b.per_minute > 0 AND m.used > b.per_minute - 1 THEN 60\n"
+        "                     WHEN b.per_day > 0 AND d.used >= b.per_day THEN 600 END)::bigint\n"
+        "  FROM chwsync.accounts a LEFT JOIN chwsync.budgets b ON b.account_id = a.id\n"
+        "  LEFT JOIN LATERAL (SELECT sum((u.adds + u.polls + u.reads) * CASE WHEN u.minute < date_trunc('minute', now())\n"
+        "                            THEN 1 - extract(second FROM now()) / 60 ELSE 1 END) AS used\n"
+        "                       FROM chwsync.budget_minutes u WHERE u.account_id = a.id\n"
+        "                        AND u.minute >= date_trunc('minute', now()) - interval '1 minute') AS m ON true\n"
+        "  LEFT JOIN LATERAL (SELECT sum(u.adds + u.polls + u.reads) AS used FROM chwsync.budget_minutes u\n"
+        "                      WHERE u.account_id = a.id AND u.minute > now() - interval '1 day'\n"
+        "                        AND (b.day_ends_at IS NULL OR u.minute >= b.day_ends_at - interval '1 day')) AS d ON true\n"
+        " WHERE a.provider = $1::text AND a.endpoint = $2::text ORDER BY a.last_used_at DESC LIMIT 1"};
     /* clang-format on */
     OWN(rows_freep) PGresult *rows = NULL;
     const char *values[] = {provider, endpoint};
@@ -381,9 +391,14 @@ enum session_verdict rehearsal_count_request(struct session *session, const char
     /* clang-format off */
     static const struct statement statement = {
         "rehearsal count request",
+        "WITH account AS MATERIALIZED (\n"
+        "    SELECT id FROM chwsync.accounts\n"
+        "     WHERE provider = $1::text AND endpoint = $2::text ORDER BY last_used_at DESC LIMIT 1\n"
+        "), told AS (\n"
+        "    UPDATE chwsync.budgets b SET commands = b.commands + 1 FROM account a WHERE b.account_id = a.id\n"
+        ")\n"
         "INSERT INTO chwsync.budget_minutes AS m (account_id, minute, reads)\n"
-        "SELECT id, date_trunc('minute', now()), 1 FROM chwsync.accounts\n"
-        " WHERE provider = $1::text AND endpoint = $2::text ORDER BY last_used_at DESC LIMIT 1\n"
+        "SELECT id, date_trunc('minute', now()), 1 FROM account\n"
         "ON CONFLICT (account_id, minute) DO UPDATE SET reads = m.reads + 1"};
     /* clang-format on */
     const char *values[] = {provider, endpoint};

@@ -54,6 +54,7 @@ CREATE TABLE chwsync.budgets (
     -- Used, as the gate counts.
     used_minute int NOT NULL DEFAULT 0,
     used_day int NOT NULL DEFAULT 0,
+    commands bigint NOT NULL DEFAULT 0, -- requests of commands, ever: the daemon takes them into its gate
     -- Shares.
     largest_burst double precision NOT NULL DEFAULT 0,
     reserve double precision NOT NULL DEFAULT 0,

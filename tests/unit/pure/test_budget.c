@@ -162,6 +162,21 @@ static void test_shares_of_the_minute(void **state)
     }
 }
 
+/* A slot that was long in use before its request left: the next one is paced from there. */
+static void test_late_sends_keep_their_distance(void **state)
+{
+    struct budget budget;
+    (void)state;
+    start(&budget, 60, 0, 1);
+    budget_take(&budget, BUDGET_ADD, 1, 0);
+    budget_note_sent(&budget, 20 * MILLISECOND);
+    assert_int_equal(budget_next_us(&budget, BUDGET_ADD, 0), PACE_60);
+    budget_note_sent(&budget, 900 * MILLISECOND);
+    assert_int_equal(budget_next_us(&budget, BUDGET_ADD, 0), PACE_60 + 875 * MILLISECOND);
+    answer(&budget, 1, SECOND);
+    budget_done(&budget);
+}
+
 /* A burst goes first; a queue that is longer than that leaves polls their twentieth. */
 static void test_one_slot_in_a_hundred_while_a_burst_waits(void **state)
 {
@@ -991,6 +1006,7 @@ int main(void)
         cmocka_unit_test(test_one_slot_in_twenty_while_adds_wait),
         cmocka_unit_test(test_one_slot_in_a_hundred_while_a_burst_waits),
         cmocka_unit_test(test_one_probe_after_a_refusal),
+        cmocka_unit_test(test_late_sends_keep_their_distance),
         cmocka_unit_test(test_pace_follows_the_jitter),
         cmocka_unit_test(test_the_first_read_is_due_at_once),
         cmocka_unit_test(test_polls_go_on_when_adds_do_not),
