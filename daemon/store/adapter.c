@@ -168,8 +168,7 @@ int adapter_add(struct text *text, const char *adapter, enum adapter_addition ad
 {
     enum { TABLE, KEY, PARTS };
     OWN(text_done)
-    struct text triggers = {0},
-                columns = {0}, line = {0}, pages = {0}, from = {0}, quoted = {0};
+    struct text triggers = {0}, columns = {0}, line = {0}, pages = {0}, from = {0}, quoted = {0};
     const char *rest = adapter;
     char *parts[PARTS];
     bool queue = addition == ADAPTER_QUEUE;
