@@ -744,6 +744,14 @@ static int64_t prepare(struct engine *engine, int64_t now_us)
     return earlier(next_us, world->history_us);
 }
 
+static bool accounts_are_open(const struct world *world)
+{
+    for (size_t i = 0; i < world->provider_count; i++)
+        if (!world->providers[i].account.opened)
+            return false;
+    return true;
+}
+
 static bool wants_lease(const struct provider *provider, int64_t now_us)
 {
     return submit_wants_lease(&provider->submit) || settle_wants_lease(&provider->settle) ||
@@ -757,7 +765,8 @@ static int64_t work(struct engine *engine, int64_t now_us)
 
     if (!world->ledger_known || world->new_shop)
         return next_us;
-    next_us = earlier(next_us, reconcile_work(&world->reconcile, now_us));
+    if (accounts_are_open(world)) /* what is put back belongs to one of them */
+        next_us = earlier(next_us, reconcile_work(&world->reconcile, now_us));
     next_us = earlier(next_us, intake_work(&world->intake, now_us));
     next_us = earlier(next_us, pulse_work(&world->pulse, now_us));
     if (now_us >= world->look_us)

@@ -24,6 +24,32 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* clang-format off */
+/*
+ * How a request can end, and what is concluded. Each line is a test of tests/unit/test_transport.c.
+ * unsent: `sent` is false. lost: sent and not complete, which for an `add` is an unknown outcome.
+ *
+ * | what happens                              | is       | source, reason
+ * | name, address, connection, handshake fail | unsent   | the gate stands behind them: multi.c, MSTATE_DO
+ * | the caller's gate says no                 | unsent   | CURLOPT_PREREQFUNCTION
+ * | idle connection found ended, or a 408     | unsent   | looked at in the gate; goes to a new one, once
+ * | it ends before, while or after sending    | lost     | RFC 9110 9.2.2: not known to be not applied; on a
+ * |                                           |          | reused one libcurl would send again (transfer.c,
+ * |                                           |          | Curl_retry_request): the gate opens once
+ * | TLS 1.3, a client's certificate is wanted | lost     | RFC 8446 4.4.3: the client may send before the
+ * |                                           |          | server has looked at it
+ * | only 1xx heads, a 101 nobody asked for    | lost     | RFC 9110 15.2: no final reply
+ * | cut in head, chunks or Content-Length     | lost     | RFC 9112 8
+ * | body of no told length, connection ends   | complete | also without TLS's close_notify: libcurl takes both
+ * |                                           |          | for the end. A part of a JSON object is none, so
+ * |                                           |          | it decodes to unknown
+ * | too long, too slow, no HTTP/1             | lost     |
+ * | 301, 401, 417, 503                        | complete | never followed, answered or sent again
+ * | proxies of the environment                | never    | CURLOPT_PROXY ""
+ * | HTTP/2, its refused streams and re-sends  | never    | CURL_HTTP_VERSION_1_1: ALPN offers http/1.1 alone
+ */
+/* clang-format on */
+
 struct transport;
 struct endpoint; /* one provider's URL with its TLS settings and its pool of idle handles */
 

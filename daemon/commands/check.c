@@ -201,18 +201,97 @@ static void check_server(struct check *check, bool has_ledger)
 
 /* ---- the contract with the shop ---- */
 
+/* What helps against an error, by its SQLSTATE; "" = nothing special. */
+static const char *remedy_for(const char *sqlstate)
+{
+    static const struct {
+        const char *sqlstate, *remedy;
+    } remedies[] = {
+        {"57014", "it takes longer than it may: an index is missing, or the condition is too wide"},
+        {"55P03", "it waits for a lock: lock rows with SKIP LOCKED, and answer NULL"},
+        {"42501", "its owner lacks a right: GRANT it to chwsync_adapter"},
+        {"2D000", "it must not COMMIT or ROLLBACK: the daemon does that"},
+        {"25006", "it must not write: it is read in a transaction that cannot"},
+        {"25000", "it must not change the transaction"},
+        {"42P01", "it names a table that is not there, or not by its schema"},
+        {"42703", "it names a column that is not there any more"},
+    };
+    for (size_t i = 0; i < COUNT_OF(remedies); i++)
+        if (strcmp(remedies[i].sqlstate, sqlstate) == 0)
+            return remedies[i].remedy;
+    return "";
+}
+
+/* All configured providers, joined by commas. */
+static void join_providers(const struct config *config, struct text *text)
+{
+    for (size_t i = 0; i < config->provider_count; i++)
+        text_format(text, "%s%s", i ? "," : "", config->providers[i].name);
+}
+
+static void check_scans(struct check *check, const struct contract *contract)
+{
+    struct rehearsal_scans scans;
+    struct problem problem = {0};
+    if (!answered(check, rehearsal_scans(check->session, contract, &scans, &problem), &problem))
+        return;
+    for (size_t i = 0; i < scans.count; i++) {
+        const struct rehearsal_scan *scan = &scans.list[i];
+        struct problem *found_one = found(check, SEVERITY_WARNING, "contract", EXIT_DONE);
+        problem_set(found_one, "reading %s goes through all of %s, about %" PRId64 " rows",
+                    contract->view_sql, scan->table, scan->rows);
+        if (scan->filter[0] && scan->key[0])
+            problem_hint(found_one, "CREATE INDEX CONCURRENTLY ON %s (%s) WHERE %s;", scan->table,
+                         scan->key, scan->filter);
+        else
+            problem_hint(found_one, "make the adapter with a queue: chwsyncd adapter ... --queue");
+    }
+}
+
+static void check_rows(struct check *check, const struct contract *contract,
+                       const struct rehearsal_view *view)
+{
+    struct problem *found_one;
+    if (view->without_service) {
+        found_one = found(check, SEVERITY_WARNING, "contract", EXIT_DONE);
+        problem_set(found_one, "%" PRId64 " rows of %s have no service: they will be refused",
+                    view->without_service, contract->view_sql);
+        problem_hint(found_one, "SELECT order_ref FROM %s WHERE service IS NULL;",
+                     contract->view_sql);
+    }
+    if (view->strangers[0]) {
+        found_one = found(check, SEVERITY_WARNING, "contract", EXIT_DONE);
+        problem_set(found_one, "%s names providers that are not configured: %s", contract->view_sql,
+                    view->strangers);
+        problem_hint(found_one, "their lines wait until a provider of that name is configured");
+    }
+    if (view->fresh > 1000) {
+        found_one = found(check, SEVERITY_WARNING, "contract", EXIT_DONE);
+        problem_set(found_one, "%" PRId64 " lines of %s are new and would be bought at once",
+                    view->fresh, contract->view_sql);
+        problem_hint(found_one, "if they are old ones: UPDATE chwsync_shop.since SET placed_at = "
+                                "now(); or narrow the view's condition");
+    }
+}
+
 static void check_view(struct check *check, const struct contract *contract)
 {
+    OWN(text_done) struct text providers = {0};
     struct rehearsal_view view;
     struct problem problem = {0}, *found_one;
-    enum session_verdict verdict = rehearsal_view(check->session, contract, &view, &problem);
+    join_providers(check->config, &providers);
+    enum session_verdict verdict =
+        rehearsal_view(check->session, contract, text_string(&providers), &view, &problem);
     if (verdict != SESSION_DONE) {
         found_one = found(check, SEVERITY_FAULT, "contract",
                           verdict == SESSION_LOST ? EXIT_UNAVAILABLE : EXIT_FINDING);
         problem_set(found_one, "reading %s fails: %s (SQLSTATE %s)", contract->view_sql,
                     problem.text, session_sqlstate(check->session));
-        problem_hint(found_one, "one bad row is enough: chwsync.try_jsonb() and try_bigint() give "
-                                "NULL instead of an error");
+        const char *remedy = remedy_for(session_sqlstate(check->session));
+        problem_hint(found_one, "%s",
+                     remedy[0] ? remedy
+                               : "one bad row is enough: chwsync.try_jsonb() and try_bigint() give "
+                                 "NULL instead of an error");
         return;
     }
     if (view.repeated || view.without_ref || view.too_long) {
@@ -226,13 +305,15 @@ static void check_view(struct check *check, const struct contract *contract)
             "order_ref is the key of one order line; look for a join that multiplies rows");
         return;
     }
+    check_rows(check, contract, &view);
+    check_scans(check, contract);
     bool slow = view.took_ms > 100;
     found_one = found(check, slow ? SEVERITY_WARNING : SEVERITY_OK, "contract", EXIT_DONE);
     problem_set(found_one, "%s can be read: %" PRId64 " rows in %" PRId64 " ms", contract->view_sql,
                 view.rows, view.took_ms);
     if (slow)
-        problem_hint(found_one,
-                     "it is read every few seconds: fill a queue table by a trigger and show that");
+        problem_hint(found_one, "it is read every few seconds: make the adapter with a queue, "
+                                "chwsyncd adapter ... --queue");
 }
 
 /* One status in, one answer out; false when something was found. */
@@ -247,7 +328,10 @@ static bool check_answer(struct check *check, const struct contract *contract, c
                           verdict == SESSION_LOST ? EXIT_UNAVAILABLE : EXIT_FINDING);
         problem_set(found_one, "%s raises for %s of an order that does not exist: %s (SQLSTATE %s)",
                     contract->function_sql, status, problem.text, session_sqlstate(check->session));
-        problem_hint(found_one, "test the key's form before casting it, and answer false");
+        const char *remedy = remedy_for(session_sqlstate(check->session));
+        problem_hint(found_one, "%s",
+                     remedy[0] ? remedy
+                               : "test the key's form before casting it, and answer false");
         return false;
     }
     if (answer == 'f')
@@ -259,6 +343,79 @@ static bool check_answer(struct check *check, const struct contract *contract, c
                                             "bought, or a lost result pass for told"
                                           : "NULL means busy: it would be asked again for ever");
     return false;
+}
+
+static void judge_line(struct check *check, const struct contract *contract,
+                       const struct rehearsal_line *line)
+{
+    struct problem *found_one;
+    if (line->asked == 'f' || line->told != 't') {
+        found_one = found(check, SEVERITY_WARNING, "contract", EXIT_DONE);
+        problem_set(found_one, "%s answers %s to %s of line %s, which the view shows",
+                    contract->function_sql,
+                    line->asked == 'f' || line->told == 'f' ? "false" : "NULL",
+                    line->asked == 'f' ? "submitting" : "completed", line->order_ref);
+        problem_hint(found_one, "both have to mean the same lines: what the view shows, the "
+                                "function lets go, and records");
+    }
+    if (line->took_ms > 50) {
+        found_one = found(check, SEVERITY_WARNING, "contract", EXIT_DONE);
+        problem_set(found_one, "%s took %" PRId64 " ms for one line; it is called for 100 at once",
+                    contract->function_sql, line->took_ms);
+        problem_hint(found_one, "an index has to lead to the line by its key");
+    }
+    if (line->path[0]) {
+        found_one = found(check, SEVERITY_FAULT, "contract", EXIT_FINDING);
+        problem_set(found_one, "%s changes search_path, to %s", contract->function_sql, line->path);
+        problem_hint(found_one,
+                     "ALTER FUNCTION %s(chwsync.result) SET search_path = pg_catalog, "
+                     "pg_temp; and take the SET out of its body",
+                     contract->function_sql);
+    }
+}
+
+/* A line that is there shows the rights that one which is not there does not need. */
+static void check_line(struct check *check, const struct contract *contract)
+{
+    struct rehearsal_line line;
+    struct problem problem = {0}, *found_one;
+    enum session_verdict verdict = rehearsal_line(
+        check->session, contract, check->config->write_back_timeout_s, &line, &problem);
+    if (verdict == SESSION_DONE) {
+        if (line.order_ref[0])
+            judge_line(check, contract, &line);
+        return;
+    }
+    found_one = found(check, SEVERITY_FAULT, "contract",
+                      verdict == SESSION_LOST ? EXIT_UNAVAILABLE : EXIT_FINDING);
+    problem_set(found_one, "%s raises for line %s, which the view shows: %s (SQLSTATE %s)",
+                contract->function_sql, line.order_ref, problem.text,
+                session_sqlstate(check->session));
+    const char *remedy = remedy_for(session_sqlstate(check->session));
+    problem_hint(found_one, "%s",
+                 remedy[0] ? remedy : "the line cannot be bought until it is mended");
+}
+
+static void check_wake(struct check *check)
+{
+    const char *channel = check->config->wake_channel;
+    struct problem problem = {0};
+    bool is_known = true;
+    if (!channel || !channel[0] ||
+        !answered(check, rehearsal_wake(check->session, channel, &is_known, &problem), &problem) ||
+        is_known)
+        return;
+    /* The default is there for whoever wants it; a name that was chosen is meant. */
+    bool chosen = strcmp(channel, "chwsync") != 0;
+    struct problem *found_one =
+        found(check, chosen ? SEVERITY_WARNING : SEVERITY_OK, "contract", EXIT_DONE);
+    problem_set(found_one,
+                "no function of this database notifies channel %s: new lines are found by looking, "
+                "every %u s",
+                channel, (unsigned)check->config->intake_interval_s);
+    if (chosen)
+        problem_hint(found_one, "a trigger that says NOTIFY %s, or another shop.wake_channel",
+                     channel);
 }
 
 static void check_function(struct check *check, const struct contract *contract)
@@ -292,7 +449,11 @@ static void check_contract(struct check *check)
     }
     if (contract_is_sound(&contract, CONTRACT_VIEW))
         check_view(check, &contract);
-    if (contract.function_wanted && contract_is_sound(&contract, CONTRACT_FUNCTION))
+    check_wake(check);
+    bool has_function = contract.function_wanted && contract_is_sound(&contract, CONTRACT_FUNCTION);
+    if (has_function && contract_is_sound(&contract, CONTRACT_VIEW))
+        check_line(check, &contract);
+    if (has_function)
         check_function(check, &contract);
     else if (!contract.function_wanted)
         problem_set(found(check, SEVERITY_OK, "contract", EXIT_DONE),

@@ -16,7 +16,7 @@
 /* clang-format off */
 const struct statement contract_statement = {
     "contract",
-    "WITH wanted AS (\n"
+    "WITH RECURSIVE wanted AS (\n"
     "    SELECT v[array_length(v, 1) - 1]::name AS view_schema, v[array_length(v, 1)]::name AS view_name,\n"
     "           f[array_length(f, 1) - 1]::name AS function_schema, f[array_length(f, 1)]::name AS function_name\n"
     "      FROM (SELECT parse_ident($1::text) AS v, parse_ident($2::text) AS f) AS names),\n"
@@ -35,9 +35,20 @@ const struct statement contract_statement = {
     "      FROM wanted JOIN pg_catalog.pg_class c ON c.relname = view_name\n"
     "      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace\n"
     "     WHERE CASE WHEN view_schema IS NULL THEN pg_table_is_visible(c.oid) ELSE n.nspname = view_schema END),\n"
+    "chain AS (\n"
+    "    SELECT v.oid, v.relowner, v.relname FROM shop_view v WHERE v.relkind IN ('v', 'm')\n"
+    "    UNION\n"
+    "    SELECT c.oid, c.relowner, c.relname FROM chain h JOIN pg_catalog.pg_rewrite w ON w.ev_class = h.oid\n"
+    "      JOIN pg_catalog.pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid\n"
+    "       AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> h.oid\n"
+    "      JOIN pg_catalog.pg_class c ON c.oid = d.refobjid AND c.relkind IN ('v', 'm')),\n"
+    "used AS (\n"
+    "    SELECT DISTINCT h.oid AS view_oid, h.relowner, d.refclassid, d.refobjid\n"
+    "      FROM chain h JOIN pg_catalog.pg_rewrite w ON w.ev_class = h.oid\n"
+    "      JOIN pg_catalog.pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid AND d.refobjid <> h.oid),\n"
     "candidate AS (\n"
     "    SELECT p.oid, p.prokind, p.prorettype, p.proretset, p.proargtypes, p.pronargs, p.prosecdef, p.proconfig,\n"
-    "           p.provolatile, p.proname, n.nspname, n.oid AS schema_oid\n"
+    "           p.provolatile, p.proname, p.proowner, p.proacl, n.nspname, n.oid AS schema_oid\n"
     "      FROM wanted JOIN pg_catalog.pg_proc p ON p.proname = function_name\n"
     "      JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace\n"
     "     WHERE CASE WHEN function_schema IS NULL THEN pg_function_is_visible(p.oid)\n"
@@ -64,15 +75,17 @@ const struct statement contract_statement = {
     "  JOIN pg_catalog.pg_type t ON t.oid = a.atttypid\n"
     " WHERE a.attnum > 0 AND NOT a.attisdropped\n"
     "UNION ALL\n"
-    "SELECT 'row security', format('%I.%I', n.nspname, t.relname), pg_get_userbyid(v.relowner)::text, NULL, NULL, 10000\n"
-    "  FROM shop_view v JOIN pg_catalog.pg_class t ON t.relrowsecurity AND t.relkind IN ('r', 'p')\n"
+    "SELECT DISTINCT 'row security', format('%I.%I', n.nspname, t.relname), pg_get_userbyid(u.relowner)::text, NULL::boolean,\n"
+    "       NULL::boolean, 10000\n"
+    "  FROM used u JOIN pg_catalog.pg_class t ON t.oid = u.refobjid AND u.refclassid = 'pg_class'::regclass\n"
+    "   AND t.relrowsecurity AND t.relkind IN ('r', 'p')\n"
     "  JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace\n"
-    "  JOIN pg_catalog.pg_roles r ON r.oid = v.relowner\n"
-    " WHERE EXISTS (SELECT FROM pg_catalog.pg_rewrite w JOIN pg_catalog.pg_depend d ON d.objid = w.oid\n"
-    "                WHERE w.ev_class = v.oid AND d.classid = 'pg_rewrite'::regclass\n"
-    "                  AND d.refclassid = 'pg_class'::regclass AND d.refobjid = t.oid)\n"
-    "   AND NOT (r.rolsuper OR r.rolbypassrls)\n"
-    "   AND (t.relforcerowsecurity OR NOT pg_has_role(v.relowner, t.relowner, 'USAGE'))\n"
+    "  JOIN pg_catalog.pg_roles r ON r.oid = u.relowner\n"
+    " WHERE NOT (r.rolsuper OR r.rolbypassrls)\n"
+    "   AND (t.relforcerowsecurity OR NOT pg_has_role(u.relowner, t.relowner, 'USAGE'))\n"
+    "   AND NOT EXISTS (SELECT FROM pg_catalog.pg_policy p WHERE p.polrelid = t.oid AND p.polcmd IN ('r', '*') AND p.polpermissive\n"
+    "                      AND pg_get_expr(p.polqual, t.oid) = 'true'\n"
+    "                      AND (p.polroles = '{0}' OR u.relowner = ANY (p.polroles)))\n"
     "UNION ALL\n"
     "SELECT 'function', CASE WHEN function_schema IS NULL THEN coalesce((SELECT format('%I.%I', nspname, proname)\n"
     "                                                                      FROM candidate LIMIT 1), format('%I', function_name))\n"
@@ -88,6 +101,60 @@ const struct statement contract_statement = {
     "  FROM candidate p, ledger\n"
     " WHERE p.prokind = 'f' AND p.pronargs = 1 AND p.proargtypes[0] = result_oid AND NOT p.proretset\n"
     "   AND p.prorettype = 'pg_catalog.bool'::regtype\n"
+    "UNION ALL\n"
+    "SELECT CASE WHEN has_schema_privilege(u.relowner, n.oid, 'USAGE') THEN 'unreadable table' ELSE 'unreadable schema' END,\n"
+    "       CASE WHEN has_schema_privilege(u.relowner, n.oid, 'USAGE') THEN format('%I.%I', n.nspname, t.relname)\n"
+    "            ELSE format('%I', n.nspname) END, format('%I', pg_get_userbyid(u.relowner)), NULL, NULL, 30000\n"
+    "  FROM used u JOIN pg_catalog.pg_class t ON t.oid = u.refobjid AND u.refclassid = 'pg_class'::regclass\n"
+    "  JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace\n"
+    " WHERE t.relkind IN ('r', 'p', 'v', 'm', 'f')\n"
+    "   AND NOT (has_schema_privilege(u.relowner, n.oid, 'USAGE') AND has_any_column_privilege(u.relowner, t.oid, 'SELECT'))\n"
+    "UNION ALL\n"
+    "SELECT DISTINCT CASE WHEN NOT has_function_privilege(u.relowner, p.oid, 'EXECUTE') THEN 'uncallable helper' ELSE 'parallel helper' END,\n"
+    "       p.oid::regprocedure::text, format('%I', pg_get_userbyid(u.relowner)), NULL::boolean, NULL::boolean, 30001\n"
+    "  FROM used u JOIN pg_catalog.pg_proc p ON p.oid = u.refobjid AND u.refclassid = 'pg_proc'::regclass\n"
+    "  JOIN pg_catalog.pg_language l ON l.oid = p.prolang\n"
+    " WHERE NOT has_function_privilege(u.relowner, p.oid, 'EXECUTE')\n"
+    "    OR l.lanname = 'plpgsql' AND p.proparallel = 's' AND p.prosrc ~* '\\mexception\\s+when\\M'\n"
+    "UNION ALL\n"
+    "SELECT 'powerful owner', format('view %I.%I', v.nspname, v.relname), format('VIEW %I.%I', v.nspname, v.relname), NULL, NULL, 30002\n"
+    "  FROM shop_view v JOIN pg_catalog.pg_roles r ON r.oid = v.relowner WHERE r.rolsuper AND v.relkind = 'v'\n"
+    "UNION ALL\n"
+    "SELECT t.trait, p.oid::regprocedure::text, NULL, NULL, NULL, 30003\n"
+    "  FROM candidate p CROSS JOIN ledger JOIN pg_catalog.pg_roles r ON r.oid = p.proowner\n"
+    " CROSS JOIN LATERAL (SELECT substr(min(c), 13) AS path FROM unnest(p.proconfig) AS c WHERE starts_with(c, 'search_path=')) AS s\n"
+    " CROSS JOIN LATERAL (VALUES\n"
+    "       ('invoker', NOT p.prosecdef),\n"
+    "       ('powerful function', p.prosecdef AND r.rolsuper),\n"
+    "       ('public function', p.prosecdef AND (p.proacl IS NULL OR EXISTS (SELECT FROM aclexplode(p.proacl) a WHERE a.grantee = 0))),\n"
+    "       ('temporary path', p.prosecdef AND s.path IS NOT NULL AND s.path !~ '\\mpg_temp\\M'),\n"
+    "       ('open path', p.prosecdef AND EXISTS (\n"
+    "            SELECT FROM pg_catalog.pg_namespace n, aclexplode(n.nspacl) a\n"
+    "             WHERE s.path ~ ('\\m' || n.nspname || '\\M') AND n.nspname ~ '^[a-z_0-9]+$' AND a.grantee = 0 AND a.privilege_type = 'CREATE'))\n"
+    "       ) AS t(trait, holds)\n"
+    " WHERE t.holds AND p.prokind = 'f' AND p.pronargs = 1 AND p.proargtypes[0] = result_oid\n"
+    "UNION ALL\n"
+    "SELECT 'foreign key', format('%I', f.conname), f.conrelid::regclass::text, NULL, NULL, 30004\n"
+    "  FROM shop_view v JOIN pg_catalog.pg_class c ON c.relnamespace = v.schema_oid AND v.nspname = 'chwsync_shop'\n"
+    "  JOIN pg_catalog.pg_constraint f ON f.conrelid = c.oid AND f.contype = 'f'\n"
+    "  JOIN pg_catalog.pg_class t ON t.oid = f.confrelid AND t.relnamespace <> v.schema_oid\n"
+    "UNION ALL\n"
+    "SELECT t.trait, format('%I', current_user), NULL, NULL, NULL, 30005\n"
+    "  FROM (VALUES ('superuser', (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user)),\n"
+    "               ('adapter member', (SELECT pg_has_role(current_user, oid, 'MEMBER') FROM pg_catalog.pg_roles\n"
+    "                                    WHERE rolname = 'chwsync_adapter' AND rolname <> current_user)),\n"
+    "               ('creator', (SELECT has_schema_privilege(oid, 'CREATE') FROM pg_catalog.pg_namespace\n"
+    "                             WHERE nspname = 'chwsync_shop'))) AS t(trait, holds)\n"
+    " WHERE t.holds AND (t.trait = 'superuser' OR NOT (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user))\n"
+    "UNION ALL\n"
+    "SELECT 'no result type', 'chwsync.result', NULL, NULL, NULL, 30006 FROM ledger WHERE table_oid IS NOT NULL AND result_oid IS NULL\n"
+    "UNION ALL\n"
+    "SELECT 'switched off', x.since, NULL, NULL, NULL, 30007\n"
+    "  FROM (SELECT CASE WHEN has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')\n"
+    "                    THEN substring(query_to_xml('SELECT to_char(since, ''YYYY-MM-DD HH24:MI'') AS since FROM chwsync.switched_off', false, true,\n"
+    "                                                '')::text FROM '<since>([^<]+)<') END AS since\n"
+    "          FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace\n"
+    "         WHERE n.nspname = 'chwsync' AND c.relname = 'switched_off') AS x WHERE x.since IS NOT NULL\n"
     " ORDER BY place"};
 /* clang-format on */
 
@@ -192,6 +259,22 @@ static struct problem *add_fault(struct contract *contract, enum contract_severi
         problem_hint(problem_, "%s", remedy);                                                      \
     } while (0)
 
+/* A remedy with the object's name in it. */
+struct remedy {
+    char text[256];
+};
+#define view_remedy(pattern, contract) (write_remedy(pattern, (contract)->view_sql).text)
+#define function_remedy(pattern, contract) (write_remedy(pattern, (contract)->function_sql).text)
+static struct remedy write_remedy(const char *pattern, const char *name)
+{
+    struct remedy remedy;
+    const char *place = strstr(pattern, "%s");
+
+    snprintf(remedy.text, sizeof remedy.text, "%.*s%s%s", (int)(place - pattern), pattern, name,
+             place + 2);
+    return remedy;
+}
+
 static int read_ledger(const PGresult *rows, int row, struct contract *contract)
 {
     static const char object[] = "chwsync";
@@ -238,11 +321,11 @@ static int read_view(const PGresult *rows, int row, struct contract *contract)
               kind ? "%s is no view" : "view %s does not exist", contract->view_sql);
     else if (!cell_is_true(rows, row, ANSWER_ABLE))
         FAULT(contract, CONTRACT_ERROR, CONTRACT_VIEW, contract->view_sql,
-              "grant USAGE on its schema and SELECT on the view to chwsync",
+              view_remedy("GRANT SELECT ON %s TO chwsync; and USAGE on its schema", contract),
               "this role may not read %s", contract->view_sql);
     if (contract->view_found && !cell_is_true(rows, row, ANSWER_FITS))
         FAULT(contract, CONTRACT_WARNING, CONTRACT_VIEW, contract->view_sql,
-              "ALTER VIEW ... RESET (security_invoker)",
+              view_remedy("ALTER VIEW %s RESET (security_invoker);", contract),
               "%s is read with the daemon's rights (security_invoker), which has none on the "
               "shop's tables",
               contract->view_sql);
@@ -365,19 +448,127 @@ static int read_function(const PGresult *rows, int row, struct contract *contrac
 static int read_exact_function(const PGresult *rows, int row, struct contract *contract)
 {
     if (!cell_is_true(rows, row, ANSWER_ABLE))
-        FAULT(contract, CONTRACT_ERROR, CONTRACT_FUNCTION, contract->function_sql,
-              "grant USAGE on its schema and EXECUTE on the function to chwsync",
-              "this role may not execute %s(chwsync.result)", contract->function_sql);
+        FAULT(
+            contract, CONTRACT_ERROR, CONTRACT_FUNCTION, contract->function_sql,
+            function_remedy(
+                "GRANT EXECUTE ON FUNCTION %s(chwsync.result) TO chwsync; and USAGE on its schema",
+                contract),
+            "this role may not execute %s(chwsync.result)", contract->function_sql);
     if (!cell_is_true(rows, row, ANSWER_FITS))
         FAULT(contract, CONTRACT_WARNING, CONTRACT_FUNCTION, contract->function_sql,
-              "ALTER FUNCTION ... SET search_path = pg_catalog, pg_temp",
+              function_remedy(
+                  "ALTER FUNCTION %s(chwsync.result) SET search_path = pg_catalog, pg_temp;",
+                  contract),
               "%s(chwsync.result) is SECURITY DEFINER without a search_path of its own: a way in "
               "for an attacker",
               contract->function_sql);
     if (strcmp(cell(rows, row, ANSWER_TEXT), "v") != 0)
         FAULT(contract, CONTRACT_WARNING, CONTRACT_FUNCTION, contract->function_sql,
-              "ALTER FUNCTION ... VOLATILE", "%s(chwsync.result) is not VOLATILE: it cannot write",
-              contract->function_sql);
+              function_remedy("ALTER FUNCTION %s(chwsync.result) VOLATILE;", contract),
+              "%s(chwsync.result) is not VOLATILE: it cannot write", contract->function_sql);
+    return 0;
+}
+
+/* What a row of that kind means; $1 is its text, $2 its note, $v the view and $f the function. */
+static const struct trait {
+    const char *kind;
+    enum contract_severity severity;
+    enum contract_part part;
+    const char *sentence, *remedy;
+} traits[] = {
+    {"unreadable table", CONTRACT_ERROR, CONTRACT_VIEW,
+     "$v reads $1, and the view's owner $2 may not", "GRANT SELECT ON $1 TO $2;"},
+    {"unreadable schema", CONTRACT_ERROR, CONTRACT_VIEW,
+     "$v reads tables of schema $1, which the view's owner $2 may not use",
+     "GRANT USAGE ON SCHEMA $1 TO $2;"},
+    {"uncallable helper", CONTRACT_ERROR, CONTRACT_VIEW,
+     "$v calls $1, and the view's owner $2 may not", "GRANT EXECUTE ON FUNCTION $1 TO $2;"},
+    {"parallel helper", CONTRACT_WARNING, CONTRACT_VIEW,
+     "$v calls $1, which catches errors and is marked PARALLEL SAFE: with many rows it fails",
+     "ALTER FUNCTION $1 PARALLEL UNSAFE;"},
+    {"powerful owner", CONTRACT_WARNING, CONTRACT_VIEW,
+     "$1 belongs to a superuser: whoever can change it reads everything",
+     "ALTER $2 OWNER TO chwsync_adapter; and grant that role SELECT on what the view reads"},
+    {"powerful function", CONTRACT_WARNING, CONTRACT_FUNCTION,
+     "$1 runs with the rights of a superuser", "ALTER FUNCTION $1 OWNER TO chwsync_adapter;"},
+    {"invoker", CONTRACT_WARNING, CONTRACT_FUNCTION,
+     "$1 runs with the daemon's rights, which has none in the shop",
+     "ALTER FUNCTION $1 SECURITY DEFINER SET search_path = pg_catalog, pg_temp;"},
+    {"public function", CONTRACT_WARNING, CONTRACT_FUNCTION,
+     "$1 may be called by everybody, with its owner's rights",
+     "REVOKE ALL ON FUNCTION $1 FROM PUBLIC; GRANT EXECUTE ON FUNCTION $1 TO chwsync;"},
+    {"temporary path", CONTRACT_WARNING, CONTRACT_FUNCTION,
+     "the search_path of $1 leaves pg_temp out, which is then searched first: a way in for an "
+     "attacker",
+     "ALTER FUNCTION $1 SET search_path = pg_catalog, pg_temp;"},
+    {"open path", CONTRACT_WARNING, CONTRACT_FUNCTION,
+     "the search_path of $1 has a schema in which everybody may create: a way in for an attacker",
+     "ALTER FUNCTION $1 SET search_path = pg_catalog, pg_temp;"},
+    {"foreign key", CONTRACT_WARNING, CONTRACT_VIEW,
+     "$2 has a foreign key $1 into the shop: reports wait for every row that the shop locks",
+     "ALTER TABLE $2 DROP CONSTRAINT $1;"},
+    {"superuser", CONTRACT_WARNING, CONTRACT_LEDGER,
+     "role $1 is a superuser: nothing holds the daemon back", "connect as role chwsync"},
+    {"adapter member", CONTRACT_WARNING, CONTRACT_LEDGER,
+     "role $1 is a member of chwsync_adapter: the daemon may change the adapter",
+     "REVOKE chwsync_adapter FROM $1;"},
+    {"creator", CONTRACT_WARNING, CONTRACT_LEDGER, "role $1 may create in schema chwsync_shop",
+     "REVOKE CREATE ON SCHEMA chwsync_shop FROM $1, PUBLIC;"},
+    {"no result type", CONTRACT_ERROR, CONTRACT_LEDGER, "type $1 does not exist",
+     "restore schema chwsync from a backup; chwsyncd schema never drops it"},
+};
+
+static void expand(struct text *text, const char *pattern, const PGresult *rows, int row,
+                   const struct contract *contract)
+{
+    for (; *pattern; pattern++) {
+        const char *value = NULL;
+
+        if (pattern[0] == '$')
+            value = pattern[1] == '1'   ? cell(rows, row, ANSWER_TEXT)
+                    : pattern[1] == '2' ? cell(rows, row, ANSWER_NOTE)
+                    : pattern[1] == 'v' ? contract->view_sql
+                                        : contract->function_sql;
+        if (value)
+            text_add(text, value);
+        else
+            text_add_char(text, *pattern);
+        pattern += value != NULL;
+    }
+}
+
+static int read_trait(const PGresult *rows, int row, struct contract *contract)
+{
+    OWN(text_done) struct text sentence = {0}, remedy = {0};
+
+    for (size_t i = 0; i < COUNT_OF(traits); i++) {
+        const struct trait *trait = &traits[i];
+
+        if (strcmp(trait->kind, cell(rows, row, ANSWER_KIND)) != 0)
+            continue;
+        expand(&sentence, trait->sentence, rows, row, contract);
+        expand(&remedy, trait->remedy, rows, row, contract);
+        FAULT(contract, trait->severity, trait->part,
+              trait->part == CONTRACT_FUNCTION ? contract->function_sql : contract->view_sql,
+              text_string(&remedy), "%s", text_string(&sentence));
+    }
+    return 0;
+}
+
+/* The view that is missing was taken away on purpose: that is said instead. */
+static int read_switched_off(const PGresult *rows, int row, struct contract *contract)
+{
+    for (size_t i = 0; i < contract->fault_count && !contract->view_found; i++) {
+        struct contract_fault *fault = &contract->faults[i];
+
+        if (fault->part != CONTRACT_VIEW)
+            continue;
+        problem_set(&fault->problem,
+                    "the adapter is switched off since %s, for an upgrade of the shop: %s is kept "
+                    "in the ledger",
+                    cell(rows, row, ANSWER_TEXT), contract->view_sql);
+        problem_hint(&fault->problem, "chwsyncd adapter on");
+    }
     return 0;
 }
 
@@ -385,20 +576,26 @@ static const struct {
     const char *kind;
     int (*read)(const PGresult *rows, int row, struct contract *contract);
 } readers[] = {
-    {"ledger", read_ledger},     {"view", read_view},
-    {"column", read_column},     {"row security", read_row_security},
-    {"function", read_function}, {"exact function", read_exact_function},
+    {"ledger", read_ledger},
+    {"view", read_view},
+    {"column", read_column},
+    {"row security", read_row_security},
+    {"function", read_function},
+    {"exact function", read_exact_function},
+    {"switched off", read_switched_off},
 };
 
 static int read_answer(const PGresult *rows, struct contract *contract)
 {
-    for (int row = 0; row < PQntuples(rows); row++)
-        for (size_t i = 0; i < COUNT_OF(readers); i++)
-            if (strcmp(readers[i].kind, cell(rows, row, ANSWER_KIND)) == 0) {
-                int r = readers[i].read(rows, row, contract);
-                if (r < 0)
-                    return r;
-            }
+    for (int row = 0; row < PQntuples(rows); row++) {
+        int r = read_trait(rows, row, contract);
+
+        for (size_t i = 0; i < COUNT_OF(readers) && r == 0; i++)
+            if (strcmp(readers[i].kind, cell(rows, row, ANSWER_KIND)) == 0)
+                r = readers[i].read(rows, row, contract);
+        if (r < 0)
+            return r;
+    }
     return judge_columns(contract);
 }
 

@@ -176,7 +176,7 @@ static void look_at_table(struct generator *generator, const char *option, const
     static const struct statement statement = {
         "generator table",
         "SELECT format('%I.%I', n.nspname, c.relname), c.oid::text, c.relkind::text, c.relrowsecurity, greatest(c.reltuples, 0),\n"
-        "       (SELECT format('%I', min(a.attname)) FROM pg_catalog.pg_index i\n"
+        "       (SELECT min(quote_ident(a.attname)) FROM pg_catalog.pg_index i\n"
         "          JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = i.indkey[0]\n"
         "         WHERE i.indrelid = c.oid AND i.indisprimary AND i.indnkeyatts = 1),\n"
         "       (SELECT format('%I', a.attname) FROM pg_catalog.pg_attribute a\n"

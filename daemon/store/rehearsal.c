@@ -1,4 +1,5 @@
 #include "store/rehearsal.h"
+#include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,16 +78,23 @@ static int64_t now_ms(void)
 /* The whole row reaches the outer list: a column that is not used would not be computed, and a bad
  * row not found. */
 enum session_verdict rehearsal_view(struct session *session, const struct contract *contract,
-                                    struct rehearsal_view *ret_view, struct problem *reterr_problem)
+                                    const char *providers, struct rehearsal_view *ret_view,
+                                    struct problem *reterr_problem)
 {
     OWN(text_done) struct text text = {0};
     OWN(rows_freep) PGresult *rows = NULL;
-    text_add(
-        &text,
-        "SELECT count(*), count(*) FILTER (WHERE s.order_ref IS NULL OR s.order_ref = ''),\n"
-        "       count(s.order_ref) - count(DISTINCT s.order_ref),\n"
-        "       count(*) FILTER (WHERE octet_length(s.order_ref) > 200), sum(length(s::text))\n"
-        "  FROM (SELECT ");
+    const char *values[] = {providers};
+    text_add(&text,
+             "SELECT count(*), count(*) FILTER (WHERE s.order_ref IS NULL OR s.order_ref = ''),\n"
+             "       count(s.order_ref) - count(DISTINCT s.order_ref),\n"
+             "       count(*) FILTER (WHERE octet_length(s.order_ref) > 200),\n"
+             "       count(*) FILTER (WHERE NOT EXISTS (SELECT FROM chwsync.orders o WHERE "
+             "o.order_ref = s.order_ref)),\n"
+             "       count(*) FILTER (WHERE btrim(coalesce(s.service, '')) = ''),\n"
+             "       string_agg(DISTINCT s.provider, ', ') FILTER (WHERE s.provider <> ALL "
+             "(string_to_array($1::text, ','))),\n"
+             "       sum(length(s::text))\n"
+             "  FROM (SELECT ");
     contract_column_list(contract, &text);
     text_format(&text, "\n          FROM %s AS v) AS s", contract->view_sql);
     const struct statement statement = {"rehearsal view", text_string(&text)};
@@ -96,7 +104,7 @@ enum session_verdict rehearsal_view(struct session *session, const struct contra
     if (verdict == SESSION_DONE)
         verdict = limit_time(session, VIEW_LIMIT_S, reterr_problem);
     if (verdict == SESSION_DONE)
-        verdict = session_run(session, &statement, NULL, 0, &rows, reterr_problem);
+        verdict = session_run(session, &statement, values, 1, &rows, reterr_problem);
     session_rollback(session);
     if (verdict != SESSION_DONE)
         return verdict;
@@ -105,8 +113,11 @@ enum session_verdict rehearsal_view(struct session *session, const struct contra
         .without_ref = atoll(PQgetvalue(rows, 0, 1)),
         .repeated = atoll(PQgetvalue(rows, 0, 2)),
         .too_long = atoll(PQgetvalue(rows, 0, 3)),
+        .fresh = atoll(PQgetvalue(rows, 0, 4)),
+        .without_service = atoll(PQgetvalue(rows, 0, 5)),
         .took_ms = now_ms() - began_ms,
     };
+    snprintf(ret_view->strangers, sizeof ret_view->strangers, "%s", PQgetvalue(rows, 0, 6));
     return SESSION_DONE;
 }
 
@@ -134,6 +145,213 @@ enum session_verdict rehearsal_function(struct session *session, const struct co
     session_rollback(session);
     if (verdict == SESSION_DONE)
         *ret_answer = PQgetisnull(rows, 0, 0) ? 'n' : PQgetvalue(rows, 0, 0)[0];
+    return verdict;
+}
+
+static char answer_of(const PGresult *rows)
+{
+    return PQgetisnull(rows, 0, 0) ? 'n' : PQgetvalue(rows, 0, 0)[0];
+}
+
+/* `seq` is beyond any that was reported, so that the function takes it for news. */
+static enum session_verdict call_for_line(struct session *session, const struct contract *contract,
+                                          const char *order_ref, const char *status,
+                                          const char *seq, char *ret_answer,
+                                          struct problem *reterr_problem)
+{
+    OWN(text_done) struct text text = {0};
+    OWN(rows_freep) PGresult *rows = NULL;
+    const char *values[] = {order_ref, status, seq};
+    enum session_verdict verdict;
+
+    text_format(&text,
+                "SELECT %s(jsonb_populate_record(NULL::chwsync.result, jsonb_build_object(\n"
+                "    'order_ref', $1::text, 'status', $2::text, 'seq', $3::bigint, 'charge', 0.5,\n"
+                "    'provider_order_id', 'rehearsal', 'currency', 'USD')))",
+                contract->function_sql);
+    const struct statement statement = {"rehearsal line", text_string(&text)};
+    verdict = session_run(session, &statement, values, 3, &rows, reterr_problem);
+    if (verdict == SESSION_DONE)
+        *ret_answer = answer_of(rows);
+    return verdict;
+}
+
+static enum session_verdict pick_line(struct session *session, const struct contract *contract,
+                                      struct rehearsal_line *line, struct problem *reterr_problem)
+{
+    OWN(text_done) struct text text = {0};
+    OWN(rows_freep) PGresult *rows = NULL;
+
+    text_format(&text,
+                "SELECT v.order_ref::text FROM %s AS v WHERE v.order_ref IS NOT NULL\n"
+                "   AND octet_length(v.order_ref::text) BETWEEN 1 AND 200 LIMIT 1",
+                contract->view_sql);
+    const struct statement statement = {"rehearsal key", text_string(&text)};
+    enum session_verdict verdict = session_run(session, &statement, NULL, 0, &rows, reterr_problem);
+    if (verdict == SESSION_DONE && PQntuples(rows))
+        snprintf(line->order_ref, sizeof line->order_ref, "%s", PQgetvalue(rows, 0, 0));
+    return verdict;
+}
+
+static enum session_verdict play_line(struct session *session, const struct contract *contract,
+                                      struct rehearsal_line *line, struct problem *reterr_problem)
+{
+    static const struct statement before = {
+        "rehearsal path",
+        "SELECT set_config('chwsyncd.path', current_setting('search_path'), true)"};
+    static const struct statement after = {
+        "rehearsal path",
+        "SELECT nullif(current_setting('search_path'), current_setting('chwsyncd.path'))"};
+    static const struct statement immediate = {"constraints", "SET CONSTRAINTS ALL IMMEDIATE"};
+    OWN(rows_freep) PGresult *path = NULL;
+    enum session_verdict verdict = session_run(session, &before, NULL, 0, NULL, reterr_problem);
+    int64_t began_ms = now_ms();
+
+    if (verdict == SESSION_DONE)
+        verdict = call_for_line(session, contract, line->order_ref, "submitting",
+                                "4000000000000000001", &line->asked, reterr_problem);
+    line->took_ms = now_ms() - began_ms;
+    if (verdict == SESSION_DONE && line->asked == 't')
+        verdict = call_for_line(session, contract, line->order_ref, "completed",
+                                "4000000000000000002", &line->told, reterr_problem);
+    if (verdict == SESSION_DONE)
+        verdict = session_run(session, &immediate, NULL, 0, NULL, reterr_problem);
+    if (verdict == SESSION_DONE)
+        verdict = session_run(session, &after, NULL, 0, &path, reterr_problem);
+    if (verdict == SESSION_DONE)
+        snprintf(line->path, sizeof line->path, "%s", PQgetvalue(path, 0, 0));
+    return verdict;
+}
+
+enum session_verdict rehearsal_line(struct session *session, const struct contract *contract,
+                                    unsigned time_limit_s, struct rehearsal_line *ret_line,
+                                    struct problem *reterr_problem)
+{
+    struct rehearsal_line line = {.told = 't'};
+    enum session_verdict verdict = session_begin(session, reterr_problem);
+
+    if (verdict == SESSION_DONE)
+        verdict = limit_time(session, VIEW_LIMIT_S, reterr_problem);
+    if (verdict == SESSION_DONE)
+        verdict = pick_line(session, contract, &line, reterr_problem);
+    if (verdict == SESSION_DONE)
+        verdict = limit_time(session, time_limit_s, reterr_problem);
+    if (verdict == SESSION_DONE && line.order_ref[0])
+        verdict = play_line(session, contract, &line, reterr_problem);
+    session_rollback(session);
+    *ret_line = line;
+    return verdict;
+}
+
+/* ---- the plan ---- */
+
+static const char *plan_text(struct json_object *node, const char *name)
+{
+    struct json_object *value = NULL;
+    return json_object_object_get_ex(node, name, &value) ? json_object_get_string(value) : "";
+}
+
+/* The filter as one would write it for that table alone: "(l.status = 'paid')" without the "l.". */
+static void copy_filter(char *ret_filter, size_t size, const char *filter, const char *alias)
+{
+    size_t length = strlen(alias), used = 0;
+
+    for (; *filter && used + 1 < size; filter++) {
+        bool begins = used == 0 || strchr("( ", ret_filter[used - 1]);
+
+        if (begins && strncmp(filter, alias, length) == 0 && filter[length] == '.')
+            filter += length;
+        else
+            ret_filter[used++] = *filter;
+    }
+    ret_filter[*filter ? 0 : used] = '\0';
+}
+
+static enum session_verdict add_scan(struct session *session, struct json_object *node,
+                                     struct rehearsal_scans *scans, struct problem *reterr_problem)
+{
+    /* clang-format off */
+    static const struct statement statement = {
+        "rehearsal table",
+        "SELECT format('%I.%I', n.nspname, c.relname), c.reltuples::bigint,\n"
+        "       (SELECT min(quote_ident(a.attname)) FROM pg_catalog.pg_index i\n"
+        "          JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = i.indkey[0]\n"
+        "         WHERE i.indrelid = c.oid AND i.indisprimary AND i.indnkeyatts = 1)\n"
+        "  FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace\n"
+        " WHERE n.nspname = $1::text AND c.relname = $2::text AND c.reltuples >= 10000\n"
+        "   AND n.nspname NOT IN ('chwsync', 'chwsync_shop')"};
+    /* clang-format on */
+    OWN(rows_freep) PGresult *rows = NULL;
+    const char *values[] = {plan_text(node, "Schema"), plan_text(node, "Relation Name")};
+    enum session_verdict verdict =
+        session_run(session, &statement, values, 2, &rows, reterr_problem);
+
+    if (verdict != SESSION_DONE || !PQntuples(rows) || scans->count == REHEARSAL_SCANS_MAX)
+        return verdict;
+    struct rehearsal_scan *scan = &scans->list[scans->count++];
+    snprintf(scan->table, sizeof scan->table, "%s", PQgetvalue(rows, 0, 0));
+    scan->rows = atoll(PQgetvalue(rows, 0, 1));
+    snprintf(scan->key, sizeof scan->key, "%s", PQgetvalue(rows, 0, 2));
+    copy_filter(scan->filter, sizeof scan->filter, plan_text(node, "Filter"),
+                plan_text(node, "Alias"));
+    return verdict;
+}
+
+static enum session_verdict look_for_scans(struct session *session, struct json_object *node,
+                                           struct rehearsal_scans *scans,
+                                           struct problem *reterr_problem)
+{
+    struct json_object *parts = NULL;
+    enum session_verdict verdict = SESSION_DONE;
+
+    if (strcmp(plan_text(node, "Node Type"), "Seq Scan") == 0)
+        verdict = add_scan(session, node, scans, reterr_problem);
+    if (!json_object_object_get_ex(node, "Plans", &parts))
+        return verdict;
+    for (size_t i = 0; i < json_object_array_length(parts) && verdict == SESSION_DONE; i++)
+        verdict =
+            look_for_scans(session, json_object_array_get_idx(parts, i), scans, reterr_problem);
+    return verdict;
+}
+
+enum session_verdict rehearsal_scans(struct session *session, const struct contract *contract,
+                                     struct rehearsal_scans *ret_scans,
+                                     struct problem *reterr_problem)
+{
+    OWN(text_done) struct text text = {0};
+    OWN(rows_freep) PGresult *rows = NULL;
+
+    *ret_scans = (struct rehearsal_scans){0};
+    text_format(&text, "EXPLAIN (VERBOSE, FORMAT JSON) SELECT * FROM %s", contract->view_sql);
+    const struct statement statement = {"rehearsal plan", text_string(&text)};
+    enum session_verdict verdict = session_run(session, &statement, NULL, 0, &rows, reterr_problem);
+    if (verdict != SESSION_DONE)
+        return verdict;
+    struct json_object *plan = json_tokener_parse(PQgetvalue(rows, 0, 0)), *node = NULL;
+    struct json_object *first = plan ? json_object_array_get_idx(plan, 0) : NULL;
+    if (first && json_object_object_get_ex(first, "Plan", &node))
+        verdict = look_for_scans(session, node, ret_scans, reterr_problem);
+    json_object_put(plan);
+    return verdict;
+}
+
+enum session_verdict rehearsal_wake(struct session *session, const char *channel,
+                                    bool *ret_is_known, struct problem *reterr_problem)
+{
+    /* clang-format off */
+    static const struct statement statement = {
+        "rehearsal wake-up",
+        "SELECT EXISTS (SELECT FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace\n"
+        "                WHERE n.nspname NOT IN ('pg_catalog', 'information_schema') AND p.prosrc ILIKE '%notify%'\n"
+        "                  AND position($1::text IN p.prosrc) > 0)"};
+    /* clang-format on */
+    OWN(rows_freep) PGresult *rows = NULL;
+    const char *values[] = {channel};
+    enum session_verdict verdict =
+        session_run(session, &statement, values, 1, &rows, reterr_problem);
+
+    if (verdict == SESSION_DONE)
+        *ret_is_known = PQgetvalue(rows, 0, 0)[0] == 't';
     return verdict;
 }
 

@@ -28,10 +28,14 @@ enum session_verdict rehearsal_server(struct session *session, struct rehearsal_
 struct rehearsal_view {
     int64_t rows, without_ref, repeated; /* repeated: keys that are shown more than once */
     int64_t too_long;                    /* keys of more than 200 bytes */
+    int64_t fresh;                       /* not in the ledger yet: they would be taken at once */
+    int64_t without_service;
+    char strangers[128]; /* providers that are not configured, or "" */
     int64_t took_ms;
 };
+/* `providers` are the configured ones, joined by commas. */
 enum session_verdict rehearsal_view(struct session *session, const struct contract *contract,
-                                    struct rehearsal_view *ret_view,
+                                    const char *providers, struct rehearsal_view *ret_view,
                                     struct problem *reterr_problem);
 
 /*
@@ -43,8 +47,45 @@ enum session_verdict rehearsal_function(struct session *session, const struct co
                                         struct problem *reterr_problem);
 
 /*
+<<<<<<< HEAD
  * Before and after a request to a provider: seconds for which it asked to be left alone, or until
  * its budget has room again (0 = none),
+=======
+ * The same for a line that the view shows, if it shows one: it is asked for, then reported as
+ * completed, and all of it is taken back.
+ */
+struct rehearsal_line {
+    char order_ref[208]; /* "" = the view shows none */
+    char asked, told;    /* as above */
+    int64_t took_ms;     /* of the question alone */
+    char path[128];      /* the search_path that the function left behind, "" = as it was */
+};
+enum session_verdict rehearsal_line(struct session *session, const struct contract *contract,
+                                    unsigned time_limit_s, struct rehearsal_line *ret_line,
+                                    struct problem *reterr_problem);
+
+/* Tables of 10,000 rows and more that reading the view goes through from end to end. */
+#define REHEARSAL_SCANS_MAX 4
+struct rehearsal_scan {
+    char table[160], key[80]; /* quoted; key "" = no primary key of one column */
+    int64_t rows;
+    char filter[256]; /* what is left out, "" = nothing */
+};
+struct rehearsal_scans {
+    struct rehearsal_scan list[REHEARSAL_SCANS_MAX];
+    size_t count;
+};
+enum session_verdict rehearsal_scans(struct session *session, const struct contract *contract,
+                                     struct rehearsal_scans *ret_scans,
+                                     struct problem *reterr_problem);
+
+/* Whether any function of this database could notify the channel. */
+enum session_verdict rehearsal_wake(struct session *session, const char *channel,
+                                    bool *ret_is_known, struct problem *reterr_problem);
+
+/*
+ * Before and after a request to a provider: seconds for which it asked to be left alone (0 = none),
+>>>>>>> shops
  * and the request in the budget of its account. Nothing when there is no such account yet.
  */
 enum session_verdict rehearsal_pause(struct session *session, const char *provider,

@@ -220,7 +220,8 @@ BEGIN
     ), ended AS (
         UPDATE chwsync.attempts a
            SET open = t.outcome = 'unknown', outcome = t.outcome, ended_at = clock_timestamp(),
-               http_status = t.http_status, answer = t.answer, provider_order_id = t.provider_order_id
+               http_status = t.http_status, answer = t.answer, provider_order_id = t.provider_order_id,
+               found_by = NULL -- a reply beats a proof
           FROM told t
          WHERE a.order_id = t.order_id AND a.number = t.number AND (t.journal IS NULL OR a.journal = t.journal)
            AND (a.open AND a.outcome IS DISTINCT FROM t.outcome
@@ -241,7 +242,12 @@ BEGIN
          WHERE o.id = e.order_id
            AND (o.state IN ('submitting', 'uncertain') AND o.attempts = e.number
                 OR e.outcome = 'accepted' AND o.state IN ('submitting', 'uncertain', 'queued', 'rejected', 'withdrawn',
-                                                          'abandoned'))
+                                                          'abandoned')
+                -- It had been taken for another order of the provider (in this snapshot it still is).
+                OR e.outcome = 'accepted'
+                   AND EXISTS (SELECT FROM chwsync.attempts b
+                                WHERE b.order_id = e.order_id AND b.number = e.number AND b.found_by IS NOT NULL
+                                  AND b.provider_order_id = o.provider_order_id))
         RETURNING o.id, o.order_ref, o.provider, o.state, o.seq, e.account_id, e.wait_s, e.number
     ), followed AS (
         INSERT INTO chwsync.polls (order_id, account_id, next_at, interval_s)

@@ -316,13 +316,15 @@ rights_and_versions() {
     told status
     is "a role without rights: permission" 77 "$code"
     configure
+    local version
+    version=$(ask "SELECT schema_version FROM chwsync.ledger")
     ask "UPDATE chwsync.ledger SET schema_version = 99" >/dev/null
     told check --credentials-dir "$CLUSTER_DIR"
     has "a newer schema" "fault +schema +the schema is at version 99, newer than this chwsyncd" "$said"
     ask "UPDATE chwsync.ledger SET schema_version = 0" >/dev/null
     told check --credentials-dir "$CLUSTER_DIR"
     has "an older schema" "HINT: chwsyncd schema upgrade" "$said"
-    ask "UPDATE chwsync.ledger SET schema_version = 1" >/dev/null
+    ask "UPDATE chwsync.ledger SET schema_version = $version" >/dev/null
 }
 
 what_is_away() {

@@ -261,6 +261,15 @@ static const struct reply_case reply_cases[] = {
                 {WIRE_DRAIN, NULL}},
      .timeout_s = 1,
      .problem = "not complete within 1 s, only 40 bytes came"},
+    {.name = "an upgrade that nobody asked for",
+     .script = {{WIRE_EXPECT, NULL},
+                {WIRE_SEND, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n"
+                            "Connection: Upgrade\r\n\r\n"}},
+     .problem = ""},
+    {.name = "HTTP/2 on a connection of HTTP/1.1",
+     .script = {{WIRE_EXPECT, NULL},
+                {WIRE_SEND, "HTTP/2 200 \r\nContent-Length: 11\r\n\r\n{\"order\":1}"}},
+     .problem = ""},
     {.name = "no HTTP",
      .script = {{WIRE_EXPECT, NULL}, {WIRE_SEND, "SSH-2.0-x\r\n"}},
      .problem = "no valid HTTP"},
@@ -723,6 +732,193 @@ static void test_partly_sent_counts_as_sent(void **state)
     tear_down(&bench);
 }
 
+/* HTTP/2 could refuse one stream of many and re-send it by itself: it is never offered, so a server
+ * that would like it best gets HTTP/1.1; nor is an upgrade asked for, and one that comes unasked is
+ * no reply. */
+static void test_no_http_2(void **state)
+{
+    static const struct wire_step script[] = {
+        {WIRE_EXPECT, NULL}, {WIRE_SEND, REPLY}, {WIRE_DRAIN, NULL}, {WIRE_END, NULL}};
+    const struct wire_step *const scripts[] = {script, NULL};
+    const char *ca_path = temporary_file("alpn-ca");
+    struct wire_identity *identity = wire_identity_new(ca_path);
+    struct bench bench = {.server = wire_server_start(scripts, identity)};
+    struct outcome outcome = {.calls = 0};
+
+    (void)state;
+    assert_int_equal(transport_new(&bench.transport), 0);
+    bench.endpoint =
+        new_endpoint(bench.transport, "https", wire_server_port(bench.server), ca_path, 10);
+    exchange(&bench, &outcome);
+    assert_true(outcome.end.complete);
+    close_client(&bench);
+    assert_string_equal(wire_server_protocols(bench.server), "http/1.1");
+    assert_memory_equal(wire_server_last_request(bench.server), "POST ", 5);
+    assert_non_null(strstr(wire_server_last_request(bench.server), " HTTP/1.1\r\n"));
+    wire_server_free(bench.server);
+    wire_identity_free(identity);
+    unlink(ca_path);
+}
+
+/* TLS that fails after the handshake: the request may have been sent; a reply that says how long it
+ * is is whole or none. */
+static void test_tls_fails_half_way(void **state)
+{
+    static const struct {
+        const char *name;
+        struct wire_step script[5];
+        bool complete;
+        const char *problem;
+    } cases[] = {
+        {"cut before the request is read", {{WIRE_CUT, NULL}}, false, ""},
+        {"closed before the request is read", {{WIRE_END, NULL}}, false, ""},
+        {"reset before the request is read", {{WIRE_RESET, NULL}}, false, ""},
+        {"cut after the request", {{WIRE_EXPECT, NULL}, {WIRE_CUT, NULL}}, false, "closed"},
+        {"reset after the request", {{WIRE_EXPECT, NULL}, {WIRE_RESET, NULL}}, false, "closed"},
+        {"cut within the head",
+         {{WIRE_EXPECT, NULL}, {WIRE_SEND, "HTTP/1.1 200 OK\r\nConten"}, {WIRE_CUT, NULL}},
+         false,
+         "cut off"},
+        {"cut within the body",
+         {{WIRE_EXPECT, NULL},
+          {WIRE_SEND, "HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{\"order\":1}"},
+          {WIRE_CUT, NULL}},
+         false,
+         "cut off"},
+        {"cut after a body of known length",
+         {{WIRE_EXPECT, NULL}, {WIRE_SEND, REPLY}, {WIRE_CUT, NULL}},
+         true,
+         NULL},
+        {"body until the end, closed in order",
+         {{WIRE_EXPECT, NULL},
+          {WIRE_SEND, "HTTP/1.1 200 OK\r\n\r\n{\"order\":1}"},
+          {WIRE_END, NULL}},
+         true,
+         NULL},
+        /* libcurl takes it for the end. A part of a JSON object is none, so the reply stays
+           unknown. */
+        {"body until the end, cut",
+         {{WIRE_EXPECT, NULL},
+          {WIRE_SEND, "HTTP/1.1 200 OK\r\n\r\n{\"order\":1"},
+          {WIRE_CUT, NULL}},
+         true,
+         NULL},
+    };
+    const char *ca_path = temporary_file("half-ca");
+    struct wire_identity *identity = wire_identity_new(ca_path);
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        const struct wire_step *const scripts[] = {cases[i].script, NULL};
+        struct bench bench = {.server = wire_server_start(scripts, identity)};
+        struct outcome outcome = {.calls = 0};
+
+        print_message("# %s\n", cases[i].name);
+        assert_int_equal(transport_new(&bench.transport), 0);
+        bench.endpoint =
+            new_endpoint(bench.transport, "https", wire_server_port(bench.server), ca_path, 10);
+        exchange(&bench, &outcome);
+        print_message("#   %s\n", outcome.end.problem.text);
+        assert_int_equal(outcome.end.complete, cases[i].complete);
+        if (cases[i].problem)
+            assert_non_null(strstr(outcome.end.problem.text, cases[i].problem));
+        assert_true(outcome.gate_calls <= 1);
+        assert_true(outcome.end.sent || i < 3);
+        close_client(&bench);
+        assert_true(wire_server_requests(bench.server) <= outcome.end.sent);
+        wire_server_free(bench.server);
+    }
+    wire_identity_free(identity);
+    unlink(ca_path);
+}
+
+/* A handshake that ends early: not one byte of the request left. */
+static void test_tls_handshake_ends(void **state)
+{
+    static const struct wire_step ends[][3] = {
+        {{WIRE_BEGIN, NULL}, {WIRE_END, NULL}},
+        {{WIRE_BEGIN, NULL}, {WIRE_RESET, NULL}},
+        {{WIRE_BEGIN, NULL}, {WIRE_SEND, "\x15\x03\x03"}, {WIRE_END, NULL}},
+        {{WIRE_RESET, NULL}},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(ends); i++) {
+        const struct wire_step *const scripts[] = {ends[i], NULL};
+        struct wire_server *server = wire_server_start(scripts, NULL);
+        char url[256];
+
+        snprintf(url, sizeof url, "https://127.0.0.1:%u/api?secret=1", wire_server_port(server));
+        assert_unsent(url, NULL, "", "");
+        wire_server_stop(server);
+        assert_int_equal(wire_server_requests(server), 0);
+        wire_server_free(server);
+    }
+}
+
+/* With TLS 1.3 a server that wants a client's certificate says no after the client has sent: the
+ * request left, whatever became of it. */
+static void test_tls_client_refused(void **state)
+{
+    static const struct wire_step script[] = {{WIRE_EXPECT, NULL}, {WIRE_END, NULL}};
+    const struct wire_step *const scripts[] = {script, NULL};
+    const char *ca_path = temporary_file("client-ca");
+    struct wire_identity *identity = wire_identity_new(ca_path);
+    struct outcome outcome = {.calls = 0};
+    struct bench bench;
+
+    (void)state;
+    wire_identity_ask_client(identity);
+    bench = (struct bench){.server = wire_server_start(scripts, identity)};
+    assert_int_equal(transport_new(&bench.transport), 0);
+    bench.endpoint =
+        new_endpoint(bench.transport, "https", wire_server_port(bench.server), ca_path, 10);
+    exchange(&bench, &outcome);
+    print_message("# %s\n", outcome.end.problem.text);
+    assert_true(outcome.end.sent);
+    assert_false(outcome.end.complete);
+    assert_int_equal(outcome.gate_calls, 1);
+    close_client(&bench);
+    assert_int_equal(wire_server_connections(bench.server), 1);
+    wire_server_free(bench.server);
+    wire_identity_free(identity);
+    unlink(ca_path);
+}
+
+/* Ended while the request was being sent: part of it may have been enough. */
+static void test_reset_while_sending(void **state)
+{
+    static const struct wire_step ends[][3] = {
+        {{WIRE_RESET, NULL}},
+        {{WIRE_END, NULL}},
+        {{WIRE_BEGIN, NULL}, {WIRE_RESET, NULL}},
+        {{WIRE_BEGIN, NULL}, {WIRE_END, NULL}},
+        {{WIRE_BEGIN, NULL}, {WIRE_SEND, "HTTP/1.1 200 OK\r\n"}, {WIRE_RESET, NULL}},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(ends); i++) {
+        const struct wire_step *const scripts[] = {ends[i], NULL};
+        struct outcome outcome = {.gate_open = true};
+        struct text body = {0};
+        struct bench bench;
+
+        set_up(&bench, scripts);
+        for (int part = 0; part < 1 << 18; part++)
+            text_add(&body, "0123456789abcdef");
+        assert_int_equal(
+            transport_post(bench.endpoint, &body, 1000, ask_gate, take_outcome, &outcome), 0);
+        await(bench.transport, &outcome);
+        print_message("# %s\n", outcome.end.problem.text);
+        assert_false(outcome.end.complete);
+        assert_true(outcome.end.sent || i < 2);
+        assert_true(outcome.gate_calls <= 1);
+        close_client(&bench);
+        assert_int_equal(wire_server_connections(bench.server), 1);
+        wire_server_free(bench.server);
+    }
+}
+
 /* This process was held up past the time limit while a reply of several buffers came in time: it is
  * taken. */
 static void test_reply_in_time_survives_a_stall(void **state)
@@ -994,6 +1190,11 @@ int main(void)
         cmocka_unit_test(test_never_sent),
         cmocka_unit_test(test_ca_file_is_each_endpoints_own),
         cmocka_unit_test(test_partly_sent_counts_as_sent),
+        cmocka_unit_test(test_no_http_2),
+        cmocka_unit_test(test_tls_fails_half_way),
+        cmocka_unit_test(test_tls_handshake_ends),
+        cmocka_unit_test(test_tls_client_refused),
+        cmocka_unit_test(test_reset_while_sending),
         cmocka_unit_test(test_reply_in_time_survives_a_stall),
         cmocka_unit_test(test_time_limit_begins_with_sending),
         cmocka_unit_test(test_slow_endpoint_delays_no_other),

@@ -24,6 +24,7 @@
 struct wire_identity {
     EVP_PKEY *ca_key, *key;
     X509 *ca, *certificate;
+    bool asks_client;
 };
 
 struct connection {
@@ -46,6 +47,7 @@ struct wire_server {
     pthread_cond_t released_or_stopped;
     bool released, stopped;
     size_t requests, bytes, count, closed, sends;
+    char protocols[64];
     struct connection connections[CONNECTIONS_MAX];
 };
 
@@ -89,6 +91,11 @@ struct wire_identity *wire_identity_new(const char *ca_path)
     PEM_write_X509(file, identity->ca);
     fclose(file);
     return identity;
+}
+
+void wire_identity_ask_client(struct wire_identity *identity)
+{
+    identity->asks_client = true;
 }
 
 void wire_identity_free(struct wire_identity *identity)
@@ -165,13 +172,15 @@ static void count_one(struct wire_server *server, size_t *counter)
     pthread_mutex_unlock(&server->lock);
 }
 
-/* False when the connection is to be reset. */
-static bool play(struct connection *connection)
+/* How the connection is to end: WIRE_END, WIRE_RESET or WIRE_CUT. */
+static enum wire_deed play(struct connection *connection)
 {
     for (const struct wire_step *step = connection->script;; step++) {
         switch (step->deed) {
         case WIRE_END:
-            return true;
+        case WIRE_RESET:
+        case WIRE_CUT:
+            return step->deed;
         case WIRE_EXPECT:
             connection->length = 0;
             connection->request[0] = '\0';
@@ -197,8 +206,6 @@ static bool play(struct connection *connection)
             while (receive(connection) > 0)
                 connection->length = 0;
             break;
-        case WIRE_RESET:
-            return false;
         }
     }
 }
@@ -207,6 +214,7 @@ static void *serve(void *userdata)
 {
     struct connection *connection = userdata;
     struct linger linger = {.l_onoff = 1};
+    enum wire_deed end;
 
     if (connection->server->context) {
         connection->ssl = SSL_new(connection->server->context);
@@ -214,9 +222,10 @@ static void *serve(void *userdata)
         if (SSL_accept(connection->ssl) != 1)
             goto end;
     }
-    if (!play(connection))
+    end = play(connection);
+    if (end == WIRE_RESET)
         setsockopt(connection->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
-    else if (connection->ssl)
+    else if (end == WIRE_END && connection->ssl)
         SSL_shutdown(connection->ssl);
 end:
     close(connection->fd);
@@ -261,6 +270,28 @@ static void *accept_all(void *userdata)
     return NULL;
 }
 
+/* Notes "name,name" of the length-prefixed names; takes the first of ours that is among them. */
+static int take_protocol(SSL *ssl, const unsigned char **ret_name, unsigned char *ret_length,
+                         const unsigned char *offered, unsigned offered_length, void *userdata)
+{
+    static const unsigned char ours[] = "\x02h2\x08http/1.1";
+    struct wire_server *server = userdata;
+    unsigned char *chosen = NULL;
+    size_t length = 0;
+
+    (void)ssl;
+    pthread_mutex_lock(&server->lock);
+    for (unsigned i = 0; i < offered_length; i += 1u + offered[i])
+        length += (size_t)snprintf(server->protocols + length, sizeof server->protocols - length,
+                                   "%s%.*s", i ? "," : "", offered[i], offered + i + 1);
+    pthread_mutex_unlock(&server->lock);
+    if (SSL_select_next_proto(&chosen, ret_length, ours, sizeof ours - 1, offered,
+                              offered_length) != OPENSSL_NPN_NEGOTIATED)
+        return SSL_TLSEXT_ERR_NOACK;
+    *ret_name = chosen;
+    return SSL_TLSEXT_ERR_OK;
+}
+
 struct wire_server *wire_server_start(const struct wire_step *const *scripts,
                                       struct wire_identity *identity)
 {
@@ -278,6 +309,10 @@ struct wire_server *wire_server_start(const struct wire_step *const *scripts,
         server->context = SSL_CTX_new(TLS_server_method());
         SSL_CTX_use_certificate(server->context, identity->certificate);
         SSL_CTX_use_PrivateKey(server->context, identity->key);
+        SSL_CTX_set_alpn_select_cb(server->context, take_protocol, server);
+        if (identity->asks_client)
+            SSL_CTX_set_verify(server->context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT,
+                               NULL);
     }
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     server->stop_fd = eventfd(0, EFD_CLOEXEC);
@@ -291,6 +326,11 @@ struct wire_server *wire_server_start(const struct wire_step *const *scripts,
     r = pthread_create(&server->thread, NULL, accept_all, server);
     assert(r == 0);
     return server;
+}
+
+const char *wire_server_protocols(struct wire_server *server)
+{
+    return server->protocols;
 }
 
 void wire_server_stop(struct wire_server *server)

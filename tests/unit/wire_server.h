@@ -18,6 +18,7 @@ enum wire_deed {
     WIRE_HOLD,   /* until wire_server_release() or wire_server_stop() */
     WIRE_DRAIN,  /* read until the peer is gone */
     WIRE_RESET,  /* end with a reset */
+    WIRE_CUT,    /* end in order for TCP, but with TLS without its close_notify */
 };
 
 struct wire_step {
@@ -31,6 +32,9 @@ struct wire_identity;
  * failed. */
 struct wire_identity *wire_identity_new(const char *ca_path);
 void wire_identity_free(struct wire_identity *identity);
+/* Its servers want a certificate of the client, too. With TLS 1.3 the client learns of a refusal
+ * only after it has sent. */
+void wire_identity_ask_client(struct wire_identity *identity);
 
 struct wire_server;
 /* `scripts` end with NULL and stay the caller's until wire_server_stop(). `identity` NULL = without
@@ -51,6 +55,9 @@ size_t wire_server_requests(struct wire_server *server);
 size_t wire_server_bytes(struct wire_server *server);
 size_t wire_server_connections(struct wire_server *server);
 size_t wire_server_closed(struct wire_server *server);
+/* The application protocols (ALPN) that the latest client offered, "" = none. Borrowed; only after
+ * wire_server_stop(). The server takes h2 where it is offered. */
+const char *wire_server_protocols(struct wire_server *server);
 /* WIRE_SEND steps that are done. */
 size_t wire_server_sends(struct wire_server *server);
 /* The latest request, as far as it arrived. Borrowed until wire_server_free(); only after
