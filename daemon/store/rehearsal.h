@@ -47,10 +47,6 @@ enum session_verdict rehearsal_function(struct session *session, const struct co
                                         struct problem *reterr_problem);
 
 /*
-<<<<<<< HEAD
- * Before and after a request to a provider: seconds for which it asked to be left alone, or until
- * its budget has room again (0 = none),
-=======
  * The same for a line that the view shows, if it shows one: it is asked for, then reported as
  * completed, and all of it is taken back.
  */
@@ -84,8 +80,8 @@ enum session_verdict rehearsal_wake(struct session *session, const char *channel
                                     bool *ret_is_known, struct problem *reterr_problem);
 
 /*
- * Before and after a request to a provider: seconds for which it asked to be left alone (0 = none),
->>>>>>> shops
+ * Before and after a request to a provider: seconds for which it asked to be left alone, or until
+ * its budget has room again (0 = none),
  * and the request in the budget of its account. Nothing when there is no such account yet.
  */
 enum session_verdict rehearsal_pause(struct session *session, const char *provider,
