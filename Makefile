@@ -24,11 +24,12 @@ PURE    := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/pure/test_*.c))
 UNIT    := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
 SQLTEST := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/sql/test_*.c))
 HELPERS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out $(wildcard tests/unit/test_*.c),$(wildcard tests/unit/*.c)))
+FUZZERS := $(patsubst tests/fuzz/%.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
 PANEL   := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/panel/scripted.c,$(wildcard tests/panel/*.c)))
 
 .DELETE_ON_ERROR:
 .PHONY: all help deps demo check check-long check-layers check-pure check-format check-unit check-sql check-panel \
-    check-scenario asan crash tests bench coverage fuzz format clean
+    check-scenario asan crash tests simulate bench coverage fuzz fuzzers format clean
 
 all: $(BUILD)/chwsyncd ## build/chwsyncd
 
@@ -55,7 +56,7 @@ $(BUILD)/gen/sql_files.c: sql/embed.sh $(wildcard sql/*.sql sql/*/*.sql)
 
 # The pure floor links alone, with json-c over memory and nothing else of ours.
 $(PURE): $(BUILD)/tests/unit/pure/%: $(BUILD)/tests/unit/pure/%.o $(FLOOR_0)
-	$(Q)$(CC) $(CFLAGS) $(SANITIZE) $(LDFLAGS) -o $@ $^ -ljson-c -lcmocka
+	$(Q)$(CC) $(CFLAGS) $(SANITIZE) $(LDFLAGS) -o $@ $^ -ljson-c -lcmocka -lm
 
 $(UNIT): $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(HELPERS) $(LIBRARY)
 	$(Q)$(CC) $(CFLAGS) $(SANITIZE) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) $(OUR_LIBS) -lcmocka -lssl -lcrypto
@@ -72,11 +73,25 @@ $(BUILD)/scripted: $(BUILD)/tests/panel/scripted.o $(BUILD)/tests/panel/text.o
 $(BUILD)/notify_recorder: $(BUILD)/tests/lib/notify_recorder.o
 	$(Q)$(CC) $(CFLAGS) $(SANITIZE) $(LDFLAGS) -o $@ $^
 
+# The daemon's own rules on a virtual clock, and nothing else of it.
+$(BUILD)/simulate: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/simulate/*.c)) $(filter $(BUILD)/daemon/rules/%,$(OBJECTS))
+	$(Q)$(CC) $(CFLAGS) $(SANITIZE) $(LDFLAGS) -o $@ $^ -lm
+
 # Its calls of the door for statements are caught: the bench prints the daemon's statements.
 $(BUILD)/bench-tool: $(BUILD)/tests/bench/tool.o $(LIBRARY)
 	$(Q)$(CC) $(CFLAGS) $(SANITIZE) $(LDFLAGS) -Wl,--wrap=connection_run -o $@ $^ $(PKG_LIBS) $(OUR_LIBS)
 
-tests: all $(BUILD)/panel $(BUILD)/scripted $(BUILD)/notify_recorder $(PURE) $(UNIT) $(SQLTEST)
+# Only what a target uses is linked to it.
+$(BUILD)/daemon.a: $(LIBRARY)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(FUZZERS): $(BUILD)/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/daemon.a
+	$(Q)$(CC) $(CFLAGS) $(SANITIZE) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(PKG_LIBS) $(OUR_LIBS)
+
+$(BUILD)/relay: $(BUILD)/tests/lib/relay.o
+	$(Q)$(CC) $(CFLAGS) $(SANITIZE) $(LDFLAGS) -o $@ $^
+
+tests: all $(BUILD)/simulate $(BUILD)/panel $(BUILD)/scripted $(BUILD)/relay $(BUILD)/notify_recorder $(PURE) $(UNIT) $(SQLTEST)
 
 # The sanitizer build lives beside the plain one and is made by the same rules.
 ASAN_MAKE := +$(MAKE) --no-print-directory BUILD=$(BUILD)/asan CFLAGS='-O1 -g -fno-omit-frame-pointer' \
@@ -87,6 +102,16 @@ asan: ## the same, built with AddressSanitizer and UndefinedBehaviorSanitizer, i
 # A daemon that dies where it is told to (host/crash_point.h).
 crash: ## the daemon with crash points, in build/crash
 	+$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/crash CPPFLAGS=-DCHW_CRASH_POINTS all
+
+# libFuzzer is clang's. Its warnings are not gcc's: gcc's builds are those that may not warn.
+fuzzers:
+	+$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/fuzz CC=clang CFLAGS='-O1 -g -w' \
+	    SANITIZE='-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all' \
+	    $(patsubst $(BUILD)/%,$(BUILD)/fuzz/%,$(FUZZERS))
+
+FUZZ_SECONDS ?= 600
+fuzz: deps fuzzers ## libFuzzer on replies, configuration and flight journal, FUZZ_SECONDS=600 each
+	@BUILD=$(BUILD) tests/fuzz/run $(FUZZ_SECONDS)
 
 demo: deps ## the main job on a throwaway PostgreSQL, the sample store and the simulated provider
 	@$(MAKE) --no-print-directory -j2 all $(BUILD)/panel
@@ -101,6 +126,9 @@ check-long: deps ## what takes longer: longer stalls and the larger runs
 bench: deps ## the table of rates and costs, on a throwaway cluster
 	@$(MAKE) --no-print-directory -j2 all $(BUILD)/panel $(BUILD)/bench-tool
 	@BUILD=$(BUILD) tests/bench/run
+
+simulate: $(BUILD)/simulate ## the rules of budget and polling on a virtual clock: the whole table (minutes)
+	@$(BUILD)/simulate
 
 check-unit check-sql check-panel check-scenario: check-%: ## one kind of tests alone
 	@BUILD=$(BUILD) tests/lib/check $*

@@ -11,6 +11,7 @@
 #include "jobs/intake.h"
 #include "jobs/poll.h"
 #include "jobs/reconcile.h"
+#include "jobs/settle.h"
 #include "jobs/submit.h"
 #include "jobs/write_back.h"
 #include "store/accounts.h"
@@ -42,6 +43,7 @@ struct provider {
     struct account account;
     struct submit submit;
     struct poll poll;
+    struct settle settle;
     bool opening;
     int64_t open_us; /* when opening is tried (again) */
 };
@@ -91,7 +93,7 @@ static void account_was_opened(void *userdata, const struct store_answer *answer
 {
     struct provider *provider = userdata;
     struct account *account = &provider->account;
-    int64_t now_us = clock_monotonic_us(), wait_s;
+    int64_t now_us = clock_monotonic_us();
 
     provider->opening = false;
     provider->open_us = now_us + 5 * US_PER_S;
@@ -104,24 +106,7 @@ static void account_was_opened(void *userdata, const struct store_answer *answer
                          account->config->name, answer->problem.text);
         return;
     }
-    account->id = (int)row_integer(answer->rows, 0, 0, 0);
-    account->opened_us = now_us;
-    budget_forget(client_budget(account->client),
-                  now_us); /* what another instance used is in the ledger with ours */
-    wait_s = row_integer(answer->rows, 0, 1, 0);
-    if (wait_s > 0)
-        budget_pause(client_budget(account->client), now_us + wait_s * US_PER_S);
-    /* A cell is a minute: what it holds was answered at its end at the latest. Requests that were
-     * on the wire when an earlier process ended count from now. */
-    for (int i = PQntuples(answer->rows) - 1; i >= 0; i--) {
-        int64_t age_s = row_integer(answer->rows, i, 4, -1);
-
-        if (age_s >= 0)
-            budget_restore(client_budget(account->client),
-                           (unsigned)row_integer(answer->rows, i, 5, 0),
-                           now_us - (age_s > 60 ? age_s - 60 : 0) * US_PER_S, now_us);
-    }
-    account->opened = true;
+    account_open(account, answer, now_us);
     submit_wake(&provider->submit, 0, now_us);
     poll_wake(&provider->poll, 0, now_us);
 }
@@ -331,8 +316,11 @@ static void lane_down(void *userdata, const struct problem *problem, int64_t ret
 static void woken(void *userdata)
 {
     struct engine *engine = userdata;
+    struct world *world = engine->world;
 
-    intake_wake(&engine->world->intake);
+    intake_wake(&world->intake);
+    for (size_t i = 0; i < world->provider_count; i++)
+        settle_wake(&world->providers[i].settle, clock_monotonic_us());
 }
 
 static int open_lane(struct engine *engine, const char *name, const char *conninfo,
@@ -390,6 +378,7 @@ static void outcomes_recorded(void *userdata, unsigned accepted)
     int64_t now_us = clock_monotonic_us();
 
     write_back_wake(&provider->engine->world->write_back, 0, now_us);
+    provider->account.open += accepted;
     if (accepted)
         poll_wake(&provider->poll, 5, now_us);
 }
@@ -399,6 +388,14 @@ static void statuses_applied(void *userdata)
     struct provider *provider = userdata;
 
     write_back_wake(&provider->engine->world->write_back, 0, clock_monotonic_us());
+}
+
+static void lost_order_found(void *userdata)
+{
+    struct provider *provider = userdata;
+
+    statuses_applied(provider);
+    poll_wake(&provider->poll, 0, clock_monotonic_us());
 }
 
 /* What was put back or ended is to be claimed, followed and told. */
@@ -424,6 +421,7 @@ static void provider_done(struct provider *provider)
     client_free(provider->account.client);
     submit_done(&provider->submit);
     poll_done(&provider->poll);
+    settle_done(&provider->settle);
     secret_done(&provider->key);
 }
 
@@ -451,16 +449,15 @@ DEFINE_OWN(struct world, world_free, world_freep)
 
 static struct budget_limits limits_of(const struct provider_config *config, int64_t now_us)
 {
-    int64_t minute_of_day = clock_wall_s() % 86400 / 60,
-            left_min = config->day_reset_minute - minute_of_day;
+    int64_t left_s = config->day_reset_minute * 60 - clock_wall_s() % 86400;
 
-    if (left_min <= 0)
-        left_min += 1440;
+    if (left_s <= 0)
+        left_s += 86400;
     return (struct budget_limits){.per_minute = config->requests_per_minute,
                                   .per_day = config->requests_per_day,
                                   .burst = config->burst,
                                   .day_rolling = config->day_rolling,
-                                  .day_ends_us = now_us + left_min * 60 * US_PER_S};
+                                  .day_ends_us = now_us + left_s * US_PER_S};
 }
 
 static int provider_init(struct engine *engine, struct world *world, size_t index,
@@ -494,12 +491,16 @@ static int provider_init(struct engine *engine, struct world *world, size_t inde
     r = client_new(engine->transport, &options, now_us, &provider->account.client, reterr_problem);
     if (r != 0)
         return r;
+    account_init(&provider->account, now_us);
     submit_init(&provider->submit, &provider->account);
     provider->submit.on_recorded = outcomes_recorded;
     provider->submit.userdata = provider;
     poll_init(&provider->poll, &provider->account);
     provider->poll.on_applied = statuses_applied;
     provider->poll.userdata = provider;
+    settle_init(&provider->settle, &provider->account);
+    provider->settle.on_settled = lost_order_found;
+    provider->settle.userdata = provider;
     world->provider_names[index] = config->name;
     return 0;
 }
@@ -562,7 +563,8 @@ static bool world_is_quiet(const struct world *world)
 {
     for (size_t i = 0; i < world->provider_count; i++)
         if (!submit_is_quiet(&world->providers[i].submit) ||
-            !poll_is_quiet(&world->providers[i].poll))
+            !poll_is_quiet(&world->providers[i].poll) ||
+            !settle_is_quiet(&world->providers[i].settle))
             return false;
     return write_back_is_quiet(&world->write_back, clock_monotonic_us());
 }
@@ -736,8 +738,8 @@ static bool accounts_are_open(const struct world *world)
 
 static bool wants_lease(const struct provider *provider, int64_t now_us)
 {
-    return submit_wants_lease(&provider->submit) ||
-           (provider->poll.next_us <= now_us && provider->poll.paced_us <= now_us);
+    return submit_wants_lease(&provider->submit) || settle_wants_lease(&provider->settle) ||
+           provider->poll.next_us <= now_us;
 }
 
 static int64_t work(struct engine *engine, int64_t now_us)
@@ -762,9 +764,11 @@ static int64_t work(struct engine *engine, int64_t now_us)
             earlier(next_us, lease_work(&provider->account, wants_lease(provider, now_us), now_us));
         /* Polls ask the gate first: while adds wait they get one slot in twenty, and only their
          * own. */
+        next_us = earlier(next_us, settle_work(&provider->settle, now_us));
         if (lease_holds(&provider->account.lease) || provider->poll.next_us > now_us)
             next_us = earlier(next_us, poll_work(&provider->poll, now_us));
         next_us = earlier(next_us, submit_work(&provider->submit, now_us));
+        next_us = earlier(next_us, account_work(&provider->account, now_us));
     }
     return earlier(next_us, write_back_work(&world->write_back, now_us));
 }
@@ -781,7 +785,7 @@ static void tell_status(struct engine *engine, int64_t now_us)
     for (size_t i = 0; i < world->provider_count; i++) {
         on_the_wire +=
             world->providers[i].submit.on_the_wire + world->providers[i].poll.batch_count;
-        open += world->providers[i].poll.open;
+        open += (uint64_t)world->providers[i].account.open;
     }
     snprintf(line, sizeof line,
              "%s; bought %llu, on the wire %u, open %llu, uncertain %llu since the start%s%s",

@@ -9,6 +9,7 @@
 #define CATALOGUE_LIMIT_BYTES ((size_t)64 << 20)
 #define REPLY_LIMIT_BYTES ((size_t)1 << 20)
 #define RATE_PAUSE_S 60 /* a rate limit that names no time: the documented window is a minute */
+#define DAY_PAUSE_S 600 /* likewise, of a day: whether it is over is asked now and then */
 #define PAUSE_MAX_S                                                                                \
     (24 * 3600) /* a wait beyond that is more likely a mistake, and would be told again */
 
@@ -18,6 +19,7 @@ struct call {
     struct client *client;
     enum api_action action;
     size_t id_count;
+    int64_t late_us; /* from taking the slot to sending */
     transfer_gate gate;
     client_done done;
     void *userdata;
@@ -28,7 +30,9 @@ struct client {
     char *name, *key;
     struct endpoint *endpoint;
     struct budget budget;
-    unsigned taken; /* slots that wait for their client_send() */
+    struct rate_learning learning;
+    unsigned taken;   /* slots that wait for their client_send() */
+    int64_t taken_us; /* when the last one was taken */
     LIST_HEAD(, call) calls;
 };
 
@@ -54,6 +58,7 @@ int client_new(struct transport *transport, const struct client_options *options
     client->key = strdup(options->key);
     if (!client->name || !client->key)
         return -ENOMEM;
+    rate_learning_init(&client->learning, &options->limits, now_us);
     r = budget_init(&client->budget, &options->limits, now_us);
     if (r == 0)
         r = endpoint_new(transport, &options->endpoint, &client->endpoint, reterr_problem);
@@ -112,6 +117,8 @@ unsigned client_take(struct client *client, enum budget_kind kind, unsigned want
     count = budget_available(&client->budget, kind, wanted < room ? wanted : room, now_us);
     if (count > 0)
         budget_take(&client->budget, kind, count, now_us);
+    if (count > 0)
+        client->taken_us = now_us;
     client->taken += count;
     return count;
 }
@@ -129,21 +136,74 @@ void client_give_back(struct client *client, unsigned count, int64_t now_us)
     budget_give_back(&client->budget, count, budget_now_us(client, now_us));
 }
 
+const struct rate_learning *client_learning(const struct client *client)
+{
+    return &client->learning;
+}
+
+static void adopt_limits(struct client *client, int64_t now_us)
+{
+    struct budget_limits limits = rate_learning_limits(&client->learning);
+
+    /* The end of a calendar day has moved on meanwhile. */
+    limits.day_ends_us = client->budget.limits.day_ends_us;
+    (void)budget_set_limits(&client->budget, &limits,
+                            now_us); /* only room for a larger minute could lack */
+}
+
+void client_restore_learning(struct client *client, const struct rate_learning *learned,
+                             bool probing, int64_t now_us)
+{
+    now_us = budget_now_us(client, now_us);
+    rate_learning_restore(&client->learning, learned, now_us);
+    adopt_limits(client, now_us);
+    if (probing)
+        budget_refused(&client->budget, now_us);
+}
+
+bool client_recover_limits(struct client *client, int64_t now_us)
+{
+    now_us = budget_now_us(client, now_us);
+    if (!rate_learning_recover(&client->learning, now_us))
+        return false;
+    adopt_limits(client, now_us);
+    return true;
+}
+
+static bool is_rate_refusal(const struct reply *reply)
+{
+    return (reply->outcome == REPLY_NOT_EXECUTED || reply->outcome == REPLY_REFUSED) &&
+           reply->class == ERROR_RATE;
+}
+
 /*
  * How long the provider wants to be left alone, 0 = not at all. A rate limit is always heeded: a
  * wait of 0 s would be met with the next refusal.
  */
 static int64_t wanted_pause_s(const struct reply *reply)
 {
-    bool limited = (reply->outcome == REPLY_NOT_EXECUTED || reply->outcome == REPLY_REFUSED) &&
-                   reply->class == ERROR_RATE;
+    bool limited = is_rate_refusal(reply);
     int64_t pause_s = reply->retry_after_s;
 
-    if (pause_s < 0)
-        pause_s = limited ? RATE_PAUSE_S : 0;
+    if (pause_s < 0 && limited)
+        pause_s = reply->limit_period_s == 86400 ? DAY_PAUSE_S : RATE_PAUSE_S;
     if (pause_s == 0 && limited)
         pause_s = 1;
-    return pause_s;
+    return pause_s > 0 ? pause_s : 0;
+}
+
+static void learn(struct client *client, const struct reply *reply, int64_t now_us)
+{
+    struct rate_refusal refusal = {
+        .limit = reply->limit,
+        .period_s = reply->limit_period_s,
+        .retry_after_s = reply->retry_after_s,
+        .minute_used = budget_minute_used(&client->budget, now_us),
+        .day_used = budget_day_used(&client->budget, now_us),
+    };
+
+    if (rate_learning_refused(&client->learning, &refusal, now_us))
+        adopt_limits(client, now_us);
 }
 
 /* Up to 5 % longer than asked, so that several instances do not come back at the same moment. */
@@ -154,6 +214,12 @@ static void heed_pause(struct client *client, const struct reply *reply, int64_t
     pause_us += pause_us / 20 * (clock_random() % 1024) / 1024;
     if (pause_us > PAUSE_MAX_S * US_PER_S)
         pause_us = PAUSE_MAX_S * US_PER_S;
+    if (is_rate_refusal(reply)) {
+        learn(client, reply, now_us);
+        budget_refused(&client->budget, now_us + pause_us);
+        return;
+    }
+    budget_was_let_through(&client->budget);
     if (pause_us > 0)
         budget_pause(&client->budget, now_us + pause_us);
 }
@@ -194,6 +260,10 @@ static void call_ended(void *userdata, const struct transfer_end *end)
 
     LIST_REMOVE(call, link);
     free_slot(call->client, end->sent);
+    if (end->complete)
+        budget_note_took(&call->client->budget, call->late_us + end->took_us);
+    else if (end->sent)
+        budget_was_let_through(&call->client->budget); /* as far as anybody can tell */
     if (end->complete && decode(call, &end->bytes, &reply) == 0) {
         answer.reply = &reply;
         heed_pause(call->client, &reply, call->client->budget.now_us);
@@ -235,6 +305,7 @@ int client_send(struct client *client, const struct api_request *request, transf
     int r = -ENOMEM;
 
     if (call) {
+        call->late_us = budget_now_us(client, clock_monotonic_us()) - client->taken_us;
         call->gate = gate;
         call->done = done;
         call->userdata = userdata;

@@ -8,6 +8,7 @@
 #pragma once
 #include "api/transport.h"
 #include "rules/budget.h"
+#include "rules/rate_learning.h"
 #include "wire/reply.h"
 #include "wire/request.h"
 
@@ -40,6 +41,15 @@ void client_free(struct client *client);
 const char *client_name(const struct client *client);
 /* The gate's rule; jobs look at it (used, paused until), the ledger restores it. Borrowed. */
 struct budget *client_budget(struct client *client);
+/* What refusals for rate taught; the gate keeps to it. Borrowed. */
+const struct rate_learning *client_learning(const struct client *client);
+/* What an earlier process had learned (see rate_learning_restore()); `probing`: its last word was a
+ * refusal. */
+void client_restore_learning(struct client *client, const struct rate_learning *learned,
+                             bool probing, int64_t now_us);
+/* Limits that were cut recover, when it is time. To be called once in a while. True when they
+ * changed. */
+bool client_recover_limits(struct client *client, int64_t now_us);
 /* Free connections. */
 unsigned client_free_connections(const struct client *client);
 unsigned client_in_flight(const struct client *client);

@@ -28,6 +28,16 @@ const struct command commands[] = {
      "configuration's, reached as the calling user; --conninfo names another one, and then no "
      "configuration is needed.",
      TAKES_CONFIG | TAKES_JSON | TAKES_CONNINFO, command_schema},
+    {"adapter", "NAME|off|on", 0, 1, "what connects a shop: ready, or written for a table",
+     "NAME      prints a ready adapter, to be run with psql; without NAME, their list\n"
+     "--table   writes one for any table of paid lines, after a look at it; nothing is changed\n"
+     "off       before an upgrade of the shop: takes the view away and keeps its text\n"
+     "on        puts it back\n"
+     "\n"
+     "What --key and the like name is a column, a path into a column of JSON (options.link), or "
+     "an SQL expression; the table of lines is called l, that of orders o. The database is found "
+     "as by chwsyncd schema.",
+     TAKES_CONFIG | TAKES_CONNINFO | TAKES_ADAPTER, command_adapter},
     {"status", "", 0, 0, "providers, budget, queue, what is held up and why",
      "Reads the ledger only; the daemon need not run. With --watch it fills the screen and is "
      "drawn "
@@ -38,6 +48,22 @@ const struct command commands[] = {
      "With REF, the key of an order line in the shop: what the shop wants, where it stands and "
      "why, what happens next and when, and everything that happened. Without: the newest orders.",
      TAKES_CONFIG | TAKES_JSON | TAKES_STATE | TAKES_LIMIT, command_orders},
+    {"resolve", "REF", 1, 1, "says what became of an uncertain order",
+     "Shows what is known of it, asks, and records who said so and why. Say one of:\n"
+     "\n"
+     "--placed ID    it exists there under this id. The running daemon asks the provider, within "
+     "the budget, and takes it when the provider knows the id and no other order has it. The "
+     "answer is waited for, at most 30 s; later it stands in `chwsyncd orders REF`.\n"
+     "--not-placed   it does not exist there: it is queued and bought again. Finding nothing "
+     "proves "
+     "nothing, so the daemon never says this by itself.\n"
+     "--give-up      it is abandoned and never bought again; --placed can still reopen it.",
+     TAKES_CONFIG | TAKES_PLACED | TAKES_NOT_PLACED | TAKES_GIVE_UP | TAKES_REASON | TAKES_YES,
+     command_resolve},
+    {"retry", "REF", 1, 1, "queues a rejected or failed order again",
+     "The shop is asked before it is sent, as for every order. Never for an order that may exist "
+     "at the provider. One that failed there was bought: it is charged again, so this asks first.",
+     TAKES_CONFIG | TAKES_REASON | TAKES_YES, command_retry},
     {"metrics", "", 0, 0, "figures for a monitoring system",
      "Prints OpenMetrics text. With --http it answers one HTTP request on standard input, for a "
      "socket of systemd's\n"
@@ -45,6 +71,9 @@ const struct command commands[] = {
      TAKES_CONFIG | TAKES_HTTP, command_metrics},
 };
 const size_t command_count = COUNT_OF(commands);
+
+/* The place of enum adapter_option stands above the flags. */
+#define ADAPTER_ROW(place) (TAKES_ADAPTER | (unsigned)(place) << 16)
 
 static const struct command_option_row {
     const char *name, *value, *help;
@@ -57,6 +86,40 @@ static const struct command_option_row {
     {"--config-only", NULL, "check the configuration file alone", TAKES_CONFIG_ONLY},
     {"--state", "STATE", "only orders in that state", TAKES_STATE},
     {"--limit", "N", "at most so many orders (20)", TAKES_LIMIT},
+    {"--placed", "ID", "it exists at the provider under this id", TAKES_PLACED},
+    {"--not-placed", NULL, "it does not exist there: buy it again", TAKES_NOT_PLACED},
+    {"--give-up", NULL, "never buy it again", TAKES_GIVE_UP},
+    {"--reason", "TEXT", "why, for the order's history", TAKES_REASON},
+    {"--yes", NULL, "do not ask", TAKES_YES},
+    {"--queue", NULL, "and a queue, for shops of 100,000 lines and more",
+     ADAPTER_ROW(ADAPTER_WITH_QUEUE)},
+    {"--wake", NULL, "and a NOTIFY when an order is paid", ADAPTER_ROW(ADAPTER_WITH_WAKE)},
+    {"--table", "TABLE", "the table of order lines", ADAPTER_ROW(ADAPTER_TABLE)},
+    {"--key", "COLUMN", "the line's key: unique, and the same for ever",
+     ADAPTER_ROW(CONTRACT_ORDER_REF)},
+    {"--pending", "SQL", "when a line is to be sent: \"status = 'paid'\"",
+     ADAPTER_ROW(ADAPTER_PENDING)},
+    {"--service", "WHAT", "the provider's product or service id", ADAPTER_ROW(CONTRACT_SERVICE)},
+    {"--link", "WHAT", "what it is for", ADAPTER_ROW(CONTRACT_LINK)},
+    {"--quantity", "WHAT", "how many", ADAPTER_ROW(CONTRACT_QUANTITY)},
+    {"--pack", "N", "pieces one of them stands for: 1000, or a column", ADAPTER_ROW(ADAPTER_PACK)},
+    {"--created-at", "WHAT", "when it was ordered; older lines stay alone",
+     ADAPTER_ROW(CONTRACT_CREATED_AT)},
+    {"--order", "TABLE", "the table of orders, when it is another", ADAPTER_ROW(ADAPTER_ORDER)},
+    {"--by", "COLUMN", "the line's column that leads to the order", ADAPTER_ROW(ADAPTER_BY)},
+    {"--display-ref", "WHAT", "the order number a person knows", ADAPTER_ROW(CONTRACT_DISPLAY_REF)},
+    {"--max-charge", "WHAT", "never buy above this", ADAPTER_ROW(CONTRACT_MAX_CHARGE)},
+    {"--provider", "WHAT", "the configured provider", ADAPTER_ROW(CONTRACT_PROVIDER)},
+    {"--runs", "WHAT", "runs of a drip-feed that share the quantity", ADAPTER_ROW(CONTRACT_RUNS)},
+    {"--interval", "WHAT", "minutes between them", ADAPTER_ROW(CONTRACT_INTERVAL)},
+    {"--min", "WHAT", "of a subscription", ADAPTER_ROW(CONTRACT_MIN)},
+    {"--max", "WHAT", "of a subscription", ADAPTER_ROW(CONTRACT_MAX)},
+    {"--comments", "WHAT", "one a line; so are the next two", ADAPTER_ROW(CONTRACT_COMMENTS)},
+    {"--usernames", "WHAT", "", ADAPTER_ROW(CONTRACT_USERNAMES)},
+    {"--hashtags", "WHAT", "", ADAPTER_ROW(CONTRACT_HASHTAGS)},
+    {"--username", "WHAT", "", ADAPTER_ROW(CONTRACT_USERNAME)},
+    {"--params", "WHAT", "any other parameters, as JSON", ADAPTER_ROW(CONTRACT_PARAMS)},
+    {"--check", NULL, "run it in a transaction that is rolled back", ADAPTER_ROW(ADAPTER_CHECK)},
     {"--json", NULL, "print JSON", TAKES_JSON},
     {"--watch", NULL, "fill the screen, drawn anew every 2 seconds", TAKES_WATCH},
     {"--http", NULL, "answer one HTTP request on standard input", TAKES_HTTP},
@@ -189,7 +252,7 @@ static int take_limit(const struct command *command, const char *value, long *re
 static int take_option(const struct command_option_row *row, const char *value,
                        struct arguments *arguments)
 {
-    switch (row->taken_with) {
+    switch (row->taken_with & 0xffff) {
     case TAKES_CONFIG:
         arguments->config_path = value;
         return 0;
@@ -207,6 +270,21 @@ static int take_option(const struct command_option_row *row, const char *value,
         return 0;
     case TAKES_LIMIT:
         return take_limit(arguments->command, value, &arguments->limit);
+    case TAKES_PLACED:
+        arguments->placed = value;
+        return 0;
+    case TAKES_NOT_PLACED:
+        arguments->not_placed = true;
+        return 0;
+    case TAKES_GIVE_UP:
+        arguments->give_up = true;
+        return 0;
+    case TAKES_REASON:
+        arguments->reason = value;
+        return 0;
+    case TAKES_YES:
+        arguments->yes = true;
+        return 0;
     case TAKES_JSON:
         arguments->json = true;
         return 0;
@@ -215,6 +293,9 @@ static int take_option(const struct command_option_row *row, const char *value,
         return 0;
     case TAKES_HTTP:
         arguments->http = true;
+        return 0;
+    case TAKES_ADAPTER:
+        arguments->adapter[row->taken_with >> 16] = value ? value : "";
         return 0;
     default:
         print_help(arguments->command, stdout);

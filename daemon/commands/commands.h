@@ -6,6 +6,7 @@
 #include "base/own.h"
 #include "base/problem.h"
 #include "host/config.h"
+#include "store/contract.h"
 #include "store/session.h"
 #include <stdbool.h>
 #include <stddef.h>
@@ -33,7 +34,26 @@ enum command_option {
     TAKES_LIMIT = 1 << 6,
     TAKES_WATCH = 1 << 7,
     TAKES_HTTP = 1 << 8,
+    TAKES_PLACED = 1 << 9,
+    TAKES_NOT_PLACED = 1 << 10,
+    TAKES_GIVE_UP = 1 << 11,
+    TAKES_REASON = 1 << 12,
+    TAKES_YES = 1 << 13,
+    TAKES_ADAPTER = 1 << 14, /* all of enum adapter_option */
 };
+
+/* What `chwsyncd adapter` takes; the columns of the contract come first, in their order. */
+enum adapter_option {
+    ADAPTER_TABLE = CONTRACT_COLUMN_COUNT,
+    ADAPTER_ORDER,
+    ADAPTER_BY,
+    ADAPTER_PENDING,
+    ADAPTER_PACK,
+    ADAPTER_WITH_QUEUE, /* these have no value: "" when given */
+    ADAPTER_WITH_WAKE,
+    ADAPTER_CHECK,
+};
+#define ADAPTER_OPTION_COUNT (ADAPTER_CHECK + 1)
 
 /* The command line, taken apart; strings are borrowed from argv. */
 struct arguments {
@@ -44,7 +64,11 @@ struct arguments {
     const char *conninfo;        /* as given, or NULL */
     const char *state;           /* as given, or NULL */
     long limit;                  /* 0 = not given */
-    char *const *words;          /* what is no option */
+    const char *placed;          /* the provider's order id, or NULL */
+    bool not_placed, give_up, yes;
+    const char *reason;                        /* as given, or NULL */
+    const char *adapter[ADAPTER_OPTION_COUNT]; /* NULL = not given */
+    char *const *words;                        /* what is no option */
     int word_count;
 };
 
@@ -72,8 +96,11 @@ void command_print_overview(FILE *stream);
 enum exit_code command_run(const struct arguments *arguments);
 enum exit_code command_check(const struct arguments *arguments);
 enum exit_code command_schema(const struct arguments *arguments);
+enum exit_code command_adapter(const struct arguments *arguments);
 enum exit_code command_status(const struct arguments *arguments);
 enum exit_code command_orders(const struct arguments *arguments);
+enum exit_code command_resolve(const struct arguments *arguments);
+enum exit_code command_retry(const struct arguments *arguments);
 enum exit_code command_metrics(const struct arguments *arguments);
 
 DEFINE_OWN(struct config, config_free, command_config_freep)

@@ -198,10 +198,10 @@ static void describe_next(const PGresult *order, int64_t now_s, struct text *tex
     case ORDER_UNCERTAIN:
         text_add(text, "It is not sent again by itself, because it may exist at the provider. Look "
                        "there for the "
-                       "link and compare.");
+                       "link and compare, then: chwsyncd resolve.");
         break;
     case ORDER_REJECTED:
-        text_add(text, "It is not sent again by itself.");
+        text_add(text, "It is not sent again by itself; chwsyncd retry does.");
         break;
     case ORDER_WITHDRAWN:
         text_add(text, "Nothing, unless the shop shows it again.");

@@ -158,6 +158,58 @@ static void print_trouble_of(const struct status *status, int row)
     }
 }
 
+/* "at most 58.8 a minute; today 1200 left, of which 625 are kept for a burst; ..." */
+static void describe_budget(const struct status *status, int row, struct text *text)
+{
+    const PGresult *rows = status->providers;
+    const char *name = PQgetvalue(rows, row, PROVIDER_NAME);
+    const struct provider_config *configured = config_provider(status->config, name);
+    char when[RELATION_SIZE];
+    text_format(text, "%s: ", name);
+    if (number(rows, row, PROVIDER_LIMIT_MINUTE) > 0)
+        text_format(text, "at most %s requests a minute", PQgetvalue(rows, row, PROVIDER_PACE));
+    else
+        text_add(text, "no limit for a minute");
+    if (cell(rows, row, PROVIDER_LEFT_DAY)) {
+        text_format(text, ", %s left of the day", PQgetvalue(rows, row, PROVIDER_LEFT_DAY));
+        if (cell(rows, row, PROVIDER_DAY_ENDS_AT)) {
+            output_relation(number(rows, row, PROVIDER_DAY_ENDS_AT), status->now_s, when);
+            text_format(text, " that ends %s", when);
+        }
+        text_format(text, ", %s kept for a burst", PQgetvalue(rows, row, PROVIDER_RESERVE));
+    }
+    text_format(text, "; %s polls a minute", PQgetvalue(rows, row, PROVIDER_POLLS_PER_MINUTE));
+    if (strtod(PQgetvalue(rows, row, PROVIDER_MEASURED_DELAY_S), NULL) > 0)
+        text_format(text, ", ends are known after %s s (planned %s s)",
+                    PQgetvalue(rows, row, PROVIDER_MEASURED_DELAY_S),
+                    PQgetvalue(rows, row, PROVIDER_PLANNED_DELAY_S));
+    if (number(rows, row, PROVIDER_QUEUED) > 0 &&
+        number(rows, row, PROVIDER_QUEUE_ENDS_AT) > status->now_s) {
+        output_relation(number(rows, row, PROVIDER_QUEUE_ENDS_AT), status->now_s, when);
+        text_format(text, "; the queue ends %s", when);
+    }
+    if (configured &&
+        (number(rows, row, PROVIDER_LIMIT_MINUTE) != configured->requests_per_minute ||
+         number(rows, row, PROVIDER_LIMIT_DAY) != configured->requests_per_day))
+        text_format(text, "; limits as learned: %s a minute, %s a day (0 = none)",
+                    PQgetvalue(rows, row, PROVIDER_LIMIT_MINUTE),
+                    PQgetvalue(rows, row, PROVIDER_LIMIT_DAY));
+    if (number(rows, row, PROVIDER_RATE_REFUSALS) > 0) {
+        output_relation(number(rows, row, PROVIDER_RATE_REFUSED_AT), status->now_s, when);
+        text_format(text, "; refused for rate %s times, last %s",
+                    PQgetvalue(rows, row, PROVIDER_RATE_REFUSALS), when);
+    }
+}
+
+static void print_budget_of(const struct status *status, int row)
+{
+    OWN(text_done) struct text text = {0};
+    if (!cell(status->providers, row, PROVIDER_PACE))
+        return; /* the daemon has not kept it yet */
+    describe_budget(status, row, &text);
+    output_field(stdout, "  ", 2, text_string(&text));
+}
+
 static void print_providers(const struct status *status)
 {
     static const struct table_column columns[] = {
@@ -179,8 +231,10 @@ static void print_providers(const struct status *status)
     table_print(&table, 0, stdout);
     table_done(&table);
     for (int row = 0; row < PQntuples(status->providers); row++)
-        if (is_shown(status->providers, row))
+        if (is_shown(status->providers, row)) {
+            print_budget_of(status, row);
             print_trouble_of(status, row);
+        }
 }
 
 /* ---- orders ---- */

@@ -44,6 +44,10 @@
 #define MESSAGE_PROVIDER_SILENT   "30aaaa9985eb4db5beab3805346a41ce" /* time-out, broken connection, no API reply */
 #define MESSAGE_OUT_OF_FUNDS      "7ef1bdb4f4b444eb927bccc62aece552" /* insufficient balance */
 #define MESSAGE_FUNDS_BACK        "152c05c9f981463e9bd7f38115e1ce14" /* an order was accepted again */
+#define MESSAGE_ORDERS_WAIT       "90ee0b82e6c3429db53301fa76a4badc" /* answers to orders are lost, or nobody is there */
+#define MESSAGE_ORDERS_GO_ON      "076d3808469e4cb19d8c6939fa97f480" /* an order was answered again */
+#define MESSAGE_ORDER_SETTLED     "eaf7659d07de46a1a9623287202c0046" /* an uncertain order was found at the provider */
+#define MESSAGE_ORDER_DISPROVED   "019758304bd949a9b6dfdd8acca3a6da" /* what was found is another order's */
 #define MESSAGE_RATE_LIMITED      "181ec0ad187b46788d37bcaec5bb664d" /* retry_after, HTTP 429 */
 #define MESSAGE_BATCH_REFUSED     "2bfd35c6c3da48a6a36fdca0eea608d6" /* a status request for many orders */
 #define MESSAGE_NO_JOURNAL        "a070a5c0f47b4c67b3816a6fd14ff7ca" /* the flight journal cannot be written */

@@ -1,14 +1,14 @@
 #include "jobs/account.h"
+#include "base/own.h"
 #include "host/clock.h"
 #include "host/events.h"
 #include "rules/backoff.h"
 #include "store/accounts.h"
+#include <string.h>
 
 /* While funds are missing one order is tried that often: a refused add costs a request and nothing
  * else. */
 #define FUNDS_WAIT_S 30
-/* Orders in a row whose outcome may stay unknown before submits wait. */
-#define UNKNOWN_TOLERATED 2
 
 /* Notes in the ledger are for people: losing one with the connection loses nothing else. */
 static void noted(void *userdata, const struct store_answer *answer)
@@ -16,6 +16,182 @@ static void noted(void *userdata, const struct store_answer *answer)
     (void)userdata;
     if (answer->verdict == STORE_REFUSED)
         log_debug("unable to note an account's state: %s", answer->problem.text);
+}
+
+#define KEEP_INTERVAL_US (60 * US_PER_S)
+#define COUNT_INTERVAL_US (600 * US_PER_S) /* of more open orders than are counted at a glance */
+#define GLANCE 100000
+
+void account_init(struct account *account, int64_t now_us)
+{
+    shares_init(&account->shares, now_us);
+    poll_pace_init(&account->pace, now_us);
+}
+
+/*
+ * A cell of the ledger is a minute. What it holds was answered at the latest when that minute and a
+ * request's time limit were over; what was on the wire when an earlier process ended counts from
+ * now.
+ */
+static void restore_slots(struct account *account, const PGresult *rows, int64_t now_us)
+{
+    struct budget *budget = client_budget(account->client);
+    int64_t latest_s = 60 + account->config->timeout_s;
+
+    for (int i = PQntuples(rows) - 1; i >= 0; i--) {
+        int64_t age_s = row_integer(rows, i, ACCOUNT_MINUTE_AGE_S, -1);
+
+        if (age_s < 0)
+            continue;
+        budget_restore(budget, (unsigned)row_integer(rows, i, ACCOUNT_MINUTE_REQUESTS, 0),
+                       now_us - (age_s > latest_s ? age_s - latest_s : 0) * US_PER_S, now_us);
+        shares_count_adds(&account->shares, (unsigned)row_integer(rows, i, ACCOUNT_MINUTE_ADDS, 0),
+                          now_us - age_s * US_PER_S, now_us);
+    }
+}
+
+static void restore_figures(struct account *account, const PGresult *rows, int64_t now_us)
+{
+    struct rate_learning learned = {
+        .configured = {.per_minute = (unsigned)row_integer(rows, 0, ACCOUNT_CONFIGURED_MINUTE, 0),
+                       .per_day = (unsigned)row_integer(rows, 0, ACCOUNT_CONFIGURED_DAY, 0)},
+        .per_minute = (unsigned)row_integer(rows, 0, ACCOUNT_PER_MINUTE, 0),
+        .per_day = (unsigned)row_integer(rows, 0, ACCOUNT_PER_DAY, 0),
+        .burst = (unsigned)row_integer(rows, 0, ACCOUNT_BURST, 1),
+        .told_minute = (unsigned)row_integer(rows, 0, ACCOUNT_TOLD_MINUTE, 0),
+        .told_day = (unsigned)row_integer(rows, 0, ACCOUNT_TOLD_DAY, 0),
+        .refusals = (unsigned)row_integer(rows, 0, ACCOUNT_REFUSALS, 0),
+    };
+
+    client_restore_learning(account->client, &learned, row_boolean(rows, 0, ACCOUNT_PROBING),
+                            now_us);
+    shares_learn_burst(&account->shares, row_real(rows, 0, ACCOUNT_LARGEST_BURST, 0));
+    account->pace.speed = row_real(rows, 0, ACCOUNT_CLOCK_SPEED, 0);
+    account->pace.usual_worth = row_real(rows, 0, ACCOUNT_USUAL_WORTH, 0);
+    account->pace.planned_s = row_real(rows, 0, ACCOUNT_PLANNED_DELAY_S, 0);
+    account->pace.measured_s = row_real(rows, 0, ACCOUNT_MEASURED_DELAY_S, 0);
+}
+
+static void burst_found(void *userdata, const struct store_answer *answer)
+{
+    struct account *account = userdata;
+
+    if (answer->verdict == STORE_DONE)
+        shares_learn_burst(&account->shares, row_real(answer->rows, 0, 0, 0));
+}
+
+void account_open(struct account *account, const struct store_answer *answer, int64_t now_us)
+{
+    const PGresult *rows = answer->rows;
+    int64_t wait_s = row_integer(rows, 0, ACCOUNT_PAUSED_S, 0);
+
+    account->id = (int)row_integer(rows, 0, ACCOUNT_ID, 0);
+    if (wait_s > 0)
+        budget_pause(client_budget(account->client), now_us + wait_s * US_PER_S);
+    budget_forget(client_budget(account->client),
+                  now_us); /* what another instance used is in the ledger with ours */
+    restore_slots(account, rows, now_us);
+    if (row_text(rows, 0, ACCOUNT_PER_MINUTE))
+        restore_figures(account, rows, now_us);
+    else
+        (void)accounts_largest_burst(account->workshop->lanes.ledger, account->config->name,
+                                     burst_found, account);
+    account->opened = true;
+    account->opened_us = now_us;
+    account->keep_us = account->count_us = now_us;
+}
+
+double account_poll_rate(struct account *account, int64_t now_us)
+{
+    return shares_poll_rate(&account->shares, client_budget(account->client), now_us);
+}
+
+void account_note_add(struct account *account, int64_t now_us)
+{
+    shares_count_adds(&account->shares, 1, now_us, now_us);
+    if (account->shares.queued > 0)
+        account->shares.queued--;
+}
+
+static double seconds_of(int64_t time_us)
+{
+    return (double)time_us / (double)US_PER_S;
+}
+
+static struct budget_figures figures_of(struct account *account, int64_t now_us)
+{
+    struct budget *budget = client_budget(account->client);
+    const struct rate_learning *learning = client_learning(account->client);
+    const struct budget_limits *limits = &budget->limits;
+
+    return (struct budget_figures){
+        .account_id = account->id,
+        .provider = account->config->name,
+        .configured_minute = learning->configured.per_minute,
+        .configured_day = learning->configured.per_day,
+        .per_minute = limits->per_minute,
+        .per_day = limits->per_day,
+        .burst = limits->burst,
+        .told_minute = learning->told_minute,
+        .told_day = learning->told_day,
+        .refusals = learning->refusals,
+        .refused_ago_s = learning->refusals > 0 && learning->refused_us != INT64_MIN
+                             ? seconds_of(now_us - learning->refused_us)
+                             : -1,
+        .day_left_s = limits->per_day > 0 && !limits->day_rolling
+                          ? seconds_of(limits->day_ends_us - now_us)
+                          : -1,
+        .pace = budget_per_minute(budget),
+        .probing = budget->probe != BUDGET_PROBE_NONE,
+        .used_minute = budget_minute_used(budget, now_us),
+        .used_day = budget_day_used(budget, now_us),
+        .largest_burst = account->shares.burst,
+        .reserve = shares_reserve(&account->shares, limits),
+        .poll_rate = account_poll_rate(account, now_us),
+        .clock_speed = account->pace.speed,
+        .usual_worth = account->pace.usual_worth,
+        .planned_delay_s = account->pace.planned_s,
+        .measured_delay_s = account->pace.measured_s,
+        .count_open = account->open <= GLANCE || now_us >= account->count_us,
+        .open = account->open,
+    };
+}
+
+static void kept(void *userdata, const struct store_answer *answer)
+{
+    struct account *account = userdata;
+
+    account->keeping = false;
+    if (answer->verdict == STORE_REFUSED)
+        log_debug("unable to keep the figures of provider %s: %s", account->config->name,
+                  answer->problem.text);
+    if (answer->verdict != STORE_DONE)
+        return;
+    account->open = row_integer(answer->rows, 0, 0, 0);
+    account->shares.queued = (unsigned)row_integer(answer->rows, 0, 1, 0);
+    account->background =
+        account->open > 0 ? row_real(answer->rows, 0, 2, 0) / 86400 / (double)account->open : 0;
+}
+
+int64_t account_work(struct account *account, int64_t now_us)
+{
+    struct budget_figures figures;
+
+    if (!account->opened || account->keeping || !connection_is_up(account->workshop->lanes.ledger))
+        return INT64_MAX;
+    if (now_us < account->keep_us)
+        return account->keep_us;
+    if (client_recover_limits(account->client, now_us))
+        log_info("provider %s: %u requests a minute and %u a day from now on",
+                 account->config->name, client_budget(account->client)->limits.per_minute,
+                 client_budget(account->client)->limits.per_day);
+    figures = figures_of(account, now_us);
+    if (figures.count_open)
+        account->count_us = now_us + COUNT_INTERVAL_US;
+    if (accounts_keep(account->workshop->lanes.ledger, &figures, kept, account) == 0)
+        account->keeping = true;
+    account->keep_us = now_us + KEEP_INTERVAL_US;
+    return account->keep_us;
 }
 
 void account_pause(struct account *account, enum error_class class, const char *words,
@@ -67,13 +243,17 @@ void account_note_rate(struct account *account, const char *words, int64_t now_u
 {
     struct log_entry entry = {.message_id = MESSAGE_RATE_LIMITED,
                               .provider = account->config->name};
-    int64_t wait_us = client_budget(account->client)->paused_until_us - now_us;
+    const struct budget *budget = client_budget(account->client);
+    int64_t wait_us = budget->paused_until_us - now_us;
 
+    account->keep_us = now_us; /* what was learned outlives a crash */
     if (wait_us <= 0)
         return;
     log_repeated(&account->rate_log, LOG_LEVEL_WARNING, &entry,
-                 "provider %s limits our rate: %s; no request for %lld s", account->config->name,
-                 words, (long long)(wait_us / US_PER_S));
+                 "provider %s limits our rate: %s; no request for %lld s, then one, and limits of "
+                 "%u a minute and %u a day (0 = none)",
+                 account->config->name, words, (long long)(wait_us / US_PER_S),
+                 budget->limits.per_minute, budget->limits.per_day);
     (void)accounts_pause_all(account->workshop->lanes.ledger, account->id, wait_us / US_PER_S + 1,
                              words, noted, NULL);
 }
@@ -114,41 +294,48 @@ void account_note_answer(struct account *account)
     }
 }
 
-void account_note_failure(struct account *account, bool sent, const char *words, int64_t now_us)
+void account_note_failure(struct account *account, enum breaker_failure failure, const char *words,
+                          int64_t now_us)
 {
-    struct log_entry entry = {.message_id = MESSAGE_PROVIDER_SILENT,
-                              .provider = account->config->name};
-    unsigned tolerated = sent ? UNKNOWN_TOLERATED : 0;
-    int64_t first_us = sent ? 5 * US_PER_S : US_PER_S,
-            longest_us = sent ? 900 * US_PER_S : 30 * US_PER_S;
+    bool lost = failure == BREAKER_LOST;
+    struct log_entry entry = {.message_id = MESSAGE_ORDERS_WAIT,
+                              .provider = account->config->name,
+                              .hint = lost
+                                          ? "each of these orders may exist there: chwsyncd orders "
+                                            "--state uncertain"
+                                          : NULL};
+    OWN(text_done) struct text reason = {0};
 
-    if (account->submits_paused_until_us > now_us)
-        return; /* was on the wire already */
-    account->failures++;
-    if (account->failures <= tolerated)
+    if (!breaker_note_failure(&account->breaker, failure, now_us))
         return;
-    account->submits_paused_until_us =
-        now_us + backoff_us(account->failures - tolerated, first_us, longest_us, clock_random());
-    account->submits_paused_at_us = now_us;
-    account->probing = true;
-    log_repeated(
-        &account->breaker_log, LOG_LEVEL_WARNING, &entry,
-        "provider %s %s (%s): orders wait, one is tried at growing intervals of up to %lld s",
-        account->config->name, sent ? "leaves orders without an answer" : "is not there", words,
-        (long long)(longest_us / US_PER_S));
-    workshop_note_error(account->workshop, "provider %s: %s", account->config->name, words);
+    text_format(&reason, "it %s (%s)", lost ? "leaves orders without an answer" : "is not there",
+                words);
+    log_repeated(&account->breaker_log, lost ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, &entry,
+                 "provider %s %s: orders wait, one is tried at growing intervals of up to %lld s",
+                 account->config->name, text_string(&reason) + strlen("it "),
+                 (long long)(breaker_longest_us(failure) / US_PER_S));
+    workshop_note_error(account->workshop, "provider %s: %s", account->config->name,
+                        text_string(&reason));
+    (void)accounts_pause_submits(account->workshop->lanes.ledger, account->id,
+                                 account->breaker.pause_us / US_PER_S, text_string(&reason), noted,
+                                 NULL);
 }
 
-void account_note_add_answer(struct account *account)
+void account_note_told(struct account *account)
 {
-    account->failures = 0;
-    (void)log_recovered(&account->breaker_log);
-    account_note_answer(account);
+    if (!breaker_note_answer(&account->breaker))
+        return;
+    log_recovered(&account->breaker_log);
+    account->workshop->last_error[0] = '\0';
+    log_event(LOG_LEVEL_NOTICE, MESSAGE_ORDERS_GO_ON, "provider %s answers orders again",
+              account->config->name);
+    (void)accounts_pause_submits(account->workshop->lanes.ledger, account->id, 0, NULL, noted,
+                                 NULL);
 }
 
 void account_note_accepted(struct account *account, int64_t sent_us)
 {
-    account_note_add_answer(account);
+    account_note_answer(account);
     /* What was on the wire already when the pause began may have been served before. */
     if (!account->probing || sent_us < account->submits_paused_at_us)
         return;
@@ -162,6 +349,11 @@ void account_note_accepted(struct account *account, int64_t sent_us)
                                  NULL);
 }
 
+bool account_is_probing(const struct account *account)
+{
+    return account->probing || breaker_is_open(&account->breaker);
+}
+
 int64_t account_free_us(const struct account *account, int64_t now_us)
 {
     return account->paused_until_us > now_us ? account->paused_until_us : now_us;
@@ -171,5 +363,7 @@ int64_t account_submits_free_us(const struct account *account, int64_t now_us)
 {
     int64_t free_us = account_free_us(account, now_us);
 
+    if (account->breaker.paused_until_us > free_us)
+        free_us = account->breaker.paused_until_us;
     return account->submits_paused_until_us > free_us ? account->submits_paused_until_us : free_us;
 }

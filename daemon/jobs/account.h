@@ -10,6 +10,9 @@
 #include "host/config.h"
 #include "jobs/job.h"
 #include "jobs/lease.h"
+#include "rules/breaker.h"
+#include "rules/poll_schedule.h"
+#include "rules/shares.h"
 
 struct account {
     struct workshop *workshop;            /* borrowed */
@@ -18,15 +21,32 @@ struct account {
     int id;                               /* in the ledger; 0 until it was opened */
     bool opened;
     int64_t paused_until_us;         /* everything: key, endpoint */
-    int64_t submits_paused_until_us; /* submits: funds, a provider that is not there */
+    int64_t submits_paused_until_us; /* submits: funds */
     int64_t submits_paused_at_us;
-    unsigned pauses;   /* in a row, for the back-off of a wrong key */
-    bool probing;      /* after a pause of submits: one order at a time until one is accepted */
-    unsigned failures; /* adds in a row that found nobody, or whose answer is not known */
+    unsigned pauses; /* in a row, for the back-off of a wrong key */
+    bool probing;    /* after a pause of submits: one order at a time until one is accepted */
+    struct breaker breaker; /* of adds that found nobody, or whose answer was lost */
     struct lease lease;
     int64_t opened_us;
+    /* The budget's shares and the schedule, as kept in chwsync.budgets once a minute. */
+    struct shares shares;
+    struct poll_pace pace;
+    double background; /* orders that end, per open order and second */
+    int64_t open;      /* orders that are followed, about */
+    bool keeping;
+    int64_t keep_us, count_us; /* when the figures are kept, the open orders counted next */
     struct log_repeat breaker_log, refused_log, funds_log, rate_log, silence_log;
 };
+
+void account_init(struct account *account, int64_t now_us);
+/* Takes up what the ledger says of it: the answer of accounts_open(). */
+void account_open(struct account *account, const struct store_answer *answer, int64_t now_us);
+/* Keeps its figures in the ledger once a minute; returns when it wants to be called again. */
+int64_t account_work(struct account *account, int64_t now_us);
+/* Polls per second that the day affords. */
+double account_poll_rate(struct account *account, int64_t now_us);
+/* An `add` leaves. */
+void account_note_add(struct account *account, int64_t now_us);
 
 /* The provider refused a request as such (class key or endpoint): everything waits 1 min ... 15
  * min. */
@@ -42,17 +62,21 @@ void account_note_silence(struct account *account, enum api_action action,
                           const struct client_answer *answer);
 void account_note_answer(struct account *account);
 /*
- * An add found nobody (`sent` false), or its outcome is unknown: so that a provider that is down
- * costs neither a row an order a second nor the certainty of every order in the queue, submits wait
- * longer and longer (1 s ... 30 s; unknown: from the third on, 5 s ... 15 min), then one is tried.
+ * An add found nobody, or its answer was lost (rules/breaker): submits wait, longer and longer,
+ * then one is tried; so a provider that is down costs neither a row an order a second nor the
+ * certainty of every order in the queue.
  */
-void account_note_failure(struct account *account, bool sent, const char *words, int64_t now_us);
-/* An add was answered, whatever with. */
-void account_note_add_answer(struct account *account);
+void account_note_failure(struct account *account, enum breaker_failure failure, const char *words,
+                          int64_t now_us);
+/* An add was answered, whatever with: that ends it. */
+void account_note_told(struct account *account);
 /* An order that was sent at `sent_us` was accepted: a pause of submits that began before does not
  * hold. */
 void account_note_accepted(struct account *account, int64_t sent_us);
 
+/* At most one order may be under way: a pause of submits is over, and nothing showed yet that
+ * orders are taken again. */
+bool account_is_probing(const struct account *account);
 /* When requests (submits) may go on: `now_us` or later. */
 int64_t account_free_us(const struct account *account, int64_t now_us);
 int64_t account_submits_free_us(const struct account *account, int64_t now_us);

@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define IDLE_LOOK_S 60 /* an order's time can move while none seems due */
+#define IDLE_LOOK_S 60 /* another process or an operator may add an order */
+#define EMPTY_LOOK_S 5 /* all open orders are on the wire, just bought, or wait after an error */
 
 static void batch_free(struct poll_batch *batch)
 {
@@ -20,6 +21,8 @@ static void batch_end(struct poll_batch *batch)
 {
     TAILQ_REMOVE(&batch->poll->batches, batch, entry);
     batch->poll->batch_count--;
+    if (!batch->poll->picking) /* its orders can be asked about again */
+        batch->poll->next_us = batch->poll->account->pace.now_us;
     batch_free(batch);
 }
 
@@ -77,23 +80,87 @@ static const char *state_of(enum order_status status)
     return NULL;
 }
 
-/* A new interval when it differs from the row's by more than a quarter; otherwise the row needs no
- * write. */
-static int64_t changed_interval_s(const PGresult *rows, int row, const struct reply_order *order)
+/* What the ledger knew of an order when it was asked about. */
+static struct delivery delivery_of(const PGresult *rows, int row)
 {
-    int64_t now_us = 0, old_s = row_integer(rows, row, POLL_INTERVAL_S, 0), new_s;
-    bool moved = order->has_remains && order->remains != row_integer(rows, row, POLL_REMAINS, -1);
-    struct poll_order facts = {
-        .now_us = now_us,
-        .accepted_us = -row_integer(rows, row, POLL_ACCEPTED_AGO_S, 0) * US_PER_S,
-        .changed_us = moved ? now_us : -row_integer(rows, row, POLL_CHANGED_AGO_S, 0) * US_PER_S,
-        .quantity = row_integer(rows, row, POLL_QUANTITY, -1),
-        .remains = order->has_remains ? order->remains : -1,
-        .errors = (unsigned)row_integer(rows, row, POLL_ERRORS, 0) + (order->error ? 1 : 0),
-    };
+    double runs = row_real(rows, row, POLL_RUNS, 0),
+           interval_s = 60 * row_real(rows, row, POLL_INTERVAL_MIN, 0);
 
-    new_s = poll_interval_us(&facts) / US_PER_S;
-    return new_s > old_s + old_s / 4 || new_s < old_s - old_s / 4 ? new_s : 0;
+    return (struct delivery){.quantity = row_real(rows, row, POLL_QUANTITY, 0),
+                             .last_run_s = runs > 1 ? (runs - 1) * interval_s : 0,
+                             .run_interval_s = runs > 1 ? interval_s : 0};
+}
+
+static struct progress progress_of(const PGresult *rows, int row)
+{
+    return (struct progress){.answered_s = row_real(rows, row, POLL_ANSWERED_S, 0),
+                             .remains = row_real(rows, row, POLL_REMAINS, -1),
+                             .rate = row_real(rows, row, POLL_RATE, 0),
+                             .first_moved_s = row_real(rows, row, POLL_FIRST_MOVED_S, -1),
+                             .last_moved_s = row_real(rows, row, POLL_LAST_MOVED_S, -1)};
+}
+
+static struct service_history history_of(const PGresult *rows, int row)
+{
+    struct service_history history;
+
+    service_history_init(&history);
+    history.weight = row_real(rows, row, POLL_HISTORY_WEIGHT, history.weight);
+    history.mean = row_real(rows, row, POLL_HISTORY_MEAN, history.mean);
+    history.variance = row_real(rows, row, POLL_HISTORY_VARIANCE, history.variance);
+    return history;
+}
+
+/* An order that ended: what that says of the schedule and of its service. */
+static void note_end(struct poll_batch *batch, int row, struct poll_answer *answer)
+{
+    const PGresult *rows = batch->rows;
+    struct account *account = batch->poll->account;
+
+    poll_pace_ended(&account->pace, row_real(rows, row, POLL_STRIDE, 0),
+                    row_real(rows, row, POLL_UNASKED_S, 0));
+    if (account->open > 0)
+        account->open--;
+    if (strcmp(answer->state, "completed") != 0)
+        return;
+    answer->service = row_text(rows, row, POLL_SERVICE);
+    answer->history = history_of(rows, row);
+    for (size_t i = 0; i < batch->answer_count; i++) /* others of that service in this batch */
+        if (batch->answers[i].service && answer->service &&
+            strcmp(batch->answers[i].service, answer->service) == 0) {
+            answer->history = batch->answers[i].history;
+            batch->answers[i].history.weight = 0;
+        }
+    service_history_learn(
+        &answer->history,
+        (row_real(rows, row, POLL_ANSWERED_S, 0) + row_real(rows, row, POLL_AGE_S, 0)) / 2);
+}
+
+/* The order goes on: what the answer changes about its outlook. Nothing is written that hardly
+ * differs. */
+static void note_outlook(const struct poll_batch *batch, int row, const struct reply_order *order,
+                         struct poll_answer *answer)
+{
+    const PGresult *rows = batch->rows;
+    struct delivery delivery = delivery_of(rows, row);
+    struct progress progress = progress_of(rows, row);
+    struct service_history history = history_of(rows, row);
+    double age_s = row_real(rows, row, POLL_AGE_S, 0), before = row_real(rows, row, POLL_STRIDE, 0),
+           stride;
+    double remains = progress.remains;
+
+    /* Some providers say 0 of orders they have not begun. */
+    progress_observe(&progress, &delivery, age_s,
+                     order->has_remains && (answer->in_progress || order->remains > 0)
+                         ? (double)order->remains
+                         : -1,
+                     answer->in_progress);
+    stride = poll_stride(
+        hazard_of(&progress, &delivery, &history, batch->poll->account->background, age_s));
+    if (before > 0 && progress.remains == remains && !poll_stride_moved(before, stride))
+        return;
+    answer->stride = stride;
+    answer->progress = progress;
 }
 
 static void note_unknown_word(struct poll *poll, const char *order_ref, const char *word)
@@ -124,8 +191,16 @@ static void read_order(struct poll_batch *batch, int row, const struct reply_ord
         .remains = order->remains,
         .has_remains = order->has_remains,
         .error = order->error,
-        .interval_s = changed_interval_s(batch->rows, row, order),
     };
+    bool ended = answer.state && strcmp(answer.state, "active") != 0;
+
+    if (order->error)
+        answer.wait_s =
+            poll_error_wait_s((unsigned)row_integer(batch->rows, row, POLL_ERRORS, 0) + 1);
+    else if (ended)
+        note_end(batch, row, &answer);
+    else
+        note_outlook(batch, row, order, &answer);
 
     if (!order->error && order->status == ORDER_STATUS_UNKNOWN)
         note_unknown_word(batch->poll, order_ref, order->status_word ? order->status_word : "");
@@ -142,7 +217,7 @@ static void ask_alone(struct poll_batch *batch, int row)
     if (poll->alone || PQntuples(batch->rows) == 1)
         return;
     alone = PQcopyResult(batch->rows, PG_COPYRES_ATTRS);
-    for (int column = 0; alone && column <= POLL_OTHERS_DAY; column++) {
+    for (int column = 0; alone && column < POLL_COLUMNS; column++) {
         const char *value = row_text(batch->rows, row, column);
 
         if (!PQsetvalue(alone, 0, column, (char *)(uintptr_t)value,
@@ -250,8 +325,8 @@ static void apply(struct poll_batch *batch)
         count = 1;
     }
     if (count > 0 && polls_apply(poll->workshop->lanes.ledger, answers, count,
-                                 row_text(batch->rows, 0, POLL_ASKED_AT), poll->workshop->tell_shop,
-                                 applied, batch) == 0)
+                                 row_text(batch->rows, 0, POLL_ASKED_AT), poll->account->pace.speed,
+                                 poll->workshop->tell_shop, applied, batch) == 0)
         batch->applying = true;
     else
         batch_end(batch); /* nothing to say, or no memory: asked again at the next turn */
@@ -348,79 +423,53 @@ static void ask(struct poll *poll, PGresult *rows)
         batch_end(batch);
 }
 
-static void looked_ahead(void *userdata, const struct store_answer *answer)
-{
-    struct poll *poll = userdata;
-    int64_t due_s;
-
-    poll->looking = false;
-    if (answer->verdict != STORE_DONE) {
-        poll->next_us = clock_monotonic_us() + 5 * US_PER_S;
-        return;
-    }
-    due_s = row_integer(answer->rows, 0, 0, -1);
-    poll->open = (uint64_t)row_integer(answer->rows, 0, 1, 0);
-    if (poll->open == 0) /* another process or an operator may add one */
-        due_s = IDLE_LOOK_S;
-    if (due_s < 1)
-        due_s = 1;
-    poll_wake(poll, due_s < IDLE_LOOK_S ? due_s : IDLE_LOOK_S, clock_monotonic_us());
-}
-
 static void picked(void *userdata, const struct store_answer *answer)
 {
     struct poll *poll = userdata;
+    struct poll_pace *pace = &poll->account->pace;
     int64_t now_us = clock_monotonic_us();
     PGresult *rows = NULL;
+    double worth;
 
     poll->picking = false;
-    if (answer->verdict == STORE_DONE && PQntuples(answer->rows) > 0)
-        rows = PQcopyResult(answer->rows, PG_COPYRES_ATTRS | PG_COPYRES_TUPLES);
+    if (answer->verdict == STORE_DONE && PQntuples(answer->rows) > 0) {
+        worth = row_real(answer->rows, 0, POLL_BATCH_WORTH, 0);
+        poll->next_us = now_us;
+        if (row_text(answer->rows, 0, POLL_ORDER_ID))
+            rows = PQcopyResult(answer->rows, PG_COPYRES_ATTRS | PG_COPYRES_TUPLES);
+        else
+            poll_pace_declined(pace, worth, poll->price);
+    }
     if (rows) {
-        poll->others_day = (unsigned)row_integer(rows, 0, POLL_OTHERS_DAY, 0);
+        poll_pace_sent(pace, worth, row_real(rows, 0, POLL_BATCH_TURN, 0));
         ask(poll, rows);
-        poll_wake(poll, 0, now_us);
         return;
     }
     client_give_back(poll->account->client, 1, now_us);
     if (answer->verdict != STORE_DONE)
         poll_wake(poll, 1, now_us);
-    else if (polls_next(poll->workshop->lanes.ledger, poll->account->id, looked_ahead, poll) == 0)
-        poll->looking = true;
-    else
-        poll_wake(poll, 5, now_us);
+    else if (PQntuples(answer->rows) == 0)
+        poll_wake(poll, poll->account->open > 0 ? EMPTY_LOOK_S : IDLE_LOOK_S, now_us);
 }
 
 static bool pick(struct poll *poll)
 {
+    const struct poll_pace *pace = &poll->account->pace;
     int64_t busy[POLLS_BATCH_MAX * 8];
+    struct poll_wish wish = {.account_id = poll->account->id,
+                             .limit = poll->batch_limit,
+                             .busy = busy,
+                             .turn = pace->turn,
+                             .speed = pace->speed};
     struct poll_batch *batch;
-    size_t count = 0;
 
     TAILQ_FOREACH(batch, &poll->batches, entry)
-    for (int i = 0; i < PQntuples(batch->rows) && count < COUNT_OF(busy); i++)
-        busy[count++] = row_integer(batch->rows, i, POLL_ORDER_ID, 0);
-    if (count > COUNT_OF(busy) - POLLS_BATCH_MAX)
+    for (int i = 0; i < PQntuples(batch->rows) && wish.busy_count < COUNT_OF(busy); i++)
+        busy[wish.busy_count++] = row_integer(batch->rows, i, POLL_ORDER_ID, 0);
+    if (wish.busy_count > COUNT_OF(busy) - POLLS_BATCH_MAX)
         return false; /* eight requests without an answer are enough */
-    return polls_pick(poll->workshop->lanes.ledger, poll->account->id, poll->batch_limit, busy,
-                      count, picked, poll) == 0;
-}
-
-static int64_t pace_of(const struct poll *poll, int64_t now_us)
-{
-    struct budget *budget = client_budget(poll->account->client);
-    struct poll_pace pace = {.per_minute = budget->limits.per_minute,
-                             .per_day = budget->limits.per_day,
-                             .day_used = poll->others_day,
-                             .day_left_us = 86400 * US_PER_S};
-
-    if (!budget->limits.day_rolling) {
-        pace.day_used = budget_day_used(budget, now_us);
-        int64_t left_us = (budget->limits.day_ends_us - now_us) % (86400 * US_PER_S);
-
-        pace.day_left_us = left_us > 0 ? left_us : left_us + 86400 * US_PER_S;
-    }
-    return poll_pace_us(&pace);
+    wish.price = poll->price = poll_pace_price(pace, poll->account->open);
+    return polls_pick(poll->workshop->lanes.ledger, &wish, picked, poll) == 0;
 }
 
 void poll_init(struct poll *poll, struct account *account)
@@ -451,23 +500,28 @@ void poll_wake(struct poll *poll, int64_t due_s, int64_t now_us)
 int64_t poll_work(struct poll *poll, int64_t now_us)
 {
     struct account *account = poll->account;
-    int64_t free_us = account_free_us(account, now_us), then_us = poll->next_us;
+    int64_t free_us = account_free_us(account, now_us), then_us = poll->next_us, paced_us;
+    double rate = account_poll_rate(account, now_us);
 
-    if (poll->picking || poll->looking || poll->workshop->stopping || poll->next_us == INT64_MAX ||
+    poll_pace_advance(&account->pace, rate, now_us);
+    if (poll->picking || poll->workshop->stopping || poll->next_us == INT64_MAX ||
         !connection_is_up(poll->workshop->lanes.ledger))
         return INT64_MAX;
-    if (poll->paced_us > then_us)
-        then_us = poll->paced_us;
+    paced_us = poll_pace_next_us(&account->pace, rate);
+    if (paced_us == INT64_MAX) /* the day is used up; the rate comes back when it has room again */
+        paced_us = now_us + IDLE_LOOK_S * US_PER_S;
+    if (paced_us > then_us)
+        then_us = paced_us;
     if (free_us > then_us)
         then_us = free_us;
     if (then_us > now_us)
         return then_us;
     if (client_take(account->client, BUDGET_POLL, 1, 0, now_us) == 0)
         return client_next_us(account->client, BUDGET_POLL, 0, now_us);
-    poll->paced_us = now_us + pace_of(poll, now_us);
     if (poll->alone) {
+        poll_pace_sent(&account->pace, account->pace.usual_worth, account->pace.turn);
         ask(poll, GIVE(poll->alone));
-        return poll->paced_us;
+        return now_us;
     }
     poll->next_us = INT64_MAX;
     if (pick(poll)) {
@@ -475,11 +529,11 @@ int64_t poll_work(struct poll *poll, int64_t now_us)
         return INT64_MAX;
     }
     client_give_back(account->client, 1, now_us);
-    poll->next_us = poll->paced_us;
-    return poll->paced_us;
+    poll->next_us = now_us + US_PER_S;
+    return poll->next_us;
 }
 
 bool poll_is_quiet(const struct poll *poll)
 {
-    return poll->batch_count == 0 && !poll->picking && !poll->looking;
+    return poll->batch_count == 0 && !poll->picking;
 }

@@ -1,9 +1,9 @@
 /*
  * jobs/poll.h - follows what was bought, by multi-status requests filled to 100.
  *
- * A batch leaves when at least one order is due and the gate allows it; an answer is applied per
- * order, and what is wrong with one id (its own error, an unknown word, no answer) changes nothing
- * for the others. An id that is answered with an error is asked again alone.
+ * A batch of the earliest turns leaves when rules/poll_schedule and the gate allow it; an answer is
+ * applied per order, and what is wrong with one id (its own error, an unknown word, no answer)
+ * changes nothing for the others. An id that is answered with an error is asked again alone.
  */
 #pragma once
 #include "jobs/account.h"
@@ -27,12 +27,10 @@ struct poll {
     struct workshop *workshop;
     TAILQ_HEAD(, poll_batch) batches;
     unsigned batch_count;
-    bool picking, looking;
+    bool picking;
+    double price;         /* of the batch that is being picked */
     unsigned batch_limit; /* ids a request; less after the provider said it is too many */
-    int64_t next_us;      /* the next batch; INT64_MAX = no order is open */
-    int64_t paced_us;     /* no batch before, whatever is due: the even pace */
-    unsigned others_day;  /* requests of the last day that were no polls */
-    uint64_t open;        /* open orders, as last counted */
+    int64_t next_us;      /* not before; INT64_MAX = no order is open */
     PGresult *alone;      /* one row of poll_column: an id to be asked alone */
     struct log_repeat words_log, apply_log;
     void (*on_applied)(void *userdata); /* committed: the shop is to be told */
@@ -41,7 +39,7 @@ struct poll {
 
 void poll_init(struct poll *poll, struct account *account);
 void poll_done(struct poll *poll);
-/* An order is due in `due_s` seconds. */
+/* There is an order to ask about in `due_s` seconds. */
 void poll_wake(struct poll *poll, int64_t due_s, int64_t now_us);
 int64_t poll_work(struct poll *poll, int64_t now_us);
 bool poll_is_quiet(const struct poll *poll);

@@ -168,8 +168,8 @@ static void put_off(struct flight *flight, const char *outcome, const struct rep
     struct account *account = flight->submit->account;
     int64_t now_us = clock_monotonic_us(), then_us = now_us + 5 * US_PER_S;
 
-    if (!reply && account->submits_paused_until_us > then_us)
-        then_us = account->submits_paused_until_us;
+    if (!reply && account_submits_free_us(account, now_us) > then_us)
+        then_us = account_submits_free_us(account, now_us);
     if (reply && (reply->class == ERROR_KEY || reply->class == ERROR_ENDPOINT)) {
         account_pause(account, reply->class, words, now_us);
         then_us = account->paused_until_us;
@@ -231,8 +231,10 @@ static void answered(void *userdata, const struct client_answer *answer)
     if (reply)
         note_took(submit, answer->took_us);
     flight->http_status = answer->http_status;
+    if (reply && reply->outcome != REPLY_UNKNOWN)
+        account_note_told(submit->account);
     if (reply && reply->outcome == REPLY_REFUSED && reply->class == ERROR_DUPLICATE) {
-        account_note_add_answer(submit->account);
+        account_note_answer(submit->account);
         decide_duplicate(flight, reply);
         return;
     }
@@ -241,7 +243,7 @@ static void answered(void *userdata, const struct client_answer *answer)
         end_accepted(flight, reply->id, clock_monotonic_us() - answer->took_us);
         break;
     case ADD_REFUSED:
-        account_note_add_answer(submit->account);
+        account_note_answer(submit->account);
         end_refused(flight, words);
         break;
     case ADD_PUT_OFF:
@@ -249,12 +251,12 @@ static void answered(void *userdata, const struct client_answer *answer)
         break;
     case ADD_NOT_EXECUTED:
         if (!reply && !answer->refused_at_gate) {
-            account_note_failure(submit->account, false, words, clock_monotonic_us());
+            account_note_failure(submit->account, BREAKER_NOBODY, words, clock_monotonic_us());
         }
         put_off(flight, "not executed", reply, words);
         break;
     case ADD_UNKNOWN:
-        account_note_failure(submit->account, true, words ? words : "no answer",
+        account_note_failure(submit->account, BREAKER_LOST, words ? words : "no answer",
                              clock_monotonic_us());
         end_unknown(flight, words);
         break;
@@ -380,6 +382,7 @@ static void flight_send(struct flight *flight)
     flight->stage = FLIGHT_ON_THE_WIRE;
     flight->sent_us = clock_monotonic_us();
     submit->on_the_wire++;
+    account_note_add(submit->account, clock_monotonic_us());
     if (client_send(submit->account->client, &request, leave, answered, flight) < 0) {
         submit->on_the_wire--;
         end_put_off(flight, "not executed", "the request could not be made: out of memory", 5);
@@ -691,8 +694,9 @@ static bool take_journal(struct submit *submit, int64_t now_us)
 static void claim(struct submit *submit, unsigned ahead, int64_t now_us)
 {
     struct client *client = submit->account->client;
-    unsigned wanted =
-        submit->account->probing || singles_left(&submit->singles) ? 1 : ORDERS_BATCH_MAX;
+    unsigned wanted = account_is_probing(submit->account) || singles_left(&submit->singles)
+                          ? 1
+                          : ORDERS_BATCH_MAX;
     struct claim_options options = {.provider = provider_of(submit),
                                     .account_id = submit->account->id,
                                     .instance = submit->workshop->instance,
@@ -700,7 +704,7 @@ static void claim(struct submit *submit, unsigned ahead, int64_t now_us)
                                     .lease_number = submit->account->lease.number,
                                     .lease_claims = submit->account->lease.claims};
 
-    if (submit->account->probing && submit->on_the_wire + submit->ready > 0)
+    if (account_is_probing(submit->account) && submit->on_the_wire + submit->ready > 0)
         return;
     submit->reserved = client_take(client, BUDGET_ADD, wanted, ahead, now_us);
     if (submit->reserved == 0)
@@ -973,7 +977,8 @@ int64_t submit_work(struct submit *submit, int64_t now_us)
         list_due(submit);
     else
         claim(submit, ahead, now_us);
-    if (submit->claiming || (account->probing && submit->on_the_wire + submit->ready > 0))
+    if (submit->claiming ||
+        (account_is_probing(account) && submit->on_the_wire + submit->ready > 0))
         return INT64_MAX;
     slot_us = client_next_us(account->client, BUDGET_ADD, ahead, now_us);
     return slot_us < near_us ? slot_us : near_us;

@@ -9,7 +9,18 @@
 #define DAY_US (24 * 60 * MINUTE_US)
 #define DAY_CELLS 1441 /* a minute's cell is free when the last moment in it is 24 h ago */
 #define PER_MINUTE_MOST 100000
-#define TURN_AFTER 19 /* sends, so that one slot in 20 is a poll's */
+#define TURN_AFTER 19 /* sends, so that one slot in 20 is a poll's or a read's */
+#define RUSH_TURN_AFTER 99
+#define RUSH 600 /* adds: a queue that is longer is no burst */
+/*
+ * A minute holds so much less than its limit as answers may vary in their time. Two requests that
+ * left a minute apart arrive up to that much nearer, and a server that weighs two windows counts
+ * both.
+ */
+#define JITTER_MOST_US INT64_C(1224490) /* as a pace of 0.98 of the limit */
+#define JITTER_MARGIN_US INT64_C(100000)
+#define JITTER_ANSWERS 30     /* before what was measured counts */
+#define LATE_US INT64_C(5000) /* a send that is late by less does not set the pace back */
 
 static unsigned smaller(unsigned a, unsigned b)
 {
@@ -42,17 +53,33 @@ static int64_t *slot(const struct budget *budget, size_t i)
     return &budget->freed_us[(budget->ring_first + i) % budget->ring_size];
 }
 
-/* Least time between two sends, 60 / (0.98 per_minute) s; 0 = no pace. */
-static int64_t spacing_us(const struct budget_limits *limits)
+/* Least time between two sends at that limit; 0 = no pace. */
+static int64_t spacing_at_us(const struct budget *budget, unsigned per_minute)
 {
-    int64_t divisor = 98 * (int64_t)limits->per_minute;
-    return divisor > 0 ? (100 * MINUTE_US + divisor - 1) / divisor : 0;
+    int64_t jitter_us = budget->slowest_us - budget->quickest_us + JITTER_MARGIN_US;
+    if (per_minute == 0)
+        return 0;
+    if (budget->answers < JITTER_ANSWERS || jitter_us > JITTER_MOST_US)
+        jitter_us = JITTER_MOST_US;
+    return (MINUTE_US + jitter_us + per_minute - 1) / per_minute;
+}
+
+static int64_t spacing_us(const struct budget *budget)
+{
+    return spacing_at_us(budget, budget->limits.per_minute);
 }
 
 /* How far ahead of an even pace a send may be. */
-static int64_t burst_us(const struct budget_limits *limits)
+static int64_t burst_us(const struct budget *budget)
 {
-    return (limits->burst > 0 ? limits->burst - 1 : 0) * spacing_us(limits);
+    unsigned burst = budget->limits.burst;
+    return (burst > 0 ? burst - 1 : 0) * spacing_us(budget);
+}
+
+/* After how many sends a turn is due between waiting adds. */
+static unsigned turn_after(const struct budget *budget, enum budget_kind kind)
+{
+    return kind == BUDGET_POLL && budget->rush_adds < RUSH ? RUSH_TURN_AFTER : TURN_AFTER;
 }
 
 /* How many slots of the minute requests of that kind may fill. */
@@ -71,17 +98,17 @@ static unsigned minute_share(const struct budget *budget, enum budget_kind kind)
 static int64_t turn_us(const struct budget *budget, enum budget_kind kind)
 {
     unsigned sends = kind == BUDGET_READ ? budget->sends_since_read : budget->sends_since_poll;
-    if (kind == BUDGET_ADD || !budget->adds_waiting || sends >= TURN_AFTER)
+    if (kind == BUDGET_ADD || !budget->adds_waiting || sends >= turn_after(budget, kind))
         return INT64_MIN;
-    return budget->next_send_us + TURN_AFTER * spacing_us(&budget->limits);
+    return budget->next_send_us + TURN_AFTER * spacing_us(budget);
 }
 
 /* How many may leave at once without running ahead of the pace. */
 static unsigned pace_room(const struct budget *budget, unsigned wanted)
 {
-    int64_t spacing = spacing_us(&budget->limits);
+    int64_t spacing = spacing_us(budget);
     int64_t ahead_us = later(budget->next_send_us - budget->now_us, 0);
-    int64_t room_us = burst_us(&budget->limits) - ahead_us;
+    int64_t room_us = burst_us(budget) - ahead_us;
     if (room_us < 0)
         return 0;
     return room_us / spacing + 1 < wanted ? (unsigned)(room_us / spacing + 1) : wanted;
@@ -220,8 +247,8 @@ static int fit_ring(struct budget *budget, size_t size)
 /* The pace goes on from the last send; without one known, from now. */
 static void adopt_minute(struct budget *budget, const struct budget_limits *limits)
 {
-    int64_t old_spacing_us = spacing_us(&budget->limits);
-    budget->next_send_us += spacing_us(limits) - old_spacing_us;
+    int64_t old_spacing_us = spacing_us(budget);
+    budget->next_send_us += spacing_at_us(budget, limits->per_minute) - old_spacing_us;
     budget->taken_at_once = false;
     if (limits->per_minute == 0) {
         free(budget->freed_us);
@@ -230,7 +257,7 @@ static void adopt_minute(struct budget *budget, const struct budget_limits *limi
     } else if (old_spacing_us == 0) {
         budget->next_send_us = budget->now_us;
         if (budget->day_total + budget->in_flight > 0)
-            budget->next_send_us += spacing_us(limits);
+            budget->next_send_us += spacing_at_us(budget, limits->per_minute);
         log_insert(budget, smaller(budget->day_total, limits->per_minute),
                    budget->now_us + MINUTE_US);
     }
@@ -254,7 +281,7 @@ int budget_init(struct budget *budget, const struct budget_limits *limits, int64
         .next_send_us = now_us,
         .paused_until_us = now_us,
         .day_minute = minute_of(now_us),
-        .sends_since_read = TURN_AFTER,
+        .sends_since_read = RUSH_TURN_AFTER,
     };
     return budget_set_limits(budget, limits, now_us);
 }
@@ -285,8 +312,10 @@ unsigned budget_available(struct budget *budget, enum budget_kind kind, unsigned
 {
     const struct budget_limits *limits = &budget->limits;
     now_us = advance(budget, now_us);
-    if (now_us < budget->paused_until_us)
+    if (now_us < budget->paused_until_us || budget->probe == BUDGET_PROBE_OUT)
         return 0;
+    if (budget->probe == BUDGET_PROBE_DUE)
+        wanted = smaller(wanted, 1);
     if (limits->per_day > 0)
         wanted = smaller(wanted, minus(limits->per_day, budget->day_total + budget->in_flight));
     if (limits->per_minute == 0)
@@ -301,13 +330,15 @@ unsigned budget_available(struct budget *budget, enum budget_kind kind, unsigned
 int64_t budget_next_us(struct budget *budget, enum budget_kind kind, int64_t now_us)
 {
     now_us = advance(budget, now_us);
+    if (budget->probe == BUDGET_PROBE_OUT)
+        return INT64_MAX;
     int64_t next_us = later(now_us, budget->paused_until_us);
     next_us = later(next_us, day_next_us(budget));
     if (budget->limits.per_minute == 0)
         return next_us;
     next_us = later(next_us, minute_next_us(budget, kind));
     next_us = later(next_us, turn_us(budget, kind));
-    return later(next_us, budget->next_send_us - burst_us(&budget->limits));
+    return later(next_us, budget->next_send_us - burst_us(budget));
 }
 
 void budget_take(struct budget *budget, enum budget_kind kind, unsigned count, int64_t now_us)
@@ -319,17 +350,24 @@ void budget_take(struct budget *budget, enum budget_kind kind, unsigned count, i
         return;
     budget->taken_at_once = budget->in_flight == 0;
     budget->in_flight += count;
-    budget->next_send_us =
-        later(budget->next_send_us, now_us) + count * spacing_us(&budget->limits);
-    unsigned sends = smaller(count, TURN_AFTER);
+    if (budget->probe == BUDGET_PROBE_DUE)
+        budget->probe = BUDGET_PROBE_OUT;
+    if (now_us - budget->next_send_us > LATE_US)
+        budget->next_send_us = now_us;
+    budget->next_send_us += count * spacing_us(budget);
+    unsigned sends = smaller(count, RUSH_TURN_AFTER);
     budget->sends_since_poll += sends;
     budget->sends_since_read += sends;
+    if (!budget->adds_waiting)
+        budget->rush_adds = 0;
+    else if (kind == BUDGET_ADD)
+        budget->rush_adds = smaller(budget->rush_adds + count, RUSH);
     if (kind == BUDGET_POLL)
         budget->sends_since_poll = 0;
     if (kind == BUDGET_READ)
         budget->sends_since_read = 0;
-    budget->sends_since_poll = smaller(budget->sends_since_poll, TURN_AFTER);
-    budget->sends_since_read = smaller(budget->sends_since_read, TURN_AFTER);
+    budget->sends_since_poll = smaller(budget->sends_since_poll, RUSH_TURN_AFTER);
+    budget->sends_since_read = smaller(budget->sends_since_read, RUSH_TURN_AFTER);
 }
 
 void budget_give_back(struct budget *budget, unsigned count, int64_t now_us)
@@ -338,8 +376,10 @@ void budget_give_back(struct budget *budget, unsigned count, int64_t now_us)
     now_us = advance(budget, now_us);
     /* With others in flight the slot might be an older one, and a later send is paced by it. */
     if (budget->taken_at_once)
-        budget->next_send_us -= count * spacing_us(&budget->limits);
+        budget->next_send_us -= count * spacing_us(budget);
     budget->in_flight -= count;
+    if (budget->probe == BUDGET_PROBE_OUT)
+        budget->probe = BUDGET_PROBE_DUE;
 }
 
 void budget_answered(struct budget *budget, int64_t now_us)
@@ -365,6 +405,39 @@ void budget_forget(struct budget *budget, int64_t now_us)
     budget->day_total = 0;
 }
 
+void budget_refused(struct budget *budget, int64_t until_us)
+{
+    budget_pause(budget, until_us);
+    budget->probe = BUDGET_PROBE_DUE;
+}
+
+void budget_was_let_through(struct budget *budget)
+{
+    if (budget->probe == BUDGET_PROBE_OUT)
+        budget->probe = BUDGET_PROBE_NONE;
+}
+
+/* Both ends come nearer again, so that one odd answer is forgotten after some hundred. */
+void budget_note_took(struct budget *budget, int64_t took_us)
+{
+    if (budget->answers == 0)
+        budget->slowest_us = budget->quickest_us = took_us;
+    budget->slowest_us -= (budget->slowest_us - budget->quickest_us) / 512;
+    budget->slowest_us = later(budget->slowest_us, took_us);
+    if (took_us < budget->quickest_us)
+        budget->quickest_us = took_us;
+    else
+        budget->quickest_us += (took_us - budget->quickest_us) / 4096;
+    if (budget->answers < JITTER_ANSWERS)
+        budget->answers++;
+}
+
+double budget_per_minute(const struct budget *budget)
+{
+    int64_t spacing = spacing_us(budget);
+    return spacing > 0 ? (double)MINUTE_US / (double)spacing : 0;
+}
+
 void budget_restore(struct budget *budget, unsigned count, int64_t at_us, int64_t now_us)
 {
     assert(at_us <= now_us);
@@ -375,8 +448,18 @@ void budget_restore(struct budget *budget, unsigned count, int64_t at_us, int64_
     if (budget->ring_size == 0)
         return;
     /* Its last send was no later than the response. */
-    budget->next_send_us = later(budget->next_send_us, at_us + spacing_us(&budget->limits));
+    budget->next_send_us = later(budget->next_send_us, at_us + spacing_us(budget));
     log_insert(budget, count, at_us + MINUTE_US);
+}
+
+void budget_day_frees(struct budget *budget, unsigned ret_hours[24], int64_t now_us)
+{
+    (void)advance(budget, now_us);
+    for (int64_t i = 0; i < 24; i++) {
+        ret_hours[i] = 0;
+        for (int64_t minute = 60 * i + 1; minute <= 60 * (i + 1); minute++)
+            ret_hours[i] += *day_cell(budget, budget->day_minute - DAY_CELLS + minute);
+    }
 }
 
 unsigned budget_minute_used(struct budget *budget, int64_t now_us)

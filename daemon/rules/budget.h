@@ -4,8 +4,11 @@
  * One gate per account, for every kind of request: at most `per_minute` requests in any 60 s and
  * `per_day` in any 24 h (or calendar day); a slot is taken before the request is sent and is freed
  * that long after its *response*, which is exact whichever way the server counts.
- * Consecutive sends are at least 60 / (0.98 per_minute) s apart, with `burst` at once; a pause the
- * provider asked for stops everything. A limit of 0 is no limit: then there is no pace either.
+ * Consecutive sends are at least (60 s + jitter) / per_minute apart, with `burst` at once. The
+ * jitter is how much the times of answers lately differed, and 0.1 s; at first and at most 1.22 s,
+ * a pace of 0.98 of the limit. A pause the provider asked for stops everything, and then one
+ * request goes alone to see whether it is over. A limit of 0 is no limit: then there is no pace
+ * either.
  *
  * While adds wait, polls and reads are given a turn only when one is due; so the caller asks for
  * reads first, then for polls, then for adds, and adds still get all slots but these.
@@ -22,13 +25,14 @@ enum budget_kind {
     BUDGET_ADD, /* may use everything */
     /*
      * Leaves max(1, 15 %) of the minute free (of a limit of 1: nothing) while no add waits. While
-     * adds wait: 1 slot in 20, or one when nothing at all was sent for the time of 20 slots, so
-     * that adds which wait but never leave do not stop the polls for good.
+     * adds wait: 1 slot in 100 for the first 600 of them, so that a burst is over soon, then 1 in
+     * 20; or one when nothing at all was sent for the time of 20 slots, so that adds which wait but
+     * never leave do not stop the polls for good.
      */
     BUDGET_POLL,
     /*
      * Catalogue, balance, operator's questions: as a poll, but never starved by polls. Leaves only
-     * half of what polls leave, and has a turn of its own (the first is due at once).
+     * half of what polls leave, and has a turn of its own, 1 slot in 20 (the first is due at once).
      */
     BUDGET_READ,
 };
@@ -38,6 +42,13 @@ struct budget_limits {
     unsigned burst;               /* sends allowed at once after idleness; 0 counts as 1 */
     bool day_rolling;    /* else a calendar day that ends at `day_ends_us`, then every 24 h */
     int64_t day_ends_us; /* on the caller's clock */
+};
+
+/* After a refusal for rate. */
+enum budget_probe {
+    BUDGET_PROBE_NONE,
+    BUDGET_PROBE_DUE, /* when the pause is over, one request may leave */
+    BUDGET_PROBE_OUT, /* it has left: nothing else does */
 };
 
 struct budget {
@@ -53,7 +64,11 @@ struct budget {
     int64_t paused_until_us; /* the provider asked for it */
     bool adds_waiting;       /* set by the caller: lines are queued that could be sent */
     unsigned sends_since_poll, sends_since_read; /* up to what makes a turn due */
-    bool taken_at_once;                          /* all that is in flight was taken by one call */
+    unsigned rush_adds; /* sent since adds began to wait, as far as it matters */
+    bool taken_at_once; /* all that is in flight was taken by one call */
+    enum budget_probe probe;
+    unsigned answers;                /* whose times are in the next two, as far as it matters */
+    int64_t quickest_us, slowest_us; /* of answers lately */
 };
 
 /*
@@ -88,6 +103,14 @@ void budget_give_back(struct budget *budget, unsigned count, int64_t now_us);
 void budget_answered(struct budget *budget, int64_t now_us);
 /* Nothing leaves before `until_us`; never shortens a pause. */
 void budget_pause(struct budget *budget, int64_t until_us);
+/* As a pause, after a refusal for rate: when it is over, one request leaves alone. */
+void budget_refused(struct budget *budget, int64_t until_us);
+/* A request was answered and not refused for rate: if it was the probe, everything goes on. */
+void budget_was_let_through(struct budget *budget);
+/* How long an answer took from the taking of its slot, whatever it said. */
+void budget_note_took(struct budget *budget, int64_t took_us);
+/* The pace at this moment, in requests a minute; 0 = none. */
+double budget_per_minute(const struct budget *budget);
 /*
  * Forgets what was answered, before all of it is restored from what is kept elsewhere. What is in
  * flight, the pace and a pause stay.
@@ -99,6 +122,8 @@ void budget_forget(struct budget *budget, int64_t now_us);
  * now.
  */
 void budget_restore(struct budget *budget, unsigned count, int64_t at_us, int64_t now_us);
+/* How many requests of a rolling day are free again in the first, second ... 24th hour from now. */
+void budget_day_frees(struct budget *budget, unsigned ret_hours[24], int64_t now_us);
 /*
  * Used in the last minute and in the day, both with what is in flight; without a minute's limit the
  * first is that alone.

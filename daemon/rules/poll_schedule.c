@@ -1,56 +1,127 @@
 #include "rules/poll_schedule.h"
+#include <math.h>
 
 #define SECOND_US INT64_C(1000000)
-#define SHORTEST_US (5 * SECOND_US)
-#define LONGEST_US (15 * 60 * SECOND_US)
-#define LONGEST_AFTER_ERRORS_US (6 * 3600 * SECOND_US)
-#define SHORTEST_PACE_US SECOND_US
+#define TOKENS_MAX 4.0
+#define FULL 3.5      /* tokens: then whatever waits may go */
+#define SPREAD 1.4    /* how much dearer a batch is with none left than with half */
+#define LEARNING 0.02 /* of the usual worth, per batch */
+#define OUTLIER 8     /* a batch counts at most that many times the usual */
+#define SMOOTHING 0.01
+#define PRICED_MOST 2000
+#define LOOK_LEAST_US (SECOND_US / 4)
+#define LOOK_MOST_US (10 * SECOND_US)
+#define ERROR_WAIT_S 60
+#define ERROR_WAIT_MOST_S (6 * 3600)
 
-static int64_t clamp(int64_t value, int64_t least, int64_t most)
+double poll_stride(double hazard)
 {
-    if (value < least)
-        return least;
-    return value > most ? most : value;
+    return 1 / sqrt(hazard);
 }
 
-/*
- * Time left if the delivery goes on as it went from purchase to its last change; 0 or less =
- * nothing to go by, or that moment has passed. In floating point, because quantity times
- * microseconds leaves 64 bits.
- */
-static int64_t time_left_us(const struct poll_order *order)
+bool poll_stride_moved(double before, double after)
 {
-    if (order->quantity <= 0 || order->remains <= 0 || order->remains >= order->quantity)
+    return after > 1.1 * before || after < 0.9 * before;
+}
+
+double poll_worth(double stride, double unasked_s)
+{
+    if (stride <= 0 || unasked_s <= 0)
         return 0;
-    double delivering_us = (double)(order->changed_us - order->accepted_us);
-    double delivered = (double)(order->quantity - order->remains);
-    double left_us = (double)order->remains / delivered * delivering_us -
-                     (double)(order->now_us - order->changed_us);
-    return left_us < (double)(4 * LONGEST_US) ? (int64_t)left_us : 4 * LONGEST_US;
+    return 0.5 * (unasked_s / stride) * (unasked_s / stride);
 }
 
-int64_t poll_interval_us(const struct poll_order *order)
+double poll_error_wait_s(unsigned errors)
 {
-    int64_t left_us = time_left_us(order);
-    /* A quarter of what is left closes in on the end as fast as the estimate becomes exact. */
-    int64_t interval_us = left_us > 0 ? left_us / 4 : (order->now_us - order->changed_us) / 10;
-    interval_us = clamp(interval_us, SHORTEST_US, LONGEST_US);
-    for (unsigned i = 0; i < order->errors && interval_us < LONGEST_AFTER_ERRORS_US; i++)
-        interval_us *= 2;
-    return clamp(interval_us, SHORTEST_US, LONGEST_AFTER_ERRORS_US);
+    double wait_s = ERROR_WAIT_S;
+
+    for (; errors > 1 && wait_s < ERROR_WAIT_MOST_S; errors--)
+        wait_s *= 2;
+    return wait_s < ERROR_WAIT_MOST_S ? wait_s : ERROR_WAIT_MOST_S;
 }
 
-int64_t poll_pace_us(const struct poll_pace *pace)
+void poll_pace_init(struct poll_pace *pace, int64_t now_us)
 {
-    int64_t pace_us = SHORTEST_PACE_US;
-    if (pace->per_minute > 0) {
-        int64_t minute_us = 6000 * SECOND_US / (85 * (int64_t)pace->per_minute);
-        pace_us = minute_us > pace_us ? minute_us : pace_us;
-    }
-    if (pace->per_day > 0) {
-        int64_t left = (int64_t)pace->per_day - pace->day_used;
-        int64_t day_us = left > 0 ? pace->day_left_us / left : pace->day_left_us;
-        pace_us = day_us > pace_us ? day_us : pace_us;
-    }
-    return pace_us;
+    *pace = (struct poll_pace){.now_us = now_us, .tokens = 1, .sent_us = now_us, .look_us = now_us};
+}
+
+void poll_pace_advance(struct poll_pace *pace, double rate, int64_t now_us)
+{
+    if (now_us <= pace->now_us)
+        return;
+    pace->tokens += rate * (double)(now_us - pace->now_us) / (double)SECOND_US;
+    if (pace->tokens > TOKENS_MAX)
+        pace->tokens = TOKENS_MAX;
+    pace->now_us = now_us;
+}
+
+static int64_t tokens_us(const struct poll_pace *pace, double rate, double wanted)
+{
+    double wait_us;
+
+    if (pace->tokens >= wanted)
+        return pace->now_us;
+    wait_us = rate > 0 ? ceil((wanted - pace->tokens) / rate * (double)SECOND_US) : 1e15;
+    return wait_us < 1e15 ? pace->now_us + (int64_t)wait_us : INT64_MAX;
+}
+
+int64_t poll_pace_next_us(const struct poll_pace *pace, double rate)
+{
+    int64_t one_us = tokens_us(pace, rate, 1), full_us = tokens_us(pace, rate, FULL);
+    int64_t next_us = one_us > pace->look_us ? one_us : pace->look_us;
+
+    return next_us < full_us ? next_us : full_us;
+}
+
+double poll_pace_price(const struct poll_pace *pace, int64_t open)
+{
+    if (pace->tokens >= FULL || open > PRICED_MOST)
+        return 0;
+    return pace->usual_worth * exp(SPREAD * (1 - 2 * pace->tokens / TOKENS_MAX));
+}
+
+/* Worth grows with the square of the time, so that the price is met about then; not quite, because
+ * it falls meanwhile. */
+void poll_pace_declined(struct poll_pace *pace, double worth, double price)
+{
+    double unasked_us = (double)(pace->now_us - pace->sent_us), wait_us = (double)LOOK_MOST_US;
+
+    if (unasked_us < (double)SECOND_US / 2)
+        unasked_us = (double)SECOND_US / 2;
+    if (worth > 0)
+        wait_us = 0.7 * (sqrt(price / worth) - 1) * unasked_us;
+    if (wait_us < (double)LOOK_LEAST_US)
+        wait_us = (double)LOOK_LEAST_US;
+    if (wait_us > (double)LOOK_MOST_US)
+        wait_us = (double)LOOK_MOST_US;
+    pace->look_us = pace->now_us + (int64_t)wait_us;
+}
+
+static void smooth(double *value, double sample)
+{
+    *value = *value > 0 ? *value + SMOOTHING * (sample - *value) : sample;
+}
+
+void poll_pace_sent(struct poll_pace *pace, double worth, double turn)
+{
+    double passed_s = (double)(pace->now_us - pace->sent_us) / (double)SECOND_US;
+
+    if (pace->usual_worth <= 0)
+        pace->usual_worth = worth;
+    if (worth > OUTLIER * pace->usual_worth)
+        worth = OUTLIER * pace->usual_worth;
+    pace->usual_worth += LEARNING * (worth - pace->usual_worth);
+    if (pace->turn > 0 && turn > pace->turn && passed_s > 0)
+        smooth(&pace->speed, (turn - pace->turn) / passed_s);
+    pace->turn = turn;
+    pace->tokens -= 1;
+    pace->sent_us = pace->look_us = pace->now_us;
+}
+
+void poll_pace_ended(struct poll_pace *pace, double stride, double unasked_s)
+{
+    if (stride <= 0 || pace->speed <= 0)
+        return;
+    smooth(&pace->planned_s, 0.5 * stride / pace->speed);
+    smooth(&pace->measured_s, 0.5 * unasked_s);
 }

@@ -53,9 +53,14 @@ static const struct statement open_statement = {
             "            WHEN a.submits_paused_until > now() THEN extract(epoch FROM "
             "a.submits_paused_until - now())::bigint END,\n"
             "       a.pause_reason, extract(epoch FROM now() - m.minute)::bigint, m.adds + m.polls "
-            "+ m.reads\n"
+            "+ m.reads, m.adds,\n"
+            "       b.configured_minute, b.configured_day, b.per_minute, b.per_day, b.burst, "
+            "b.told_minute, b.told_day,\n"
+            "       b.refusals, b.probing, b.largest_burst, b.clock_speed, b.usual_worth, "
+            "b.planned_delay_s, b.measured_delay_s\n"
             "  FROM account a LEFT JOIN chwsync.budget_minutes m\n"
-            "    ON m.account_id = a.id AND m.minute > now() - interval '1 day 1 minute'\n"
+            "    ON m.account_id = a.id AND m.minute > now() - interval '1 day 10 minutes'\n"
+            "  LEFT JOIN chwsync.budgets b ON b.account_id = a.id\n"
             " ORDER BY m.minute DESC NULLS LAST",
 };
 
@@ -147,5 +152,126 @@ int accounts_count_read(struct connection *lane, int account_id, unsigned count,
 
     values_add_integer(&values, account_id);
     values_add_integer(&values, count);
+    return connection_run(lane, &transaction, done, userdata);
+}
+
+/*
+ * A count of more than a hundred thousand open orders costs what a thousand batches cost: it is
+ * made when asked for, and followed by what came and went meanwhile.
+ */
+static const struct statement keep_statement = {
+    .name = "keep a budget",
+    .text =
+        "WITH counted AS MATERIALIZED (\n"
+        "    SELECT CASE WHEN $24::boolean THEN (SELECT count(*) FROM chwsync.polls p WHERE "
+        "p.account_id = $1::int)\n"
+        "                ELSE $25::bigint END AS open,\n"
+        "           (SELECT count(*) FROM chwsync.queue q WHERE q.provider = $2::text) AS queued\n"
+        "), kept AS (\n"
+        "    INSERT INTO chwsync.budgets AS b (account_id, configured_minute, configured_day, "
+        "per_minute, per_day, burst,\n"
+        "           told_minute, told_day, refusals, refused_at, day_ends_at, pace, probing, "
+        "used_minute, used_day,\n"
+        "           largest_burst, reserve, poll_rate, queued, queue_ends_at, open, clock_speed, "
+        "usual_worth,\n"
+        "           planned_delay_s, measured_delay_s)\n"
+        "    SELECT $1::int, $3::int, $4::int, $5::int, $6::int, $7::int, $8::int, $9::int, "
+        "$10::bigint,\n"
+        "           now() - make_interval(secs => $11::float8), now() + make_interval(secs => "
+        "$12::float8), $13::float8,\n"
+        "           $14::boolean, $15::int, $16::int, $17::float8, $18::float8, $19::float8, "
+        "c.queued,\n"
+        "           CASE WHEN c.queued > 0 AND $13::float8 > 0\n"
+        "                THEN now() + make_interval(secs => c.queued * 60 / $13::float8) END,\n"
+        "           c.open, $20::float8, $21::float8, $22::float8, $23::float8 FROM counted c\n"
+        "    ON CONFLICT (account_id) DO UPDATE\n"
+        "       SET configured_minute = excluded.configured_minute, configured_day = "
+        "excluded.configured_day,\n"
+        "           per_minute = excluded.per_minute, per_day = excluded.per_day, burst = "
+        "excluded.burst,\n"
+        "           told_minute = excluded.told_minute, told_day = excluded.told_day, refusals = "
+        "excluded.refusals,\n"
+        "           refused_at = coalesce(excluded.refused_at, b.refused_at), day_ends_at = "
+        "excluded.day_ends_at,\n"
+        "           pace = excluded.pace, probing = excluded.probing, used_minute = "
+        "excluded.used_minute,\n"
+        "           used_day = excluded.used_day, largest_burst = excluded.largest_burst, reserve "
+        "= excluded.reserve,\n"
+        "           poll_rate = excluded.poll_rate, queued = excluded.queued, queue_ends_at = "
+        "excluded.queue_ends_at,\n"
+        "           open = excluded.open, clock_speed = excluded.clock_speed, usual_worth = "
+        "excluded.usual_worth,\n"
+        "           planned_delay_s = excluded.planned_delay_s, measured_delay_s = "
+        "excluded.measured_delay_s, kept_at = now()\n"
+        ")\n"
+        "SELECT c.open, c.queued, (SELECT coalesce(sum(m.ended), 0) FROM chwsync.budget_minutes m\n"
+        "                           WHERE m.account_id = $1::int AND m.minute > now() - interval "
+        "'1 day') FROM counted c",
+};
+
+static void add_seconds(struct values *values, double seconds)
+{
+    if (seconds >= 0)
+        values_add_real(values, seconds);
+    else
+        values_add_text(values, NULL);
+}
+
+int accounts_keep(struct connection *lane, const struct budget_figures *figures, store_done done,
+                  void *userdata)
+{
+    struct values values = {0};
+    struct transaction transaction = {
+        .statement = &keep_statement, .values = &values, .by_index = true};
+
+    values_add_integer(&values, figures->account_id);
+    values_add_text(&values, figures->provider);
+    values_add_integer(&values, figures->configured_minute);
+    values_add_integer(&values, figures->configured_day);
+    values_add_integer(&values, figures->per_minute);
+    values_add_integer(&values, figures->per_day);
+    values_add_integer(&values, figures->burst);
+    values_add_integer(&values, figures->told_minute);
+    values_add_integer(&values, figures->told_day);
+    values_add_integer(&values, figures->refusals);
+    add_seconds(&values, figures->refused_ago_s);
+    add_seconds(&values, figures->day_left_s);
+    values_add_real(&values, figures->pace);
+    values_add_boolean(&values, figures->probing);
+    values_add_integer(&values, figures->used_minute);
+    values_add_integer(&values, figures->used_day);
+    values_add_real(&values, figures->largest_burst);
+    values_add_real(&values, figures->reserve);
+    values_add_real(&values, figures->poll_rate);
+    values_add_real(&values, figures->clock_speed);
+    values_add_real(&values, figures->usual_worth);
+    values_add_real(&values, figures->planned_delay_s);
+    values_add_real(&values, figures->measured_delay_s);
+    values_add_boolean(&values, figures->count_open);
+    values_add_integer(&values, figures->open);
+    return connection_run(lane, &transaction, done, userdata);
+}
+
+/* The shop's own orders: the largest number of them in ten minutes of the last two weeks, above the
+ * mean. */
+static const struct statement burst_statement = {
+    .name = "find the largest burst",
+    .text =
+        "SELECT coalesce(max(t.lines) - sum(t.lines) / 2016.0, 0)::float8\n"
+        "  FROM (SELECT count(*) AS lines\n"
+        "          FROM (SELECT coalesce(o.shop_created_at, o.created_at) AS at FROM "
+        "chwsync.orders o\n"
+        "                 WHERE o.provider = $1::text ORDER BY o.id DESC LIMIT 100000) AS late\n"
+        "         WHERE late.at > now() - interval '14 days'\n"
+        "         GROUP BY floor(extract(epoch FROM late.at) / 600)) AS t",
+};
+
+int accounts_largest_burst(struct connection *lane, const char *provider, store_done done,
+                           void *userdata)
+{
+    struct values values = {0};
+    struct transaction transaction = {.statement = &burst_statement, .values = &values};
+
+    values_add_text(&values, provider);
     return connection_run(lane, &transaction, done, userdata);
 }

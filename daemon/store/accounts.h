@@ -19,12 +19,33 @@ int accounts_ledger(struct connection *lane, store_done done, void *userdata);
  */
 int accounts_digest(const char *salt, const char *key, char **ret_digest);
 
-/*
- * Finds or makes the account. Rows, the first: 0 id, 1 seconds until all requests may go on (NULL =
- * now), 2 seconds until submits may go on (NULL = now), 3 pause_reason, 4 minute's age in seconds,
- * 5 requests in that minute; one row a minute of the last day, the newest first; a single row with
- * NULLs in 4 and 5 when nothing was used.
- */
+/* Columns of accounts_open()'s answer: one row a minute of the last day, the newest first; a single
+ * row with NULLs in both columns of the minute when nothing was used. */
+enum account_column {
+    ACCOUNT_ID,
+    ACCOUNT_PAUSED_S,         /* until all requests may go on; NULL = now */
+    ACCOUNT_SUBMITS_PAUSED_S, /* until submits may go on; NULL = now */
+    ACCOUNT_PAUSE_REASON,
+    ACCOUNT_MINUTE_AGE_S,
+    ACCOUNT_MINUTE_REQUESTS,
+    ACCOUNT_MINUTE_ADDS,
+    /* of chwsync.budgets, as accounts_keep() left it; all NULL at the first time */
+    ACCOUNT_CONFIGURED_MINUTE,
+    ACCOUNT_CONFIGURED_DAY,
+    ACCOUNT_PER_MINUTE,
+    ACCOUNT_PER_DAY,
+    ACCOUNT_BURST,
+    ACCOUNT_TOLD_MINUTE,
+    ACCOUNT_TOLD_DAY,
+    ACCOUNT_REFUSALS,
+    ACCOUNT_PROBING,
+    ACCOUNT_LARGEST_BURST,
+    ACCOUNT_CLOCK_SPEED,
+    ACCOUNT_USUAL_WORTH,
+    ACCOUNT_PLANNED_DELAY_S,
+    ACCOUNT_MEASURED_DELAY_S,
+};
+/* Finds or makes the account. */
 int accounts_open(struct connection *lane, const char *provider, const char *endpoint,
                   const char *digest, store_done done, void *userdata);
 
@@ -38,6 +59,27 @@ int accounts_pause_submits(struct connection *lane, int account_id, int64_t seco
 /* The last thing that went wrong, for `status`. */
 int accounts_note_error(struct connection *lane, int account_id, const char *error, store_done done,
                         void *userdata);
+/* What chwsync.budgets holds of an account: see the schema. Seconds are relative to now, < 0 =
+ * NULL. */
+struct budget_figures {
+    int account_id;
+    const char *provider;
+    unsigned configured_minute, configured_day, per_minute, per_day, burst, told_minute, told_day;
+    int64_t refusals;
+    double refused_ago_s, day_left_s, pace;
+    bool probing;
+    unsigned used_minute, used_day;
+    double largest_burst, reserve, poll_rate, clock_speed, usual_worth, planned_delay_s,
+        measured_delay_s;
+    bool count_open; /* count the open orders; else `open` is taken for it */
+    int64_t open;
+};
+/* Keeps them. Rows: 0 open orders, 1 queued lines, 2 orders that ended in the last day. */
+int accounts_keep(struct connection *lane, const struct budget_figures *figures, store_done done,
+                  void *userdata);
+/* Rows: 0 the largest number of the shop's lines in ten minutes lately, above the usual. */
+int accounts_largest_burst(struct connection *lane, const char *provider, store_done done,
+                           void *userdata);
 /* Requests that are neither adds nor polls, for the budget. */
 int accounts_count_read(struct connection *lane, int account_id, unsigned count, store_done done,
                         void *userdata);

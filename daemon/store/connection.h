@@ -72,7 +72,7 @@ struct statement {
  * Arrays are built element by element between begin and end. Running out of memory is remembered
  * and reported by connection_run().
  */
-#define VALUES_MAX 24
+#define VALUES_MAX 32
 struct values {
     struct text bytes;
     ptrdiff_t offsets[VALUES_MAX]; /* -1 = NULL */
@@ -84,6 +84,7 @@ void values_add_text(struct values *values,
                      const char *string); /* NULL = NULL; also an array's element */
 void values_add_integer(struct values *values, int64_t integer); /* likewise */
 void values_add_boolean(struct values *values, bool boolean);    /* likewise */
+void values_add_real(struct values *values, double real);        /* likewise; finite */
 void values_begin_array(struct values *values);
 void values_end_array(struct values *values);
 
@@ -134,3 +135,4 @@ int connection_run(struct connection *connection, struct transaction *transactio
 const char *row_text(const PGresult *rows, int row, int column);
 int64_t row_integer(const PGresult *rows, int row, int column, int64_t when_null);
 bool row_boolean(const PGresult *rows, int row, int column);
+double row_real(const PGresult *rows, int row, int column, double when_null);

@@ -31,6 +31,20 @@ enum report_provider {
     PROVIDER_LAST_ERROR,
     PROVIDER_LAST_ERROR_AT,
     PROVIDER_LAST_USED_AT,
+    /* the budget; NULL until the daemon first kept it */
+    PROVIDER_LIMIT_MINUTE,
+    PROVIDER_LIMIT_DAY,
+    PROVIDER_LEFT_DAY,
+    PROVIDER_DAY_ENDS_AT,
+    PROVIDER_PACE,
+    PROVIDER_POLLS_PER_MINUTE,
+    PROVIDER_RESERVE,
+    PROVIDER_QUEUE_ENDS_AT,
+    PROVIDER_RATE_REFUSALS,
+    PROVIDER_RATE_REFUSED_AT,
+    PROVIDER_PROBING,
+    PROVIDER_PLANNED_DELAY_S,
+    PROVIDER_MEASURED_DELAY_S,
 };
 enum session_verdict report_providers(struct session *session, PGresult **ret_rows,
                                       struct problem *reterr_problem);

@@ -116,10 +116,11 @@ static const char intake_counts[] =
     "FROM followed),\n"
     "       (SELECT count(*) FROM parked),\n"
     "       (SELECT count(*) FROM parked) + (SELECT count(*) FROM chwsync.parked_lines),\n"
-    "       (SELECT greatest(ceil(extract(epoch FROM min(n.next_at) - now())), 0)::bigint FROM "
+    "       (SELECT greatest(ceil(extract(epoch FROM n.next_at - now())), 0)::bigint FROM "
     "unnest($2::text[]) p(name),\n"
     "               LATERAL (SELECT q.next_at FROM chwsync.queue q WHERE q.provider = p.name\n"
-    "                         ORDER BY q.next_at LIMIT 1) n),\n"
+    "                         ORDER BY q.next_at LIMIT 1) n\n"
+    "         ORDER BY n.next_at LIMIT 1),\n" /* no row, no time: greatest() would make NULL a 0 */
     "       (SELECT greatest(ceil(extract(epoch FROM w.due_at - now())), 0)::bigint FROM "
     "chwsync.write_backs w\n"
     "         ORDER BY w.due_at LIMIT 1),\n"

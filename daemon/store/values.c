@@ -89,6 +89,14 @@ void values_add_boolean(struct values *values, bool boolean)
     add_plain(values, boolean ? "t" : "f");
 }
 
+void values_add_real(struct values *values, double real)
+{
+    char digits[40];
+
+    (void)snprintf(digits, sizeof digits, "%.17g", real);
+    add_plain(values, digits);
+}
+
 void values_begin_array(struct values *values)
 {
     assert(!values->in_array);
@@ -121,4 +129,11 @@ bool row_boolean(const PGresult *rows, int row, int column)
     const char *text = row_text(rows, row, column);
 
     return text && text[0] == 't';
+}
+
+double row_real(const PGresult *rows, int row, int column, double when_null)
+{
+    const char *text = row_text(rows, row, column);
+
+    return text ? strtod(text, NULL) : when_null;
 }

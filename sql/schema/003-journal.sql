@@ -108,8 +108,9 @@ BEGIN
         SELECT least(min(a.number), 1) - 1 INTO attempt FROM chwsync.attempts a WHERE a.order_id = line.id;
         attempt := coalesce(attempt, 0);
     END IF;
-    INSERT INTO chwsync.attempts (order_id, number, account_id, instance, claim, claimed_at, send_before, service, link, quantity,
-                                  open, outcome, ended_at, http_status, answer, provider_order_id, journal, journal_number)
+    INSERT INTO chwsync.attempts (order_id, number, account_id, instance, claim, claimed_at, send_before, service, link,
+                                  quantity, open, outcome, ended_at, http_status, answer, provider_order_id, journal,
+                                  journal_number)
     VALUES (line.id, attempt, of_account, '00000000-0000-0000-0000-000000000000', 0, left_at, left_at, nullif(of_service, ''),
             nullif(of_link, ''), of_quantity, ended_as = 'unknown', ended_as, clock_timestamp(), nullif(http, 0),
             nullif(words, ''), nullif(their_id, ''), of_journal, known_number);

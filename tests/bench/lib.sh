@@ -80,8 +80,10 @@ bench_begin() {
     cluster_psql -d template_full -c 'VACUUM ANALYZE'
 }
 
-# new_database NAME function|view [empty]
+# new_database NAME function|view [empty]: with a state directory of its own, as the flight journal belongs to a ledger
 new_database() {
+    rm -rf "$work/state.$1"
+    mkdir -p "$work/state.$1"
     cluster_psql -c "DROP DATABASE IF EXISTS \"$1\"" -c "CREATE DATABASE \"$1\" TEMPLATE template_${3:-full}" -c CHECKPOINT 2>/dev/null ||
         broken "database $1"
 }
@@ -151,7 +153,7 @@ shop = { pending_orders = "$(view_of "$2")"; write_back = "$(function_of "$2")";
 providers = ( { name = "panel"; url = "$panel_url/wp-json/chw/v2"; key_file = "$work/key"; max_in_flight = $3;
                 requests_per_minute = $4; requests_per_day = 0; } );
 log = { level = "warning"; target = "stderr"; };
-state_directory = "$work";
+state_directory = "$work/state.$1";
 CONF
     daemon_database=$1
     daemon_began_us=$(now_us)

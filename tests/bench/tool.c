@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "store/contract.h"
 #include "store/orders.h"
+#include "store/polls.h"
 #include "store/session.h"
 #include "store/shop.h"
 #include <arpa/inet.h>
@@ -116,6 +117,8 @@ static int write_statements(struct shop *shop, const char *directory)
                                         .instance = INSTANCE,
                                         .limit = ORDERS_BATCH_MAX,
                                         .send_within_s = 30};
+    const struct poll_wish wish = {
+        .account_id = 1, .limit = POLLS_BATCH_MAX, .turn = 1, .speed = 1};
     struct attempt_end ends[ORDERS_BATCH_MAX];
     struct connection script = {0};
 
@@ -125,6 +128,10 @@ static int write_statements(struct shop *shop, const char *directory)
     if (open_script(directory, "intake", &script) != 0)
         return 1;
     shop_intake(shop, &script, &intake, NULL, NULL);
+    fclose(script.script);
+    if (open_script(directory, "polls", &script) != 0)
+        return 1;
+    polls_pick(&script, &wish, NULL, NULL);
     fclose(script.script);
     if (open_script(directory, "orders", &script) != 0)
         return 1;

@@ -142,7 +142,7 @@ UPDATE chwsync.orders SET state = 'uncertain', error = 'sent but not answered: i
 UPDATE chwsync.orders SET error = 'price 3.00 above max_charge 2.00' WHERE id = 7;
 UPDATE chwsync.orders SET order_ref = 'Bestellung Nr. 8 – ünïcode, and a key that is far too long for any column of a table' WHERE id = 8;
 INSERT INTO chwsync.queue SELECT id, provider, now() + interval '90 s' FROM chwsync.orders WHERE state = 'queued';
-INSERT INTO chwsync.polls (order_id, account_id, next_at, interval_s) VALUES (5, 1, now() + interval '3 min', 60);
+INSERT INTO chwsync.polls (order_id, account_id, next_at) VALUES (5, 1, now() + interval '3 min');
 INSERT INTO chwsync.budget_minutes (account_id, minute, adds, polls) VALUES (1, now(), 3, 4);
 INSERT INTO chwsync.attempts (order_id, number, account_id, instance, claim, send_before, service, quantity, outcome, ended_at, open, provider_order_id)
 VALUES (5, 1, 1, gen_random_uuid(), 1, now(), 'IG-1', 1000, 'accepted', clock_timestamp(), false, '4711');

@@ -162,6 +162,88 @@ static void test_shares_of_the_minute(void **state)
     }
 }
 
+/* A burst goes first; a queue that is longer than that leaves polls their twentieth. */
+static void test_one_slot_in_a_hundred_while_a_burst_waits(void **state)
+{
+    struct budget budget;
+    unsigned polls = 0;
+    int64_t now = 0;
+    (void)state;
+    start(&budget, 60, 0, 1);
+    budget.adds_waiting = true;
+    for (unsigned slot = 0; slot < 600; slot++) {
+        now = budget_next_us(&budget, BUDGET_ADD, now);
+        if (budget_available(&budget, BUDGET_POLL, 9, now))
+            polls += spend(&budget, BUDGET_POLL, 9, now);
+        else
+            assert_int_equal(spend(&budget, BUDGET_ADD, 1, now), 1);
+    }
+    assert_in_range(polls, 5, 6);
+    budget.adds_waiting = false;
+    now += MINUTE;
+    assert_int_equal(spend(&budget, BUDGET_POLL, 1, now), 1);
+    assert_int_equal(budget.rush_adds, 0);
+    budget_done(&budget);
+}
+
+/* After a refusal for rate: nothing until the pause is over, then one alone, then all again. */
+static void test_one_probe_after_a_refusal(void **state)
+{
+    struct budget budget;
+    (void)state;
+    start(&budget, 60, 0, 60);
+    budget_take(&budget, BUDGET_ADD, 2, 0);
+    budget_answered(&budget, 0);
+    budget_refused(&budget, MINUTE);
+    assert_int_equal(budget_available(&budget, BUDGET_ADD, 9, MINUTE - 1), 0);
+    assert_int_equal(budget_next_us(&budget, BUDGET_READ, 0), MINUTE);
+    assert_int_equal(budget_available(&budget, BUDGET_ADD, 9, MINUTE), 1);
+    /* An answer to what left before the refusal is no answer to the probe. */
+    budget_was_let_through(&budget);
+    assert_int_equal(budget_available(&budget, BUDGET_ADD, 9, MINUTE), 1);
+    budget_take(&budget, BUDGET_ADD, 1, MINUTE);
+    assert_int_equal(budget_available(&budget, BUDGET_ADD, 9, MINUTE), 0);
+    assert_int_equal(budget_next_us(&budget, BUDGET_ADD, MINUTE), INT64_MAX);
+    /* It was never sent. */
+    budget_give_back(&budget, 1, MINUTE);
+    assert_int_equal(budget_available(&budget, BUDGET_ADD, 9, MINUTE), 1);
+    budget_take(&budget, BUDGET_ADD, 1, MINUTE);
+    budget_answered(&budget, MINUTE + SECOND);
+    budget_refused(&budget, 2 * MINUTE);
+    assert_int_equal(budget_available(&budget, BUDGET_ADD, 9, 2 * MINUTE), 1);
+    budget_take(&budget, BUDGET_ADD, 1, 2 * MINUTE);
+    budget_answered(&budget, 2 * MINUTE);
+    budget_was_let_through(&budget);
+    assert_in_range(budget_available(&budget, BUDGET_ADD, 90, 2 * MINUTE + SECOND), 50, 60);
+    budget_done(&budget);
+}
+
+/* The pace is as near to the limit as answers are regular, and never below 0.98 of it. */
+static void test_pace_follows_the_jitter(void **state)
+{
+    static const struct {
+        int64_t least, most, spacing;
+    } cases[] = {
+        {50 * MILLISECOND, 50 * MILLISECOND, 1001667},
+        {50 * MILLISECOND, 500 * MILLISECOND, 1009167},
+        {50 * MILLISECOND, 20 * SECOND, PACE_60},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct budget budget;
+        start(&budget, 60, 0, 1);
+        for (int j = 0; j < 30; j++)
+            budget_note_took(&budget, j % 2 ? cases[i].least : cases[i].most);
+        budget_take(&budget, BUDGET_ADD, 1, 0);
+        assert_in_range(budget_next_us(&budget, BUDGET_ADD, 0), cases[i].spacing - 20000,
+                        cases[i].spacing);
+        assert_in_range(60e6 / budget_per_minute(&budget), cases[i].spacing - 20000,
+                        cases[i].spacing);
+        budget_answered(&budget, 0);
+        budget_done(&budget);
+    }
+}
+
 static void test_one_slot_in_twenty_while_adds_wait(void **state)
 {
     struct budget budget;
@@ -170,6 +252,7 @@ static void test_one_slot_in_twenty_while_adds_wait(void **state)
     (void)state;
     start(&budget, 60, 0, 1);
     budget.adds_waiting = true;
+    budget.rush_adds = 600;
     for (unsigned slot = 0; slot < 2000; slot++) {
         enum budget_kind kind = BUDGET_ADD;
         now = budget_next_us(&budget, BUDGET_ADD, now);
@@ -906,6 +989,9 @@ int main(void)
         cmocka_unit_test(test_minute_is_freed_after_the_response),
         cmocka_unit_test(test_shares_of_the_minute),
         cmocka_unit_test(test_one_slot_in_twenty_while_adds_wait),
+        cmocka_unit_test(test_one_slot_in_a_hundred_while_a_burst_waits),
+        cmocka_unit_test(test_one_probe_after_a_refusal),
+        cmocka_unit_test(test_pace_follows_the_jitter),
         cmocka_unit_test(test_the_first_read_is_due_at_once),
         cmocka_unit_test(test_polls_go_on_when_adds_do_not),
         cmocka_unit_test(test_pause),

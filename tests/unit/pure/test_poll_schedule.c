@@ -1,6 +1,7 @@
-/* When an order is asked about again, and how fast batches leave. */
+/* Which orders are asked about next, and when a batch leaves. */
 #include "base/own.h"
 #include "rules/poll_schedule.h"
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,99 +9,150 @@
 #include <cmocka.h>
 
 #define SECOND INT64_C(1000000)
-#define MINUTE (60 * SECOND)
-#define HOUR (60 * MINUTE)
-#define DAY (24 * HOUR)
 
-static void test_interval(void **state)
+static void test_stride(void **state)
 {
-    /* Bought at 0. */
+    (void)state;
+    assert_true(fabs(poll_stride(0.01) - 10) < 1e-9);
+    assert_false(poll_stride_moved(100, 105));
+    assert_true(poll_stride_moved(100, 111));
+    assert_true(poll_stride_moved(100, 89));
+}
+
+/* A hundredth of an end per second, unasked for 10 s: half a second is lost. */
+static void test_worth(void **state)
+{
+    (void)state;
+    assert_true(fabs(poll_worth(10, 10) - 0.5) < 1e-9);
+    assert_true(poll_worth(0, 10) == 0);
+    assert_true(poll_worth(10, -1) == 0);
+}
+
+static void test_errors_double_the_wait(void **state)
+{
     static const struct {
-        const char *what;
-        int64_t now, changed, quantity, remains;
         unsigned errors;
-        int64_t expected;
-    } cases[] = {
-        {"just bought", 0, 0, 1000, -1, 0, 5 * SECOND},
-        {"a tenth would be less than the least", 30 * SECOND, 0, 1000, -1, 0, 5 * SECOND},
-        {"a tenth of the quiet time", 10 * MINUTE, 0, 1000, 1000, 0, MINUTE},
-        {"counted from the last change", 60 * MINUTE, 50 * MINUTE, -1, -1, 0, MINUTE},
-        {"never longer than a quarter of an hour", 9 * HOUR, 0, 1000, -1, 0, 15 * MINUTE},
-        {"a clock that went back", -HOUR, 0, 1000, -1, 0, 5 * SECOND},
-
-        {"a quarter of what is left", 80 * MINUTE, 80 * MINUTE, 100, 20, 0, 5 * MINUTE},
-        {"less what passed since", 92 * MINUTE, 80 * MINUTE, 100, 20, 0, 2 * MINUTE},
-        {"near the end", 99 * MINUTE + 50 * SECOND, 80 * MINUTE, 100, 20, 0, 5 * SECOND},
-        {"the end has passed", 101 * MINUTE, 80 * MINUTE, 100, 20, 0, 126 * SECOND},
-        {"the end is far away", 80 * MINUTE, 80 * MINUTE, 100, 90, 0, 15 * MINUTE},
-        {"huge numbers", DAY, DAY, INT64_MAX, INT64_MAX - 1, 0, 15 * MINUTE},
-        {"0 remains proves nothing", 10 * MINUTE, 0, 100, 0, 0, MINUTE},
-        {"over-delivered", 10 * MINUTE, 0, 100, -5, 0, MINUTE},
-        {"more remains than was bought", 10 * MINUTE, 0, 100, 150, 0, MINUTE},
-        {"quantity not known", 10 * MINUTE, 0, -1, 20, 0, MINUTE},
-        {"changed when it was bought", 10 * MINUTE, 0, 100, 20, 0, MINUTE},
-
-        {"one error", 10 * MINUTE, 0, 1000, -1, 1, 2 * MINUTE},
-        {"two errors", 10 * MINUTE, 0, 1000, -1, 2, 4 * MINUTE},
-        {"errors go past the quarter of an hour", 9 * HOUR, 0, 1000, -1, 3, 2 * HOUR},
-        {"but not past six hours", 9 * HOUR, 0, 1000, -1, 5, 6 * HOUR},
-        {"whatever their number", 9 * HOUR, 0, 1000, -1, 4000000000, 6 * HOUR},
-    };
-    (void)state;
-    for (size_t i = 0; i < COUNT_OF(cases); i++) {
-        const struct poll_order order = {.now_us = cases[i].now,
-                                         .changed_us = cases[i].changed,
-                                         .quantity = cases[i].quantity,
-                                         .remains = cases[i].remains,
-                                         .errors = cases[i].errors};
-        if (poll_interval_us(&order) != cases[i].expected)
-            fail_msg("%s: %lld us", cases[i].what, (long long)poll_interval_us(&order));
-    }
-}
-
-static void test_interval_stays_in_bounds(void **state)
-{
-    (void)state;
-    for (int64_t now = 0; now < 30 * DAY; now = now * 3 / 2 + 7 * SECOND) {
-        for (int64_t remains = -1; remains <= 100; remains++) {
-            const struct poll_order order = {
-                .now_us = now, .changed_us = now / 2, .quantity = 100, .remains = remains};
-            int64_t interval_us = poll_interval_us(&order);
-            assert_in_range(interval_us, 5 * SECOND, 15 * MINUTE);
-        }
-    }
-}
-
-static void test_pace(void **state)
-{
-    static const struct {
-        struct poll_pace pace;
-        int64_t expected;
-    } cases[] = {
-        {{0, 0, 0, DAY}, SECOND},
-        {{600, 0, 0, DAY}, SECOND},
-        {{60, 0, 0, DAY}, 60 * SECOND / 51},
-        {{1, 0, 0, DAY}, 60 * SECOND * 100 / 85},
-        {{60, 5000, 0, DAY}, DAY / 5000},
-        {{60, 5000, 2000, DAY / 2}, DAY / 2 / 3000},
-        {{0, 5000, 4999, HOUR}, HOUR},
-        {{0, 5000, 5000, HOUR}, HOUR},
-        {{0, 5000, 6000, HOUR}, HOUR},
-        {{60, 5000, 0, MINUTE}, 60 * SECOND / 51},
-        {{600, 200000, 0, 10 * SECOND}, SECOND},
-        {{60, 5000, 5000, -SECOND}, 60 * SECOND / 51},
-    };
+        double expected;
+    } cases[] = {{1, 60}, {2, 120}, {3, 240}, {9, 15360}, {10, 21600}, {4000000, 21600}};
     (void)state;
     for (size_t i = 0; i < COUNT_OF(cases); i++)
-        assert_int_equal(poll_pace_us(&cases[i].pace), cases[i].expected);
+        assert_true(poll_error_wait_s(cases[i].errors) == cases[i].expected);
+}
+
+static void test_batches_accrue(void **state)
+{
+    struct poll_pace pace;
+    (void)state;
+    poll_pace_init(&pace, 0);
+    assert_int_equal(poll_pace_next_us(&pace, 0.1), 0);
+    poll_pace_sent(&pace, 1, 1);
+    assert_int_equal(poll_pace_next_us(&pace, 0.1), 10 * SECOND);
+    assert_int_equal(poll_pace_next_us(&pace, 0), INT64_MAX);
+    poll_pace_advance(&pace, 0.1, 4 * SECOND);
+    assert_int_equal(poll_pace_next_us(&pace, 0.1), 10 * SECOND);
+    poll_pace_advance(&pace, 0.1, 3 * SECOND); /* an older time stands still */
+    assert_int_equal(poll_pace_next_us(&pace, 0.1), 10 * SECOND);
+    poll_pace_advance(&pace, 0.1, 1000 * SECOND);
+    assert_true(pace.tokens == 4);
+}
+
+/* With few tokens left a batch must be worth more than usual, with many anything goes. */
+static void test_price(void **state)
+{
+    struct poll_pace pace;
+    double few, half;
+    (void)state;
+    poll_pace_init(&pace, 0);
+    assert_true(poll_pace_price(&pace, 100) == 0);
+    poll_pace_sent(&pace, 10, 1);
+    assert_true(pace.usual_worth == 10);
+    pace.tokens = 1;
+    few = poll_pace_price(&pace, 100);
+    pace.tokens = 2;
+    half = poll_pace_price(&pace, 100);
+    assert_true(few > half && fabs(half - 10) < 1e-9);
+    assert_true(poll_pace_price(&pace, 2001) == 0);
+    pace.tokens = 3.5;
+    assert_true(poll_pace_price(&pace, 100) == 0);
+}
+
+static void test_what_was_declined_is_looked_at_later(void **state)
+{
+    struct poll_pace pace;
+    (void)state;
+    poll_pace_init(&pace, 0);
+    poll_pace_sent(&pace, 10, 1);
+    poll_pace_advance(&pace, 0.1, 20 * SECOND);
+    poll_pace_declined(&pace, 5, 20);
+    assert_in_range(poll_pace_next_us(&pace, 0.1), 20 * SECOND + SECOND / 4, 30 * SECOND);
+    /* Full: it goes, whatever it is worth. */
+    poll_pace_declined(&pace, 0, 20);
+    assert_int_equal(pace.look_us, 30 * SECOND);
+    poll_pace_advance(&pace, 1, 29 * SECOND);
+    assert_int_equal(poll_pace_next_us(&pace, 1), 29 * SECOND);
+}
+
+static void test_one_odd_batch_does_not_set_the_price(void **state)
+{
+    struct poll_pace pace;
+    (void)state;
+    poll_pace_init(&pace, 0);
+    poll_pace_sent(&pace, 10, 1);
+    poll_pace_sent(&pace, 1e9, 2);
+    assert_true(pace.usual_worth < 12);
+}
+
+static void test_speed_and_delays(void **state)
+{
+    struct poll_pace pace;
+    (void)state;
+    poll_pace_init(&pace, 0);
+    poll_pace_ended(&pace, 100, 10);
+    assert_true(pace.planned_s == 0);
+    for (int64_t i = 1; i <= 100; i++) {
+        poll_pace_advance(&pace, 1, i * SECOND);
+        poll_pace_sent(&pace, 1, 5.0 * (double)i);
+    }
+    assert_true(fabs(pace.speed - 5) < 1e-6);
+    poll_pace_ended(&pace, 100, 30);
+    assert_true(fabs(pace.planned_s - 10) < 1e-6 && pace.measured_s == 15);
+}
+
+/* Two kinds of orders, one nine times as hazardous: it is asked about three times as often,
+ * whatever the speed. */
+static void test_turns_share_by_the_root_of_the_hazard(void **state)
+{
+    double turns[20], strides[20], clock = 0;
+    unsigned asked[2] = {0};
+    (void)state;
+    for (int i = 0; i < 20; i++) {
+        turns[i] = 0;
+        strides[i] = poll_stride(i % 2 ? 0.09 : 0.01);
+    }
+    for (int batch = 0; batch < 4000; batch++) {
+        int first = 0;
+        for (int i = 1; i < 20; i++)
+            if (turns[i] < turns[first])
+                first = i;
+        clock = turns[first];
+        turns[first] = clock + strides[first];
+        asked[first % 2]++;
+    }
+    assert_in_range(asked[1] * 100 / asked[0], 295, 305);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_interval),
-        cmocka_unit_test(test_interval_stays_in_bounds),
-        cmocka_unit_test(test_pace),
+        cmocka_unit_test(test_stride),
+        cmocka_unit_test(test_worth),
+        cmocka_unit_test(test_errors_double_the_wait),
+        cmocka_unit_test(test_batches_accrue),
+        cmocka_unit_test(test_price),
+        cmocka_unit_test(test_what_was_declined_is_looked_at_later),
+        cmocka_unit_test(test_one_odd_batch_does_not_set_the_price),
+        cmocka_unit_test(test_speed_and_delays),
+        cmocka_unit_test(test_turns_share_by_the_root_of_the_hazard),
     };
     return cmocka_run_group_tests_name("poll_schedule", tests, NULL, NULL);
 }

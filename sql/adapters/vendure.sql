@@ -1,0 +1,198 @@
+-- adapters/vendure.sql - connects Vendure 3.x to chwsyncd. Tried on the real schema of Vendure 3.6.3.
+--
+-- sample-store.sql explains what an adapter is and why each step is as it is; here stands what is Vendure's own.
+--
+--     psql -d shop -v ON_ERROR_STOP=1 -f vendure.sql     as the owner of the tables, or a superuser; as often as you like
+--     chwsyncd check
+--
+-- WHAT IT READS. Of the variant: sku is the provider's service id, unless a custom field "providerService" has it;
+-- a custom field "packSize" says how many pieces one unit stands for. Of the order line, custom fields: link, comments,
+-- usernames, hashtags, username, runs, interval, min, max. All of them are optional here: custom fields are columns, and
+-- they are read out of the row as JSON, so that a shop may add and drop them as it likes.
+--
+-- WHAT VENDURE DOES.
+-- * Canceling lowers order_line.quantity, to 0 when the whole line goes; the view shows what is left.
+-- * With several vendors, an order of type Aggregate repeats the lines of its Seller orders: it is left out.
+-- * The order is saved again after each transition and would overwrite what we write into it: a note in its history, which
+--   the admin shows, is safe.
+-- * Timestamps have no zone and are UTC.
+--
+-- What --queue and --wake need: table | columns | when | the keys of its lines
+-- @trigger public."order" | state | NEW.state = 'PaymentSettled' | SELECT l.id FROM public.order_line l WHERE l."orderId" = NEW.id
+-- @lines public.order_line l | l.id
+
+BEGIN;
+SET LOCAL lock_timeout = '10s';
+SET LOCAL client_min_messages = warning;
+
+-- 1. Rights of view and function. UPDATE (updatedAt) is what PostgreSQL asks for a row lock; it is never written.
+GRANT USAGE ON SCHEMA public TO chwsync_adapter;
+GRANT SELECT ON public."order", public.order_line, public.product_variant TO chwsync_adapter;
+GRANT UPDATE ("updatedAt") ON public."order", public.order_line TO chwsync_adapter;
+GRANT INSERT ON public.history_entry TO chwsync_adapter;
+DO $$
+DECLARE
+    numbers text := pg_get_serial_sequence('public.history_entry', 'id'); -- none where keys are uuids
+BEGIN
+    IF numbers IS NOT NULL THEN
+        EXECUTE format('GRANT USAGE ON SEQUENCE %s TO chwsync_adapter', numbers);
+    END IF;
+END
+$$;
+
+SET LOCAL ROLE chwsync_adapter;
+
+-- 2. What was reported of each line, without a foreign key; and from which day on orders count. The day before the first
+--    installation: what is older was delivered by other means. To change it, update the row.
+CREATE TABLE IF NOT EXISTS chwsync_shop.line (
+    order_ref text PRIMARY KEY,
+    status text NOT NULL,
+    provider_order_id text,
+    charge numeric,
+    currency text,
+    start_count bigint,
+    remains bigint,
+    error text,
+    seq bigint NOT NULL,
+    told text,             -- the last end of delivery that the shop was told of,
+    told_seq bigint,       -- and the report that brought it
+    taken_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now()
+) WITH (fillfactor = 60);
+CREATE TABLE IF NOT EXISTS chwsync_shop.since (
+    only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    placed_at timestamptz NOT NULL
+);
+INSERT INTO chwsync_shop.since (placed_at) VALUES (now() - interval '1 day') ON CONFLICT DO NOTHING;
+
+-- 3. The lines that the shop wants delivered, taken or not; and of those the ones that may be sent now.
+--    Where pieces cannot be divided by runs the line is shown without a service, so that the daemon refuses this one.
+DROP VIEW IF EXISTS chwsync_shop.pending_orders;
+DROP VIEW IF EXISTS chwsync_shop.wanted_lines;
+CREATE VIEW chwsync_shop.wanted_lines AS
+SELECT l.id AS line_id,
+       l.id::text AS order_ref,
+       CASE WHEN coalesce(x.pieces % x.runs = 0, true)
+            THEN coalesce(nullif(j.variant ->> 'customFieldsProviderservice', ''), v.sku) END AS service,
+       nullif(btrim(j.line ->> 'customFieldsLink'), '') AS link,
+       x.pieces / coalesce(x.runs, 1) AS quantity,
+       x.runs,
+       CASE WHEN x.runs IS NOT NULL THEN chwsync.try_bigint(j.line ->> 'customFieldsInterval') END AS "interval",
+       chwsync.try_bigint(j.line ->> 'customFieldsMin') AS min,
+       chwsync.try_bigint(j.line ->> 'customFieldsMax') AS max,
+       j.line ->> 'customFieldsComments' AS comments,
+       j.line ->> 'customFieldsUsernames' AS usernames,
+       j.line ->> 'customFieldsHashtags' AS hashtags,
+       j.line ->> 'customFieldsUsername' AS username,
+       o.code::text AS display_ref,
+       o."orderPlacedAt" AT TIME ZONE 'UTC' AS created_at
+  FROM public."order" o
+  JOIN public.order_line l ON l."orderId" = o.id
+  JOIN public.product_variant v ON v.id = l."productVariantId"
+ -- OFFSET 0 keeps the planner from writing the calls out again for each use.
+ CROSS JOIN LATERAL (SELECT to_jsonb(l) AS line, to_jsonb(v) AS variant OFFSET 0) j
+ CROSS JOIN LATERAL (SELECT nullif(greatest(chwsync.try_bigint(j.line ->> 'customFieldsRuns'), 1), 1) AS runs,
+                            l.quantity::bigint
+                            * coalesce(chwsync.try_bigint(j.variant ->> 'customFieldsPacksize'), 1) AS pieces
+                     OFFSET 0) x
+ WHERE o.state IN ('PaymentSettled', 'PartiallyShipped', 'PartiallyDelivered')
+   AND o.type <> 'Aggregate'
+   AND l.quantity > 0
+   AND o."orderPlacedAt" AT TIME ZONE 'UTC' >= (SELECT placed_at FROM chwsync_shop.since);
+
+CREATE VIEW chwsync_shop.pending_orders AS
+SELECT w.order_ref, w.service, w.link, w.quantity, w.runs, w."interval", w.min, w.max, w.comments, w.usernames, w.hashtags,
+       w.username, w.display_ref, w.created_at
+  FROM chwsync_shop.wanted_lines w
+ WHERE NOT EXISTS (SELECT FROM chwsync_shop.line s
+                    WHERE s.order_ref = w.order_ref AND s.status NOT IN ('queued', 'rejected', 'failed'));
+
+-- 4. The function: the veto (status 'submitting'), and the reports.
+CREATE OR REPLACE FUNCTION chwsync_shop.write_back(r chwsync.result) RETURNS boolean
+    LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    wanted public.order_line.id%TYPE; -- a number, or a uuid: as the shop has it
+    is_end boolean;
+    is_news boolean;
+BEGIN
+    BEGIN
+        wanted := r.order_ref;
+    EXCEPTION WHEN data_exception THEN
+        RETURN false; -- no key of this shop
+    END;
+    IF wanted::text IS DISTINCT FROM r.order_ref THEN
+        RETURN false;
+    END IF;
+
+    IF r.status = 'submitting' THEN
+        PERFORM FROM public.order_line l JOIN public."order" o ON o.id = l."orderId"
+          WHERE l.id = wanted
+            FOR NO KEY UPDATE SKIP LOCKED;
+        IF NOT FOUND THEN
+            RETURN CASE WHEN NOT EXISTS (SELECT FROM public.order_line l WHERE l.id = wanted) THEN false END;
+        END IF;
+        -- A statement of its own: it sees what was committed up to the moment the lock was got.
+        IF NOT EXISTS (SELECT FROM chwsync_shop.wanted_lines w WHERE w.line_id = wanted) THEN
+            RETURN false;
+        END IF;
+        INSERT INTO chwsync_shop.line AS s (order_ref, status, seq) VALUES (r.order_ref, r.status, r.seq)
+            ON CONFLICT (order_ref) DO UPDATE
+               SET status = excluded.status, error = NULL, seq = excluded.seq, updated_at = now()
+             WHERE s.seq < excluded.seq;
+        IF FOUND THEN
+            RETURN true;
+        END IF;
+        -- The same question once more: the same answer. After a newer report the asker has forgotten something.
+        RETURN (SELECT CASE WHEN s.seq = r.seq THEN true END
+                  FROM chwsync_shop.line s WHERE s.order_ref = r.order_ref);
+    END IF;
+
+    is_end := r.status IN ('completed', 'partial', 'canceled', 'refunded', 'failed', 'rejected', 'abandoned');
+    LOOP
+        UPDATE chwsync_shop.line s
+           SET status = r.status, provider_order_id = r.provider_order_id, charge = r.charge, currency = r.currency,
+               start_count = r.start_count, remains = r.remains, error = r.error, seq = r.seq, updated_at = now(),
+               told = CASE WHEN is_end THEN r.status ELSE s.told END,
+               told_seq = CASE WHEN is_end AND s.told IS DISTINCT FROM r.status THEN r.seq ELSE s.told_seq END
+         WHERE s.order_ref = r.order_ref AND s.seq < r.seq
+        RETURNING s.told_seq = r.seq INTO is_news;
+        EXIT WHEN FOUND;
+        IF EXISTS (SELECT FROM chwsync_shop.line s WHERE s.order_ref = r.order_ref) THEN
+            RETURN true; -- a repeat, or older than what is known
+        END IF;
+        IF NOT EXISTS (SELECT FROM public.order_line l WHERE l.id = wanted) THEN
+            RETURN false;
+        END IF;
+        INSERT INTO chwsync_shop.line (order_ref, status, seq) VALUES (r.order_ref, 'submitting', -1)
+            ON CONFLICT DO NOTHING;
+    END LOOP;
+
+    -- 5. The shop hears of each end once: a note in the order's history, for its staff.
+    IF is_news THEN
+        INSERT INTO public.history_entry (type, "isPublic", data, discriminator, "orderId")
+        SELECT 'ORDER_NOTE', false,
+               jsonb_build_object('note', concat_ws(', ', 'Line ' || r.order_ref || ' ' || r.status,
+                   'provider order ' || r.provider_order_id, 'charge ' || r.charge || coalesce(' ' || r.currency, ''),
+                   'remains ' || r.remains, r.error))::text,
+               'OrderHistoryEntry', l."orderId"
+          FROM public.order_line l WHERE l.id = wanted;
+    END IF;
+    RETURN true;
+END
+$$;
+
+-- The daemon's role gets these two, nobody gets more.
+REVOKE ALL ON FUNCTION chwsync_shop.write_back(chwsync.result) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION chwsync_shop.write_back(chwsync.result) TO chwsync;
+GRANT SELECT ON chwsync_shop.pending_orders TO chwsync;
+GRANT USAGE ON SCHEMA chwsync_shop TO chwsync;
+
+COMMENT ON VIEW chwsync_shop.pending_orders IS 'Lines of Vendure that chwsyncd may send now.';
+COMMENT ON VIEW chwsync_shop.wanted_lines IS 'Lines of Vendure that are to be delivered, taken or not.';
+COMMENT ON FUNCTION chwsync_shop.write_back(chwsync.result) IS 'Asked by chwsyncd before it sends a line, and told what became of it.';
+COMMENT ON TABLE chwsync_shop.line IS 'What chwsyncd reported of each line; the shop may read it.';
+COMMENT ON TABLE chwsync_shop.since IS 'Orders placed before this moment are left alone.';
+
+COMMIT;

@@ -1,0 +1,97 @@
+/*
+ * Any bytes as records of the flight journal. Torn, foreign and changed ones are no records; one
+ * that is accepted reads the same after it was written again. As nearly no bytes have the right
+ * checksum, it is also set right first, so that what stands behind it is reached.
+ */
+#include "wire/flight_record.h"
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static const uint8_t key[FLIGHT_KEY_BYTES] = "0123456789abcdef";
+static const uint8_t other_key[FLIGHT_KEY_BYTES] = "0123456789abcdeg";
+
+static void require(bool holds)
+{
+    if (!holds)
+        abort();
+}
+
+static void require_same(const struct flight_record *a, const struct flight_record *b)
+{
+    require(a->kind == b->kind && a->sequence == b->sequence && a->at_s == b->at_s);
+    require(a->account_id == b->account_id && a->number == b->number && a->order_id == b->order_id);
+    require(a->http_status == b->http_status && a->wait_s == b->wait_s);
+    require(strcmp(a->order_ref, b->order_ref) == 0 && strcmp(a->provider, b->provider) == 0);
+    require(strcmp(a->outcome, b->outcome) == 0);
+    require(strcmp(a->provider_order_id, b->provider_order_id) == 0);
+}
+
+/* What was read is written and read again; `change` picks a bit that then makes it no record. */
+static void look_at(const struct flight_record *record, uint64_t sequence, size_t change)
+{
+    uint8_t bytes[FLIGHT_RECORD_MAX];
+    struct flight_record again;
+    size_t length;
+
+    require(record->kind == RECORD_LEAVES || record->kind == RECORD_ENDED);
+    require(record->sequence == sequence);
+    require(record->order_ref && record->provider && record->service && record->link &&
+            record->quantity && record->outcome && record->provider_order_id && record->answer);
+    length = flight_record_encode(record, key, bytes);
+    if (length == 0)
+        return; /* a key longer than is ever written */
+    require(length % 8 == 0 && length <= sizeof bytes);
+    require(flight_record_decode(bytes, length, key, sequence, &again) == length);
+    require_same(record, &again);
+    require(flight_record_decode(bytes, length, key, sequence + 1, &again) == 0);
+    require(flight_record_decode(bytes, length, other_key, sequence, &again) == 0);
+    require(flight_record_decode(bytes, length - 1, key, sequence, &again) == 0);
+    bytes[change / 8 % length] ^= (uint8_t)(1 << change % 8);
+    require(flight_record_decode(bytes, length, key, sequence, &again) == 0);
+}
+
+/* The bytes with mark, length and checksum as a record of that length has them. */
+static size_t set_right(uint8_t *bytes, size_t size)
+{
+    struct flight_record shortest = {.kind = RECORD_LEAVES};
+    uint8_t head[FLIGHT_RECORD_MAX];
+    size_t least = flight_record_encode(&shortest, key, head);
+    uint64_t checksum;
+
+    if (size < least)
+        return 0;
+    size = size / 8 * 8;
+    memcpy(bytes, head, 8);
+    bytes[2] = (uint8_t)size;
+    bytes[3] = (uint8_t)(size >> 8);
+    checksum = flight_checksum(bytes + 16, size - 16, key);
+    for (size_t i = 0; i < 8; i++)
+        bytes[8 + i] = (uint8_t)(checksum >> 8 * i);
+    return size;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    uint8_t *bytes = malloc(size ? size : 1);
+    struct flight_record record;
+    uint64_t sequence = size ? data[0] & 3 : 0;
+    size_t change = size > 1 ? data[1] * 37u + (size_t)data[0] : 0, length;
+
+    if (!bytes)
+        return 0;
+    if (size)
+        memcpy(bytes, data, size);
+    length = flight_record_decode(bytes, size, key, sequence, &record);
+    require(length <= size && length % 8 == 0);
+    if (length)
+        look_at(&record, sequence, change);
+    if (size > 24)
+        memcpy(bytes + 16, &(uint64_t){sequence}, 8);
+    length = set_right(bytes, size < FLIGHT_RECORD_MAX ? size : FLIGHT_RECORD_MAX);
+    if (length && flight_record_decode(bytes, length, key, sequence, &record))
+        look_at(&record, sequence, change);
+    free(bytes);
+    return 0;
+}

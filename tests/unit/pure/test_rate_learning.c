@@ -1,0 +1,204 @@
+/* What refusals for rate teach. */
+#include "base/own.h"
+#include "rules/rate_learning.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#define SECOND INT64_C(1000000)
+#define MINUTE (60 * SECOND)
+#define DAY (1440 * MINUTE)
+
+static const struct budget_limits configured = {
+    .per_minute = 60, .per_day = 5000, .burst = 1, .day_rolling = true};
+
+static void test_one_refusal(void **state)
+{
+    static const struct {
+        const char *what;
+        unsigned burst;
+        struct rate_refusal refusal;
+        unsigned per_minute, per_day, burst_after;
+        bool changed;
+    } cases[] = {
+        {"no words", 1, {.retry_after_s = 60, .minute_used = 40}, 42, 5000, 1, true},
+        {"nothing said at all", 1, {.retry_after_s = -1, .minute_used = 40}, 42, 5000, 1, true},
+        {"the burst goes first", 40, {.retry_after_s = 60, .minute_used = 40}, 60, 5000, 10, true},
+        {"a small burst is one", 3, {.retry_after_s = 60}, 60, 5000, 1, true},
+        {"a number", 1, {.limit = 30, .period_s = 60, .retry_after_s = 60}, 30, 5000, 1, true},
+        {"a number with a burst",
+         40,
+         {.limit = 30, .period_s = 60, .retry_after_s = 60},
+         30,
+         5000,
+         40,
+         true},
+        {"an hour's number",
+         1,
+         {.limit = 600, .period_s = 3600, .retry_after_s = -1},
+         10,
+         5000,
+         1,
+         true},
+        {"a small hour", 1, {.limit = 20, .period_s = 3600, .retry_after_s = -1}, 1, 5000, 1, true},
+        {"a day's number",
+         1,
+         {.limit = 2500, .period_s = 86400, .retry_after_s = -1},
+         60,
+         2500,
+         1,
+         true},
+        {"a number that is ours already",
+         1,
+         {.limit = 60, .period_s = 60, .retry_after_s = 60},
+         42,
+         5000,
+         1,
+         true},
+        {"a number above ours",
+         1,
+         {.limit = 90, .period_s = 60, .retry_after_s = 60},
+         42,
+         5000,
+         1,
+         true},
+        {"a number beyond everything",
+         1,
+         {.limit = INT64_MAX, .period_s = 60, .retry_after_s = 60},
+         42,
+         5000,
+         1,
+         true},
+        {"a long wait is a day's", 1, {.retry_after_s = 3600, .day_used = 2000}, 60, 1970, 1, true},
+        {"never to nothing", 1, {.retry_after_s = 3600, .day_used = 3}, 60, 100, 1, true},
+        {"a day above ours", 1, {.retry_after_s = 3600, .day_used = 6000}, 60, 5000, 1, false},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct budget_limits limits = configured;
+        struct rate_learning learning;
+        limits.burst = cases[i].burst;
+        rate_learning_init(&learning, &limits, 0);
+        assert_false(rate_learning_is_cut(&learning));
+        assert_int_equal(rate_learning_refused(&learning, &cases[i].refusal, MINUTE),
+                         cases[i].changed);
+        limits = rate_learning_limits(&learning);
+        if (limits.per_minute != cases[i].per_minute || limits.per_day != cases[i].per_day ||
+            limits.burst != cases[i].burst_after)
+            fail_msg("%s: %u a minute, %u a day, burst %u", cases[i].what, limits.per_minute,
+                     limits.per_day, limits.burst);
+        assert_int_equal(rate_learning_is_cut(&learning), cases[i].changed);
+        assert_int_equal(learning.refusals, 1);
+    }
+}
+
+/* One cut for all that was on the wire; then again, down to the least. */
+static void test_cuts_repeat(void **state)
+{
+    const struct rate_refusal refusal = {.retry_after_s = 60, .minute_used = 60};
+    struct rate_learning learning;
+    (void)state;
+    rate_learning_init(&learning, &configured, 0);
+    assert_true(rate_learning_refused(&learning, &refusal, 0));
+    assert_false(rate_learning_refused(&learning, &refusal, 29 * SECOND));
+    assert_int_equal(learning.per_minute, 42);
+    assert_true(rate_learning_refused(&learning, &refusal, 30 * SECOND));
+    assert_int_equal(learning.per_minute, 29);
+    for (int64_t i = 1; i < 20; i++)
+        (void)rate_learning_refused(&learning, &refusal, i * MINUTE);
+    assert_int_equal(learning.per_minute, 6);
+}
+
+static void test_recovers_to_the_configuration(void **state)
+{
+    const struct rate_refusal minute = {.retry_after_s = 60},
+                              day = {.retry_after_s = 3600, .day_used = 4000};
+    struct rate_learning learning;
+    int64_t now = 0;
+    (void)state;
+    rate_learning_init(&learning, &configured, 0);
+    assert_false(rate_learning_recover(&learning, 100 * DAY));
+    (void)rate_learning_refused(&learning, &minute, 0);
+    (void)rate_learning_refused(&learning, &day, 0);
+    assert_false(rate_learning_recover(&learning, 10 * MINUTE - 1));
+    assert_true(rate_learning_recover(&learning, 10 * MINUTE));
+    assert_int_equal(learning.per_minute, 45);
+    for (now = 20 * MINUTE; now < 100 * MINUTE; now += MINUTE)
+        (void)rate_learning_recover(&learning, now);
+    assert_int_equal(learning.per_minute, 60);
+    assert_int_equal(learning.per_day, 3940);
+    for (; now < 20 * DAY; now += 10 * MINUTE)
+        (void)rate_learning_recover(&learning, now);
+    assert_int_equal(learning.per_day, 5000);
+    assert_false(rate_learning_is_cut(&learning));
+}
+
+/* A number that was named holds for a week. */
+static void test_told_numbers_hold(void **state)
+{
+    const struct rate_refusal told = {.limit = 30, .period_s = 60, .retry_after_s = 60},
+                              cut = {.retry_after_s = 60};
+    struct rate_learning learning;
+    (void)state;
+    rate_learning_init(&learning, &configured, 0);
+    (void)rate_learning_refused(&learning, &told, 0);
+    (void)rate_learning_refused(&learning, &cut, MINUTE);
+    assert_int_equal(learning.per_minute, 21);
+    for (int64_t now = MINUTE; now < 6 * DAY; now += 10 * MINUTE)
+        (void)rate_learning_recover(&learning, now);
+    assert_int_equal(learning.per_minute, 30);
+    (void)rate_learning_recover(&learning, 8 * DAY);
+    assert_int_equal(learning.per_minute, 33);
+}
+
+static void test_unlimited(void **state)
+{
+    const struct budget_limits none = {.burst = 1};
+    const struct rate_refusal refusal = {.retry_after_s = 60, .minute_used = 300};
+    struct rate_learning learning;
+    (void)state;
+    rate_learning_init(&learning, &none, 0);
+    assert_true(rate_learning_refused(&learning, &refusal, 0));
+    assert_int_equal(learning.per_minute, 210);
+    for (int64_t now = 0; now < DAY; now += MINUTE)
+        (void)rate_learning_recover(&learning, now);
+    assert_int_equal(learning.per_minute, 0);
+}
+
+static void test_restore(void **state)
+{
+    struct rate_learning earlier, learning;
+    const struct rate_refusal told = {.limit = 30, .period_s = 60, .retry_after_s = 60};
+    struct budget_limits other = configured;
+    (void)state;
+    rate_learning_init(&earlier, &configured, 0);
+    (void)rate_learning_refused(&earlier, &told, 0);
+    rate_learning_init(&learning, &configured, 5 * DAY);
+    rate_learning_restore(&learning, &earlier, 5 * DAY);
+    assert_int_equal(learning.per_minute, 30);
+    assert_int_equal(learning.told_minute, 30);
+    assert_int_equal(learning.refusals, 1);
+    (void)rate_learning_recover(&learning, 6 * DAY);
+    assert_int_equal(learning.per_minute, 30);
+    /* The administrator changed the limits: what was learned of others is forgotten. */
+    other.per_minute = 600;
+    rate_learning_init(&learning, &other, 5 * DAY);
+    rate_learning_restore(&learning, &earlier, 5 * DAY);
+    assert_int_equal(learning.per_minute, 600);
+    assert_false(rate_learning_is_cut(&learning));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_one_refusal),
+        cmocka_unit_test(test_cuts_repeat),
+        cmocka_unit_test(test_recovers_to_the_configuration),
+        cmocka_unit_test(test_told_numbers_hold),
+        cmocka_unit_test(test_unlimited),
+        cmocka_unit_test(test_restore),
+    };
+    return cmocka_run_group_tests_name("rate_learning", tests, NULL, NULL);
+}
