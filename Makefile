@@ -88,7 +88,10 @@ $(BUILD)/daemon.a: $(LIBRARY)
 $(FUZZERS): $(BUILD)/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/daemon.a
 	$(Q)$(CC) $(CFLAGS) $(SANITIZE) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(PKG_LIBS) $(OUR_LIBS)
 
-tests: all $(BUILD)/simulate $(BUILD)/panel $(BUILD)/scripted $(BUILD)/notify_recorder $(PURE) $(UNIT) $(SQLTEST)
+$(BUILD)/relay: $(BUILD)/tests/lib/relay.o
+	$(Q)$(CC) $(CFLAGS) $(SANITIZE) $(LDFLAGS) -o $@ $^
+
+tests: all $(BUILD)/simulate $(BUILD)/panel $(BUILD)/scripted $(BUILD)/relay $(BUILD)/notify_recorder $(PURE) $(UNIT) $(SQLTEST)
 
 # The sanitizer build lives beside the plain one and is made by the same rules.
 ASAN_MAKE := +$(MAKE) --no-print-directory BUILD=$(BUILD)/asan CFLAGS='-O1 -g -fno-omit-frame-pointer' \

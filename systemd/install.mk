@@ -75,7 +75,7 @@ deb: ## the Debian package, build/chwsyncd_VERSION_ARCH.deb
 	@tar -cf - --exclude=./$(BUILD) --exclude=./build --exclude=./.git . | tar -xf - -C $(DEB_TREE)
 	@cp -r systemd/debian $(DEB_TREE)/debian
 	@cp systemd/chwsyncd.sysusers $(DEB_TREE)/debian/chwsyncd.sysusers
-	@cd $(DEB_TREE) && env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL dpkg-buildpackage --build=binary --no-sign --jobs=2 \
+	@cd $(DEB_TREE) && env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL DEB_BUILD_OPTIONS=noautodbgsym dpkg-buildpackage --build=binary --no-sign --jobs=2 \
 	    >../build.log 2>&1 || { tail -n 30 ../build.log; exit 1; }
 	@cp $(BUILD)/deb/chwsyncd_$(VERSION)_*.deb $(BUILD)/
 	@ls -l $(BUILD)/chwsyncd_$(VERSION)_*.deb
