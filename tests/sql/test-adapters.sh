@@ -27,6 +27,13 @@ medusa_versions() {
     is "a new version of the order shows the line once" 1 "$(shown "$ref")"
 }
 
+look_is_by_index() {
+    ask "SELECT replica.old(5000); INSERT INTO chwsync_shop.line (order_ref, status, seq) SELECT order_item_id::text, 'completed', 4 FROM public.order_item
+         ON CONFLICT DO NOTHING; ANALYZE" >/dev/null
+    is "with the queue no table is read from end to end" "" \
+        "$(ask "EXPLAIN SELECT * FROM chwsync_shop.pending_orders" | grep -oE 'Seq Scan on (order_item|"order"|line) ')"
+}
+
 queue_works() { # the same shop, with --queue --wake
     install "$@" --queue --wake || return
     shop="$1 with queue"
@@ -50,6 +57,7 @@ queue_works() { # the same shop, with --queue --wake
     view_shows_what_is_paid
     nothing_waits
     rights_are_few
+    [ "$1" != evershop ] || look_is_by_index
     shop=$1
     flow_begin
 }
