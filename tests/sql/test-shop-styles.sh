@@ -59,10 +59,10 @@ style uuid --table public.lines --key id --service sku --link options.what.link 
     echo "CREATE TABLE lines (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), sku varchar(40) DEFAULT 'IG-LIKES-FAST', options jsonb, status text);"
     usual lines id options "jsonb_build_object('qty', PACKS, 'what', jsonb_build_object('link', LINK))")
 
-style text-keys --table lines --key ref --service sku --link link --quantity pieces --max-charge cap --pending "status IN ('paid', 'again')" < <(
-    echo "CREATE SEQUENCE n; CREATE TABLE lines (ref varchar(40) PRIMARY KEY DEFAULT 'SO-' || nextval('n'), sku text DEFAULT 'IG-LIKES-FAST', link text,
+style text-keys --table lines --key line_ref --service sku --link link --quantity pieces --max-charge cap --pending "status IN ('paid', 'again')" < <(
+    echo "CREATE SEQUENCE n; CREATE TABLE lines (line_ref varchar(40) PRIMARY KEY DEFAULT 'SO-' || nextval('n'), sku text DEFAULT 'IG-LIKES-FAST', link text,
         pieces numeric(20,4), cap numeric(12,2) DEFAULT 1000, status text, created timestamptz DEFAULT now());"
-    usual lines ref 'link, pieces' 'LINK, PACKS * 1000')
+    usual lines line_ref 'link, pieces' 'LINK, PACKS * 1000')
 
 style text-json --table lines --key id --service data.sku --link data.link --quantity data.packs --pack pack_size --runs data.runs \
     --pending "status = 'paid'" < <(
