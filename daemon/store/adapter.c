@@ -167,7 +167,8 @@ int adapter_add(struct text *text, const char *adapter, enum adapter_addition ad
                 struct problem *reterr_problem)
 {
     enum { TABLE, KEY, PARTS };
-    OWN(text_done) struct text triggers = {0}, columns = {0}, line = {0}, pages = {0}, from = {0};
+    OWN(text_done)
+    struct text triggers = {0}, columns = {0}, line = {0}, pages = {0}, from = {0}, quoted = {0};
     const char *rest = adapter;
     char *parts[PARTS];
     bool queue = addition == ADAPTER_QUEUE;
@@ -182,10 +183,12 @@ int adapter_add(struct text *text, const char *adapter, enum adapter_addition ad
     }
     /* "public.order_line l": the table without its alias */
     text_add_bytes(&from, parts[TABLE], strlen(parts[TABLE]) - strlen(" l"));
-    text_add(&pages, "(SELECT sum(pg_relation_size(t.relid)) FROM pg_partition_tree('");
     for (const char *byte = text_string(&from); *byte; byte++)
-        text_format(&pages, *byte == '\'' ? "''" : "%c", *byte);
-    text_add(&pages, "') t) / current_setting('block_size')::int");
+        text_format(&quoted, *byte == '\'' ? "''" : "%c", *byte);
+    text_format(&pages,
+                "coalesce((SELECT sum(pg_relation_size(t.relid)) FROM pg_partition_tree('%s') t), "
+                "pg_relation_size('%s')) / current_setting('block_size')::int",
+                text_string(&quoted), text_string(&quoted));
     const struct adapter_word words[] = {
         {"triggers", text_string(&triggers)}, {"columns", text_string(&columns)},
         {"line_table", parts[TABLE]},         {"line_key", parts[KEY]},

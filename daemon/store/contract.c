@@ -111,8 +111,10 @@ const struct statement contract_statement = {
     "   AND NOT (has_schema_privilege(u.relowner, n.oid, 'USAGE') AND has_any_column_privilege(u.relowner, t.oid, 'SELECT'))\n"
     "UNION ALL\n"
     "SELECT DISTINCT CASE WHEN NOT has_function_privilege(u.relowner, p.oid, 'EXECUTE') THEN 'uncallable helper' ELSE 'parallel helper' END,\n"
-    "       p.oid::regprocedure::text, format('%I', pg_get_userbyid(u.relowner)), NULL::boolean, NULL::boolean, 30001\n"
+    "       format('%I.%I(%s)', n.nspname, p.proname, pg_get_function_identity_arguments(p.oid)),\n"
+    "       format('%I', pg_get_userbyid(u.relowner)), NULL::boolean, NULL::boolean, 30001\n"
     "  FROM used u JOIN pg_catalog.pg_proc p ON p.oid = u.refobjid AND u.refclassid = 'pg_proc'::regclass\n"
+    "  JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace\n"
     "  JOIN pg_catalog.pg_language l ON l.oid = p.prolang\n"
     " WHERE NOT has_function_privilege(u.relowner, p.oid, 'EXECUTE')\n"
     "    OR l.lanname = 'plpgsql' AND p.proparallel = 's' AND p.prosrc ~* '\\mexception\\s+when\\M'\n"
@@ -120,7 +122,7 @@ const struct statement contract_statement = {
     "SELECT 'powerful owner', format('view %I.%I', v.nspname, v.relname), format('VIEW %I.%I', v.nspname, v.relname), NULL, NULL, 30002\n"
     "  FROM shop_view v JOIN pg_catalog.pg_roles r ON r.oid = v.relowner WHERE r.rolsuper AND v.relkind = 'v'\n"
     "UNION ALL\n"
-    "SELECT t.trait, p.oid::regprocedure::text, NULL, NULL, NULL, 30003\n"
+    "SELECT t.trait, format('%I.%I(chwsync.result)', p.nspname, p.proname), NULL, NULL, NULL, 30003\n"
     "  FROM candidate p CROSS JOIN ledger JOIN pg_catalog.pg_roles r ON r.oid = p.proowner\n"
     " CROSS JOIN LATERAL (SELECT substr(min(c), 13) AS path FROM unnest(p.proconfig) AS c WHERE starts_with(c, 'search_path=')) AS s\n"
     " CROSS JOIN LATERAL (VALUES\n"
@@ -134,7 +136,7 @@ const struct statement contract_statement = {
     "       ) AS t(trait, holds)\n"
     " WHERE t.holds AND p.prokind = 'f' AND p.pronargs = 1 AND p.proargtypes[0] = result_oid\n"
     "UNION ALL\n"
-    "SELECT 'foreign key', format('%I', f.conname), f.conrelid::regclass::text, NULL, NULL, 30004\n"
+    "SELECT 'foreign key', format('%I', f.conname), format('%I.%I', v.nspname, c.relname), NULL, NULL, 30004\n"
     "  FROM shop_view v JOIN pg_catalog.pg_class c ON c.relnamespace = v.schema_oid AND v.nspname = 'chwsync_shop'\n"
     "  JOIN pg_catalog.pg_constraint f ON f.conrelid = c.oid AND f.contype = 'f'\n"
     "  JOIN pg_catalog.pg_class t ON t.oid = f.confrelid AND t.relnamespace <> v.schema_oid\n"
@@ -321,7 +323,7 @@ static int read_view(const PGresult *rows, int row, struct contract *contract)
               kind ? "%s is no view" : "view %s does not exist", contract->view_sql);
     else if (!cell_is_true(rows, row, ANSWER_ABLE))
         FAULT(contract, CONTRACT_ERROR, CONTRACT_VIEW, contract->view_sql,
-              view_remedy("GRANT SELECT ON %s TO chwsync; and USAGE on its schema", contract),
+              view_remedy("GRANT SELECT ON %s TO chwsync; -- and USAGE on its schema", contract),
               "this role may not read %s", contract->view_sql);
     if (contract->view_found && !cell_is_true(rows, row, ANSWER_FITS))
         FAULT(contract, CONTRACT_WARNING, CONTRACT_VIEW, contract->view_sql,
@@ -448,12 +450,11 @@ static int read_function(const PGresult *rows, int row, struct contract *contrac
 static int read_exact_function(const PGresult *rows, int row, struct contract *contract)
 {
     if (!cell_is_true(rows, row, ANSWER_ABLE))
-        FAULT(
-            contract, CONTRACT_ERROR, CONTRACT_FUNCTION, contract->function_sql,
-            function_remedy(
-                "GRANT EXECUTE ON FUNCTION %s(chwsync.result) TO chwsync; and USAGE on its schema",
-                contract),
-            "this role may not execute %s(chwsync.result)", contract->function_sql);
+        FAULT(contract, CONTRACT_ERROR, CONTRACT_FUNCTION, contract->function_sql,
+              function_remedy("GRANT EXECUTE ON FUNCTION %s(chwsync.result) TO chwsync; -- and "
+                              "USAGE on its schema",
+                              contract),
+              "this role may not execute %s(chwsync.result)", contract->function_sql);
     if (!cell_is_true(rows, row, ANSWER_FITS))
         FAULT(contract, CONTRACT_WARNING, CONTRACT_FUNCTION, contract->function_sql,
               function_remedy(
@@ -488,7 +489,7 @@ static const struct trait {
      "ALTER FUNCTION $1 PARALLEL UNSAFE;"},
     {"powerful owner", CONTRACT_WARNING, CONTRACT_VIEW,
      "$1 belongs to a superuser: whoever can change it reads everything",
-     "ALTER $2 OWNER TO chwsync_adapter; and grant that role SELECT on what the view reads"},
+     "ALTER $2 OWNER TO chwsync_adapter; -- and grant it SELECT on what the view reads"},
     {"powerful function", CONTRACT_WARNING, CONTRACT_FUNCTION,
      "$1 runs with the rights of a superuser", "ALTER FUNCTION $1 OWNER TO chwsync_adapter;"},
     {"invoker", CONTRACT_WARNING, CONTRACT_FUNCTION,

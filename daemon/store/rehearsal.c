@@ -267,6 +267,38 @@ static void copy_filter(char *ret_filter, size_t size, const char *filter, const
     ret_filter[*filter ? 0 : used] = '\0';
 }
 
+/*
+ * Leaves out the parts of "((a) AND (b))" that no index can have: those that depend on the time or
+ * on another query ($0). "" when none is left.
+ */
+static void keep_fixed_parts(char *filter)
+{
+    static const char *const moving[] = {"$", "now()", "CURRENT_", "SubPlan", "_timestamp("};
+    char whole[sizeof((struct rehearsal_scan *)NULL)->filter], *rest = whole, *end;
+    size_t length = strlen(filter);
+
+    bool joined = strstr(filter, " AND ") != NULL;
+
+    snprintf(whole, sizeof whole, "%.*s", (int)(joined ? length - 2 : length), filter + joined);
+    filter[0] = '\0';
+    for (; rest; rest = end) {
+        bool moves = false;
+
+        end = strstr(rest, " AND ");
+        if (end) {
+            *end = '\0';
+            end += strlen(" AND ");
+        }
+        for (size_t i = 0; i < sizeof moving / sizeof moving[0]; i++)
+            moves |= strstr(rest, moving[i]) != NULL;
+        if (!moves) {
+            if (filter[0])
+                strcat(filter, " AND ");
+            strcat(filter, rest);
+        }
+    }
+}
+
 static enum session_verdict add_scan(struct session *session, struct json_object *node,
                                      struct rehearsal_scans *scans, struct problem *reterr_problem)
 {
@@ -294,6 +326,7 @@ static enum session_verdict add_scan(struct session *session, struct json_object
     snprintf(scan->key, sizeof scan->key, "%s", PQgetvalue(rows, 0, 2));
     copy_filter(scan->filter, sizeof scan->filter, plan_text(node, "Filter"),
                 plan_text(node, "Alias"));
+    keep_fixed_parts(scan->filter);
     return verdict;
 }
 

@@ -54,7 +54,8 @@ DROP TRIGGER IF EXISTS queue_line_moved ON chwsync_shop.line;
 CREATE TRIGGER queue_line_moved AFTER UPDATE OF status ON chwsync_shop.line
     FOR EACH ROW WHEN (NEW.status IS DISTINCT FROM OLD.status) EXECUTE FUNCTION chwsync_shop.queue_line_moved();
 
--- OFFSET 0 makes it one look by its key for each line, however many lines the planner thinks the list has.
+-- OFFSET 0, and counting instead of NOT EXISTS, make it one look by the key for each line, however many the planner expects:
+-- it would read whole tables instead.
 DROP VIEW IF EXISTS chwsync_shop.pending_orders;
 CREATE VIEW chwsync_shop.pending_orders AS
 SELECT @columns@
@@ -62,14 +63,14 @@ SELECT @columns@
          UNION
         SELECT l.line_id FROM (SELECT @line_key@ AS line_id FROM @line_table@
                                 ORDER BY @line_key@ DESC LIMIT 100) l
-         WHERE NOT EXISTS (SELECT FROM chwsync_shop.line s WHERE s.order_ref = l.line_id::text)
+         WHERE (SELECT count(*) FROM chwsync_shop.line s WHERE s.order_ref = l.line_id::text) = 0
          UNION
         SELECT l.line_id FROM (SELECT @line_key@ AS line_id FROM @line_table@
                                TABLESAMPLE SYSTEM ((SELECT least(100, 200.0 / greatest(1, @line_pages@))::real)) OFFSET 0) l
-         WHERE NOT EXISTS (SELECT FROM chwsync_shop.line s WHERE s.order_ref = l.line_id::text)) k
+         WHERE (SELECT count(*) FROM chwsync_shop.line s WHERE s.order_ref = l.line_id::text) = 0) k
  CROSS JOIN LATERAL (SELECT * FROM chwsync_shop.wanted_lines v WHERE v.line_id = k.line_id OFFSET 0) w
- WHERE NOT EXISTS (SELECT FROM chwsync_shop.line s
-                    WHERE s.order_ref = w.order_ref AND s.status NOT IN ('queued', 'rejected', 'failed'));
+ WHERE (SELECT count(*) FROM chwsync_shop.line s
+         WHERE s.order_ref = w.order_ref AND s.status NOT IN ('queued', 'rejected', 'failed')) = 0;
 GRANT SELECT ON chwsync_shop.pending_orders TO chwsync;
 COMMENT ON VIEW chwsync_shop.pending_orders IS 'Lines that chwsyncd may send now, from the queue.';
 COMMENT ON TABLE chwsync_shop.queue IS 'Lines that were paid and are not bought yet.';

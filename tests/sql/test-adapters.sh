@@ -55,7 +55,7 @@ queue_works() { # the same shop, with --queue --wake
 }
 
 adapter_begin || { echo "Bail out! no cluster"; exit 1; }
-for name in evershop medusa oscar saleor spree vendure; do
+for name in evershop medusa oscar saleor spree template vendure; do
     new_shop "$name" && cluster_psql -f "tests/sql/replicas/$name.sql" >/dev/null || { echo "Bail out! no replica of $name"; exit 1; }
     ask "SELECT replica.old(3)" >/dev/null
     is "it runs" "" "$(install "$name" 2>&1)"
