@@ -410,8 +410,12 @@ static void ledger_agrees(void *userdata)
     int64_t now_us = clock_monotonic_us();
 
     for (size_t i = 0; i < world->provider_count; i++) {
-        submit_wake(&world->providers[i].submit, 0, now_us);
-        poll_wake(&world->providers[i].poll, 0, now_us);
+        struct provider *provider = &world->providers[i];
+
+        submit_wake(&provider->submit, 0, now_us);
+        if (world->reconcile.found_bought && provider->account.open == 0)
+            provider->account.open = 1; /* at least: looked for soon, then counted */
+        poll_wake(&provider->poll, 0, now_us);
     }
     write_back_wake(&world->write_back, 0, now_us);
 }

@@ -118,6 +118,8 @@ static void answered(void *userdata, const struct store_answer *answer)
     lease->number = row_integer(answer->rows, 0, LEASE_NUMBER, 0);
     lease->claims = row_integer(answer->rows, 0, LEASE_CLAIMS, 0);
     lease->until_us = lasts_until(lease->asked_us);
+    if (lease->stops)
+        lease->retry_us = now_us + LOOK_AGAIN_US; /* whether they were released */
     lease->seen[0] = '\0';
     CRASH_POINT("lease: taken");
 }

@@ -204,9 +204,11 @@ static void recorded(void *userdata, const struct store_answer *answer)
         return;
     }
     CRASH_POINT("reconcile: recorded");
-    for (int i = 0; i < PQntuples(answer->rows); i++)
+    for (int i = 0; i < PQntuples(answer->rows); i++) {
+        reconcile->found_bought = true;
         say_state(row_text(answer->rows, i, 0), row_text(answer->rows, i, 1),
                   row_text(answer->rows, i, 2));
+    }
     reconcile->end_count -= reconcile->recording;
     memmove(reconcile->ends, reconcile->ends + reconcile->recording,
             reconcile->end_count * sizeof *reconcile->ends);
@@ -236,6 +238,7 @@ static void restored(void *userdata, const struct store_answer *answer)
     CRASH_POINT("reconcile: restored");
     reconcile->lost_count = 0;
     reconcile->workshop->ledger_was_older = true;
+    reconcile->found_bought = true;
     for (int i = 0; i < PQntuples(answer->rows); i++) {
         const char *order_ref = row_text(answer->rows, i, 0), *state = row_text(answer->rows, i, 1);
 
@@ -423,7 +426,7 @@ static void begin(struct reconcile *reconcile)
     reconcile->again = false;
     reconcile->next_us = INT64_MAX;
     reconcile->place = reconcile->left = reconcile->known_run = 0;
-    reconcile->judged_absent = false;
+    reconcile->judged_absent = reconcile->found_bought = false;
     reconcile->running = true;
     reconcile->busy = orders_open(workshop->lanes.ledger, workshop->instance, PATIENCE_S,
                                   opens_listed, reconcile) == 0;

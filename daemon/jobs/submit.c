@@ -927,15 +927,22 @@ bool submit_wants_lease(const struct submit *submit)
            (submit->hungry && (!submit->account->lease.ours || submit->account->lease.stops));
 }
 
-static bool may_claim(const struct submit *submit, int64_t now_us)
+/* Lines are queued, and nothing that lasts stands in their way. Otherwise they must not keep polls
+ * waiting. */
+static bool adds_wait(const struct submit *submit, int64_t now_us)
 {
     const struct workshop *workshop = submit->workshop;
     const struct lease *lease = &submit->account->lease;
 
-    return submit->hungry && !submit->claiming && !workshop->stopping && workshop->reconciled &&
-           lease->ours && !lease->asking && !lease->stops && !must_release(submit) &&
-           !submit->releasing && now_us >= submit->journal_us && shop_has_view(workshop->shop) &&
-           connection_is_up(workshop->lanes.orders) &&
+    return submit->hungry && !workshop->stopping && workshop->reconciled && lease->ours &&
+           !lease->stops && now_us >= submit->journal_us && shop_has_view(workshop->shop) &&
+           connection_is_up(workshop->lanes.orders);
+}
+
+static bool may_claim(const struct submit *submit, int64_t now_us)
+{
+    return adds_wait(submit, now_us) && !submit->claiming && !submit->account->lease.asking &&
+           !must_release(submit) && !submit->releasing &&
            submit->ended + submit->batch_count < UNRECORDED_MAX;
 }
 
@@ -967,7 +974,7 @@ int64_t submit_work(struct submit *submit, int64_t now_us)
         submit->hungry = true;
         submit->due_us = INT64_MAX;
     }
-    client_budget(account->client)->adds_waiting = submit->hungry && free_us <= now_us;
+    client_budget(account->client)->adds_waiting = adds_wait(submit, now_us) && free_us <= now_us;
     if (!may_claim(submit, now_us))
         return next_without_claim(submit, now_us);
     if (free_us > now_us)
