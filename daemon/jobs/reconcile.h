@@ -29,11 +29,11 @@ struct reconcile {
     struct workshop *workshop; /* borrowed */
     bool running, busy, judged_absent;
     bool found_bought; /* the round put orders back that are to be followed */
-    bool again;       /* a round from now on is wanted before anything is claimed */
-    int64_t retry_us; /* after a failure: not before */
-    int64_t next_us;  /* the next round: attempts of others may be overdue then; INT64_MAX = none */
-    PGresult *open;   /* attempts without an end, as the round began */
-    bool *matched;    /* by row of `open` */
+    bool again;        /* a round from now on is wanted before anything is claimed */
+    int64_t retry_us;  /* after a failure: not before */
+    int64_t next_us; /* the next round: attempts of others may be overdue then; INT64_MAX = none */
+    PGresult *open;  /* attempts without an end, as the round began */
+    bool *matched;   /* by row of `open` */
     struct flight_shelf shelf;
     size_t place; /* the next one on the shelf */
     struct flight_log log;
