@@ -91,7 +91,7 @@ new_database() {
 # pgbench_rate DATABASE USER SCRIPT TRANSACTIONS ROWS: rows a second, with the settings of the daemon's transactions (by_index)
 pgbench_rate() {
     PGOPTIONS='-c enable_seqscan=off -c enable_bitmapscan=off -c jit=off' \
-        "$CLUSTER_BIN/pgbench" -n -M extended -U "$2" -f "$3" -D first=-99 -t "$4" "$1" >"$work/pgbench" 2>&1 ||
+        "$CLUSTER_BIN/pgbench" -n -M extended -U "$2" -f "$3" -D first=-99 -D claims=-1 -t "$4" "$1" >"$work/pgbench" 2>&1 ||
         { cat "$work/pgbench" >&2; exit 1; }
     awk -v rows="$5" '/^tps/ { printf "%d\n", $3 * rows }' "$work/pgbench"
 }

@@ -27,6 +27,7 @@
 #include <time.h>
 #include <unistd.h>
 
+/* The lease that run gives itself is this instance's. */
 #define INSTANCE "0b0e2c1e-6a52-4a0f-9d35-6f1d2c9a7b11"
 
 static int fail(const char *what, const char *why)
@@ -110,13 +111,16 @@ static int write_statements(struct shop *shop, const char *directory)
 {
     static const char *const names[] = {"panel"};
     static const char *const variables[VALUES_MAX] = {[0] = "ids", [3] = "provider_ids"};
+    static const char *const claim_variables[VALUES_MAX] = {[7] = "claims"}; /* the lease's count */
     const struct intake_options intake = {
         .default_provider = "panel", .providers = names, .provider_count = 1, .limit = 1000000};
     const struct claim_options claim = {.provider = "panel",
                                         .account_id = 1,
                                         .instance = INSTANCE,
                                         .limit = ORDERS_BATCH_MAX,
-                                        .send_within_s = 30};
+                                        .send_within_s = 30,
+                                        .lease_number = 1,
+                                        .journal = INSTANCE};
     const struct poll_wish wish = {
         .account_id = 1, .limit = POLLS_BATCH_MAX, .turn = 1, .speed = 1};
     struct attempt_end ends[ORDERS_BATCH_MAX];
@@ -136,9 +140,11 @@ static int write_statements(struct shop *shop, const char *directory)
     if (open_script(directory, "orders", &script) != 0)
         return 1;
     fputs("\\set first :first + 100\n"
+          "\\set claims :claims + 1\n"
           "SELECT array_agg(i)::text AS ids, array_agg('p' || i)::text AS provider_ids\n"
           "  FROM generate_series(:first::int, :first::int + 99) i \\gset\n",
           script.script);
+    script.variables = claim_variables;
     shop_claim(shop, &script, &claim, NULL, NULL);
     script.variables = variables;
     orders_record(&script, ends, ORDERS_BATCH_MAX, shop_has_function(shop), 5, NULL, NULL);
