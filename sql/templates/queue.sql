@@ -55,7 +55,7 @@ CREATE TRIGGER queue_line_moved AFTER UPDATE OF status ON chwsync_shop.line
     FOR EACH ROW WHEN (NEW.status IS DISTINCT FROM OLD.status) EXECUTE FUNCTION chwsync_shop.queue_line_moved();
 
 -- OFFSET 0, and counting instead of NOT EXISTS, make it one look by the key for each line, however many the planner expects:
--- it would read whole tables instead.
+-- it would read whole tables instead. LIMIT 300 does the same for the pages, of which it expects a tenth of the table.
 DROP VIEW IF EXISTS chwsync_shop.pending_orders;
 CREATE VIEW chwsync_shop.pending_orders AS
 SELECT @columns@
@@ -66,7 +66,7 @@ SELECT @columns@
          WHERE (SELECT count(*) FROM chwsync_shop.line s WHERE s.order_ref = l.line_id::text) = 0
          UNION
         SELECT l.line_id FROM (SELECT @line_key@ AS line_id FROM @line_table@
-                               TABLESAMPLE SYSTEM ((SELECT least(100, 200.0 / greatest(1, @line_pages@))::real)) OFFSET 0) l
+                               TABLESAMPLE SYSTEM ((SELECT least(100, 200.0 / greatest(1, @line_pages@))::real)) LIMIT 300) l
          WHERE (SELECT count(*) FROM chwsync_shop.line s WHERE s.order_ref = l.line_id::text) = 0) k
  CROSS JOIN LATERAL (SELECT * FROM chwsync_shop.wanted_lines v WHERE v.line_id = k.line_id OFFSET 0) w
  WHERE (SELECT count(*) FROM chwsync_shop.line s
