@@ -162,12 +162,23 @@ static int put_record(struct flight_file *file, const uint8_t *bytes, size_t len
     return 0;
 }
 
+/* What is stored is the page cache's: our own memory need not grow with it. */
+#define KEPT_BYTES (INT64_C(1) << 20)
+
+static void forget_behind(const struct flight_file *file, int64_t used_before)
+{
+    int64_t from = used_before / KEPT_BYTES * KEPT_BYTES, to = file->used / KEPT_BYTES * KEPT_BYTES;
+
+    if (to > from)
+        (void)madvise(file->map + from, (size_t)(to - from), MADV_DONTNEED);
+}
+
 static int file_append(struct flight_file *file, const struct flight_record *record)
 {
     uint8_t bytes[FLIGHT_RECORD_MAX];
     struct flight_record numbered = *record;
     size_t length;
-    int64_t offset;
+    int64_t offset, used_before;
     int r;
 
     numbered.sequence = file->sequence;
@@ -181,8 +192,10 @@ static int file_append(struct flight_file *file, const struct flight_record *rec
     r = put_record(file, bytes, length, offset);
     if (r < 0)
         return r;
+    used_before = file->used;
     file->sequence++;
     file->used = offset + (int64_t)length;
+    forget_behind(file, used_before);
     return 0;
 }
 
