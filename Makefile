@@ -125,7 +125,7 @@ check-long: deps ## what takes longer: longer stalls and the larger runs
 
 bench: deps ## the table of rates and costs, on a throwaway cluster
 	@$(MAKE) --no-print-directory -j2 all $(BUILD)/panel $(BUILD)/bench-tool
-	@BUILD=$(BUILD) tests/bench/run && BUILD=$(BUILD) tests/bench/size
+	@BUILD=$(BUILD) tests/bench/run; run=$$?; BUILD=$(BUILD) tests/bench/schedule && BUILD=$(BUILD) tests/bench/size && exit $$run
 
 simulate: $(BUILD)/simulate ## the rules of budget and polling on a virtual clock: the whole table (minutes)
 	@$(BUILD)/simulate
