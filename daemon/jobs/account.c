@@ -84,15 +84,12 @@ void account_open(struct account *account, const struct store_answer *answer, in
 {
     const PGresult *rows = answer->rows;
     int64_t wait_s = row_integer(rows, 0, ACCOUNT_PAUSED_S, 0);
-    unsigned queued = account->shares.queued;
 
     account->id = (int)row_integer(rows, 0, ACCOUNT_ID, 0);
     if (wait_s > 0)
         budget_pause(client_budget(account->client), now_us + wait_s * US_PER_S);
     budget_forget(client_budget(account->client),
                   now_us); /* what another instance used is in the ledger with ours */
-    shares_init(&account->shares, now_us); /* likewise: counted once, also when opened again */
-    account->shares.queued = queued;
     restore_slots(account, rows, now_us);
     if (row_text(rows, 0, ACCOUNT_PER_MINUTE))
         restore_figures(account, rows, now_us);
@@ -191,11 +188,6 @@ int64_t account_work(struct account *account, int64_t now_us)
         return INT64_MAX;
     if (now_us < account->keep_us)
         return account->keep_us;
-    /* The figures are those of whoever works for the account: a standby has none to keep. */
-    if (!account->lease.ours) {
-        account->keep_us = now_us + KEEP_INTERVAL_US;
-        return account->keep_us;
-    }
     if (client_recover_limits(account->client, now_us))
         log_info("provider %s: %u requests a minute and %u a day from now on",
                  account->config->name, client_budget(account->client)->limits.per_minute,

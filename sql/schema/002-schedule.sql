@@ -18,7 +18,7 @@ ALTER TABLE chwsync.polls
     ADD COLUMN first_moved_s double precision,
     ADD COLUMN last_moved_s double precision;
 -- Rows of before: the newest first, as they have the nearest ends.
-UPDATE chwsync.polls p SET turn = -extract(epoch FROM o.accepted_at) / 1e12 FROM chwsync.orders o
+UPDATE chwsync.polls p SET turn = -extract(epoch FROM o.accepted_at) FROM chwsync.orders o
  WHERE o.id = p.order_id AND o.accepted_at IS NOT NULL;
 CREATE INDEX polls_turn ON chwsync.polls (account_id, turn);
 
