@@ -119,7 +119,7 @@ comes "asked past the check, the daemon refuses it too" 10 log_has -u chwsyncd "
 comes "and is not left reloading" 10 prop_is ActiveState active
 is "the old one goes on in the same process" "$(prop MainPID)" "$pid"
 place 5
-comes "and works" 20 all_told 1005
+comes "and works" 60 all_told 1005
 configure /etc/chwsyncd/chwsyncd.conf shop panel.key
 
 part "metrics"
@@ -149,7 +149,7 @@ is "nothing is left on the wire, nothing became uncertain" "$(state_count "'subm
 succeeds "and says so" log_has -u chwsyncd "MESSAGE_ID=$(message STOPPED)"
 control latency -d millis=0 >/dev/null
 systemctl start chwsyncd
-comes "the rest follows after the next start" 20 all_told 1013
+comes "the rest follows after the next start" 60 all_told 1013
 
 part "journald stands still"
 mkdir -p /run/systemd/system/chwsyncd.service.d
@@ -165,7 +165,7 @@ sum=$(sql -c "SELECT count(*) FROM chwsync.orders WHERE state IN ('active', 'com
 kill -CONT "$journald"
 is "a journal that stands still for $stall_s s holds up no order" "$([ "$sum" -ge 1713 ] && echo yes)" yes
 is "and costs no watchdog kill" "$(prop MainPID) $(prop NRestarts)" "$pid 0"
-comes "everything is told" 20 all_told 1713
+comes "everything is told" 60 all_told 1713
 
 part "watchdog"
 control latency -d millis=1000 >/dev/null
