@@ -14,7 +14,7 @@ HEAD
 
 number=0
 table=
-for file in schema/[0-9][0-9][0-9]-*.sql roles.sql grants.sql adapters/*.sql templates/*.sql; do
+for file in schema/[0-9][0-9][0-9]-*.sql roles.sql functions.sql views.sql grants.sql adapters/*.sql templates/*.sql; do
     [ -f "$file" ] || continue
     echo "static const char file_$number[] = {"
     od -An -v -t u1 "$file" | awk '{ for (i = 1; i <= NF; i++) printf("%s%s,", ($i > 127 ? "(char)" : ""), $i); print "" }'

@@ -193,17 +193,19 @@ static enum session_verdict migrate(struct session *session, int before,
     return record_version(session, before, reterr_problem);
 }
 
-/* As the schema's owner: the migrations that are newer, then the grants. */
+/* As the schema's owner: the migrations that are newer, then what is made anew each time. */
 static enum session_verdict change_as_owner(struct session *session,
                                             const struct schema_change *change,
                                             struct problem *reterr_problem)
 {
-    const struct sql_file *grants = find_file("grants.sql");
+    static const char *const made_anew[] = {"functions.sql", "views.sql", "grants.sql"};
     enum session_verdict verdict = become(session, change->owner, reterr_problem);
+
     if (verdict == SESSION_DONE)
         verdict = migrate(session, change->version_before, reterr_problem);
-    if (verdict == SESSION_DONE)
-        verdict = session_run_script(session, grants->name, grants->text, reterr_problem);
+    for (size_t i = 0; i < COUNT_OF(made_anew) && verdict == SESSION_DONE; i++)
+        verdict = session_run_script(session, made_anew[i], find_file(made_anew[i])->text,
+                                     reterr_problem);
     if (verdict == SESSION_DONE)
         verdict = become_caller(session, reterr_problem);
     return verdict;

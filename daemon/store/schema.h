@@ -14,8 +14,8 @@
 #include "store/session.h"
 #include <stddef.h>
 
-/* The files of sql/, in the order schema/001..., roles.sql, grants.sql, adapters/...,
- * templates/...; `name` is the path below sql/. */
+/* The files of sql/, in the order schema/001..., roles.sql, functions.sql, views.sql, grants.sql,
+ * adapters/..., templates/...; `name` is the path below sql/. */
 struct sql_file {
     const char *name;
     const char *text;

@@ -8,11 +8,3 @@ CREATE TABLE chwsync.switched_off (
     definition text NOT NULL -- the statements that make them again, rights included
 );
 COMMENT ON TABLE chwsync.switched_off IS 'A row while `chwsyncd adapter off` holds: what `chwsyncd adapter on` puts back.';
-
--- Called for several columns of every line at every look: without SET and STRICT the planner writes it into the query, which
--- costs a tenth of a call. Operators carry their schema instead.
-CREATE OR REPLACE FUNCTION chwsync.try_bigint(value text) RETURNS bigint
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
-AS $$
-    SELECT CASE WHEN value OPERATOR(pg_catalog.~) '^\s*[+-]?[0-9]{1,18}\s*$' THEN value::pg_catalog.int8 END
-$$;

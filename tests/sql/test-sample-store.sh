@@ -43,7 +43,7 @@ install() {
         CREATE SCHEMA chwsync AUTHORIZATION chwsync_owner;
         CREATE SCHEMA chwsync_shop AUTHORIZATION chwsync_adapter" || return
     local file
-    for file in sql/schema/*.sql sql/grants.sql; do
+    for file in sql/schema/*.sql sql/functions.sql sql/views.sql sql/grants.sql; do
         cluster_psql -1 -f "$file" || return
     done
     cluster_psql -f sql/sample-store.sql || return

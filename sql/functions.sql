@@ -1,0 +1,379 @@
+-- functions.sql - the contract's helpers and what the daemon does for every order, as functions.
+--
+-- Idempotent; run after the migrations by every `chwsyncd schema install|upgrade`, as the owner of schema chwsync. Tables change
+-- in schema/NNN-name.sql; a change here comes with a new number there, so that a daemon never meets functions older than itself.
+-- What the shop may have built upon (helpers, views) is replaced in place and keeps its columns; the rest is made anew.
+DO $$
+DECLARE
+    known record;
+BEGIN
+    FOR known IN
+        SELECT p.oid::regprocedure AS function FROM pg_catalog.pg_proc p
+         WHERE p.pronamespace = 'chwsync'::regnamespace
+           AND p.proname IN ('record_outcomes', 'claim', 'deliver', 'follow_surplus', 'restore_attempt', 'release_submits')
+    LOOP
+        EXECUTE format('DROP FUNCTION %s', known.function);
+    END LOOP;
+END
+$$;
+
+-- Helpers for adapters. NULL instead of an error, so that one bad row stays one bad row.
+-- try_jsonb has an EXCEPTION block, which starts a subtransaction: in a parallel plan that fails, hence PARALLEL UNSAFE.
+CREATE OR REPLACE FUNCTION chwsync.try_jsonb(value text) RETURNS jsonb
+    LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN value::jsonb;
+EXCEPTION
+    WHEN data_exception OR statement_too_complex THEN
+        RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION chwsync.try_jsonb(text) IS 'The text as jsonb, or NULL where it is none.';
+
+-- Called for several columns of every line at every look: without SET and STRICT the planner writes it into the query, which
+-- costs a tenth of a call. Operators carry their schema instead.
+CREATE OR REPLACE FUNCTION chwsync.try_bigint(value text) RETURNS bigint
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $$
+    SELECT CASE WHEN value OPERATOR(pg_catalog.~) '^\s*[+-]?[0-9]{1,18}\s*$' THEN value::pg_catalog.int8 END
+$$;
+COMMENT ON FUNCTION chwsync.try_bigint(text) IS 'The text as a whole number of at most 18 digits, or NULL where it is none.';
+
+-- The word of the contract for where an order stands.
+CREATE OR REPLACE FUNCTION chwsync.contract_status(state chwsync.order_state, in_progress boolean) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $$
+    SELECT CASE WHEN state <> 'active' THEN state::text WHEN in_progress THEN 'in_progress' ELSE 'pending' END
+$$;
+
+-- What the daemon does for every order stands in functions, because a session keeps their plans: to plan these statements anew
+-- costs more than to carry them out for a few lines. They are planned for their indexes whatever the statistics say: a work list that was empty a
+-- minute ago has those of an empty table, and would be read and sorted as a whole for every batch. The same holds for the
+-- plans that PostgreSQL caches in the shop's function while they call it. What a disabled step costs must not wake the
+-- just-in-time compiler.
+
+-- The ends of attempts. The life of an order, set-wise: accepted moves submitting, uncertain, queued, rejected, withdrawn
+-- and abandoned to active; everything else moves only the attempt that is the order's last.
+CREATE OR REPLACE FUNCTION chwsync.record_outcomes(order_ids bigint[], numbers int[], outcomes text[], provider_order_ids text[],
+                                        http_statuses int[], answers text[], waits_s int[], tell_shop boolean,
+                                        first_poll_s int, journals uuid[])
+    RETURNS TABLE (order_ref text, state text, provider_order_id text)
+    LANGUAGE plpgsql
+    SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
+AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    WITH told AS MATERIALIZED (
+        SELECT * FROM unnest($1::bigint[], $2::int[], $3::text[], $4::text[], $5::int[], $6::text[], $7::int[], $10::uuid[])
+                 AS t(order_id, number, outcome, provider_order_id, http_status, answer, wait_s, journal)
+    ), ended AS (
+        UPDATE chwsync.attempts a
+           SET open = t.outcome = 'unknown', outcome = t.outcome, ended_at = clock_timestamp(),
+               http_status = t.http_status, answer = t.answer, provider_order_id = t.provider_order_id,
+               found_by = NULL -- a reply beats a proof
+          FROM told t
+         WHERE a.order_id = t.order_id AND a.number = t.number AND (t.journal IS NULL OR a.journal = t.journal)
+           AND (a.open AND a.outcome IS DISTINCT FROM t.outcome
+                OR t.outcome = 'accepted' AND (a.outcome, a.provider_order_id)
+                                              IS DISTINCT FROM ('accepted', t.provider_order_id))
+        RETURNING t.order_id, t.number, t.outcome, t.provider_order_id, t.answer, t.wait_s, a.account_id
+    ), moved AS (
+        UPDATE chwsync.orders o
+           SET state = CASE e.outcome WHEN 'accepted' THEN 'active' WHEN 'refused' THEN 'rejected'
+                                      WHEN 'unknown' THEN 'uncertain' ELSE 'queued' END::chwsync.order_state,
+               in_progress = false, seq = o.seq + 1, updated_at = now(),
+               account_id = CASE WHEN e.outcome = 'accepted' THEN e.account_id ELSE o.account_id END,
+               provider_order_id = coalesce(e.provider_order_id, o.provider_order_id),
+               error = CASE WHEN e.outcome <> 'accepted' THEN e.answer END,
+               accepted_at = CASE WHEN e.outcome = 'accepted' THEN now() ELSE o.accepted_at END,
+               changed_at = now()
+          FROM ended e
+         WHERE o.id = e.order_id
+           AND (o.state IN ('submitting', 'uncertain') AND o.attempts = e.number
+                OR e.outcome = 'accepted' AND o.state IN ('submitting', 'uncertain', 'queued', 'rejected', 'withdrawn',
+                                                          'abandoned')
+                -- It had been taken for another order of the provider (in this snapshot it still is).
+                OR e.outcome = 'accepted'
+                   AND EXISTS (SELECT FROM chwsync.attempts b
+                                WHERE b.order_id = e.order_id AND b.number = e.number AND b.found_by IS NOT NULL
+                                  AND b.provider_order_id = o.provider_order_id))
+        RETURNING o.id, o.order_ref, o.provider, o.state, o.seq, e.account_id, e.wait_s, e.number
+    ), followed AS (
+        INSERT INTO chwsync.polls (order_id, account_id, next_at, interval_s)
+        SELECT m.id, m.account_id, now() + make_interval(secs => $9::int), $9::int FROM moved m WHERE m.state = 'active'
+        ON CONFLICT (order_id) DO NOTHING
+    ), queued AS (
+        INSERT INTO chwsync.queue (order_id, provider, next_at)
+        SELECT m.id, m.provider, now() + make_interval(secs => m.wait_s) FROM moved m WHERE m.state = 'queued'
+        ON CONFLICT (order_id) DO NOTHING
+    ), unqueued AS (
+        DELETE FROM chwsync.queue q USING moved m WHERE m.state = 'active' AND q.order_id = m.id
+    ), due AS (
+        INSERT INTO chwsync.write_backs (order_id, seq) SELECT m.id, m.seq FROM moved m WHERE $8::boolean
+    ), surplus AS MATERIALIZED (
+        SELECT o.order_ref, e.provider_order_id,
+               chwsync.follow_surplus(o.id, e.number, e.account_id, e.provider_order_id, $9::int)
+          FROM ended e JOIN chwsync.orders o ON o.id = e.order_id
+         WHERE e.outcome = 'accepted' AND o.provider_order_id IS DISTINCT FROM e.provider_order_id
+           AND NOT EXISTS (SELECT FROM moved m WHERE m.id = e.order_id AND m.number = e.number)
+    )
+    SELECT m.order_ref, m.state::text, NULL FROM moved m
+    UNION ALL SELECT s.order_ref, 'surplus', s.provider_order_id FROM surplus s;
+END
+$$;
+
+-- Lines that are due, asked for their veto, moved from queued to submitting (or withdrawn). `ask` takes results (chwsync.result[])
+-- and answers two arrays, their keys and what the shop says; `ask_any`, where the view is asked, whether it shows anything:
+-- one that shows nothing at all is more likely broken than emptied, and then nothing is withdrawn.
+CREATE OR REPLACE FUNCTION chwsync.claim(for_provider text, by_account int, by_instance uuid, at_most int, send_within_s int,
+                              only_order bigint, lease_number bigint, lease_claims bigint, by_journal uuid, ask text,
+                              ask_any text)
+    RETURNS TABLE (id bigint, number int, order_ref text, go boolean, service text, link text, quantity bigint,
+                   runs bigint, "interval" bigint, min bigint, max bigint, comments text, usernames text, hashtags text,
+                   username text, params jsonb)
+    LANGUAGE plpgsql
+    SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    questions chwsync.result[];
+    asked_refs text[];
+    asked_gos boolean[];
+    shows_any boolean;
+BEGIN
+    -- The lease is renewed and its claims are counted here, or nothing is claimed: another instance has taken it, or this
+    -- database has lost our last claim.
+    UPDATE chwsync.leases l
+       SET claims = l.claims + 1, journal = by_journal, expires_at = clock_timestamp() + interval '10 seconds'
+     WHERE l.account_id = $2 AND l.holder = $3 AND l.number = lease_number AND l.claims = lease_claims;
+    IF NOT FOUND THEN
+        RETURN; -- without a row
+    END IF;
+    -- While submits are stopped nothing is due. A row whose order is not queued would stand at the head for ever.
+    WITH due AS MATERIALIZED (
+        SELECT q.order_id FROM chwsync.queue q
+         WHERE q.provider = $1 AND q.next_at <= now() AND ($6 IS NULL OR q.order_id = $6)
+           AND NOT EXISTS (SELECT FROM chwsync.submit_stops s WHERE s.account_id = $2 AND s.released_at IS NULL)
+         ORDER BY q.next_at, q.order_id LIMIT $4 FOR UPDATE SKIP LOCKED
+    ), stale AS (
+        UPDATE chwsync.queue q SET next_at = now() + interval '1 hour' FROM due d JOIN chwsync.orders o ON o.id = d.order_id
+         WHERE q.order_id = d.order_id AND o.state <> 'queued'
+    )
+    SELECT array_agg(ROW(o.order_ref, 'submitting', NULL, NULL, NULL, NULL, NULL, NULL, o.seq + 1)::chwsync.result)
+      INTO questions
+      FROM due d JOIN chwsync.orders o ON o.id = d.order_id
+     WHERE o.state = 'queued';
+    IF questions IS NULL THEN
+        RETURN NEXT; -- one row of NULLs: the lease holds, nothing is due
+        RETURN;
+    END IF;
+    EXECUTE ask INTO asked_refs, asked_gos USING questions;
+    IF ask_any IS NOT NULL AND true <> ALL (asked_gos) THEN
+        EXECUTE ask_any INTO shows_any;
+        IF NOT shows_any THEN
+            asked_gos := array_fill(NULL::boolean, ARRAY[cardinality(asked_gos)]);
+        END IF;
+    END IF;
+    RETURN QUERY
+    WITH asked AS MATERIALIZED (
+        SELECT a.order_ref, a.go FROM unnest(asked_refs, asked_gos) AS a(order_ref, go)
+    ), moved AS (
+        UPDATE chwsync.orders o
+           SET state = CASE WHEN a.go THEN 'submitting' ELSE 'withdrawn' END::chwsync.order_state,
+               attempts = o.attempts + a.go::int, seq = o.seq + 1, account_id = $2::int, updated_at = now(),
+               error = CASE WHEN NOT a.go THEN 'the shop took it back' END
+          FROM asked a WHERE o.order_ref = a.order_ref AND o.state = 'queued' AND a.go IS NOT NULL
+        RETURNING o.id, o.attempts AS number, o.order_ref, a.go, o.service, o.link, o.quantity, o.runs, o."interval", o.min, o.max, o.comments, o.usernames, o.hashtags, o.username, o.params
+    ), taken AS (
+        DELETE FROM chwsync.queue q USING moved m WHERE q.order_id = m.id
+    ), busy AS (
+        UPDATE chwsync.queue q SET next_at = now() + interval '2 seconds' FROM asked a, chwsync.orders o
+         WHERE a.go IS NULL AND o.order_ref = a.order_ref AND q.order_id = o.id
+        RETURNING q.order_id, o.order_ref
+    ), attempt AS (
+        INSERT INTO chwsync.attempts (order_id, number, account_id, instance, claim, journal, send_before, service, link, quantity, further)
+        SELECT m.id, m.number, $2::int, $3::uuid, lease_claims + 1, by_journal, now() + make_interval(secs => $5::int), m.service, m.link, m.quantity,
+               CASE WHEN num_nonnulls(m.runs, m."interval", m.min, m.max, m.comments, m.usernames, m.hashtags,
+                                      m.username, m.params) > 0
+                    THEN jsonb_strip_nulls(jsonb_build_object('runs', m.runs, 'interval', m."interval", 'min', m.min,
+                        'max', m.max, 'comments', m.comments, 'usernames', m.usernames, 'hashtags', m.hashtags,
+                        'username', m.username, 'params', m.params)) END
+          FROM moved m WHERE m.go
+    ), withdrawn AS (
+        INSERT INTO chwsync.history (order_id, event, state, detail)
+        SELECT m.id, 'withdrawn', 'withdrawn', 'the shop took it back' FROM moved m WHERE NOT m.go
+    ), counted AS (
+        INSERT INTO chwsync.budget_minutes AS b (account_id, minute, adds)
+        SELECT $2::int, date_trunc('minute', now()), count(*) FROM moved m WHERE m.go HAVING count(*) > 0
+        ON CONFLICT (account_id, minute) DO UPDATE SET adds = b.adds + excluded.adds
+    )
+    SELECT m.id, m.number, m.order_ref, m.go, m.service, m.link, m.quantity, m.runs, m."interval", m.min, m.max,
+           m.comments, m.usernames, m.hashtags, m.username, m.params FROM moved m
+    UNION ALL SELECT b.order_id, NULL, b.order_ref, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+      FROM busy b ORDER BY 1;
+    IF NOT FOUND THEN
+        RETURN NEXT;
+    END IF;
+END
+$$;
+
+-- Tells the shop where orders stand. A row of write_backs is one change (order, seq); the shop is told the present state, and what
+-- was due up to that seq is done. So a change that comes in meanwhile needs no lock here and is never lost. `tell` as `ask` above.
+CREATE OR REPLACE FUNCTION chwsync.deliver(at_most int, only_order bigint, tell text)
+    RETURNS TABLE (id bigint, order_ref text, answer boolean, status text)
+    LANGUAGE plpgsql
+    SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    due_ids bigint[];
+    due_seqs bigint[];
+    results chwsync.result[];
+    told_refs text[];
+    told_answers boolean[];
+BEGIN
+    WITH due AS MATERIALIZED (
+        SELECT w.order_id, w.seq FROM chwsync.write_backs w
+         WHERE w.due_at <= now() AND ($2 IS NULL OR w.order_id = $2)
+         ORDER BY w.due_at LIMIT $1 FOR UPDATE SKIP LOCKED
+    )
+    SELECT array_agg(d.order_id), array_agg(d.seq) INTO due_ids, due_seqs FROM due d;
+    IF due_ids IS NULL THEN
+        RETURN;
+    END IF;
+    SELECT array_agg(ROW(o.order_ref, chwsync.contract_status(o.state, o.in_progress), o.provider_order_id, o.charge, o.currency,
+                         o.start_count, o.remains, o.error, o.seq)::chwsync.result)
+      INTO results
+      FROM (SELECT DISTINCT d.id FROM unnest(due_ids) AS d(id)) d JOIN chwsync.orders o ON o.id = d.id
+     WHERE o.state NOT IN ('submitting', 'withdrawn');
+    IF results IS NOT NULL THEN
+        EXECUTE tell INTO told_refs, told_answers USING results;
+    END IF;
+    RETURN QUERY
+    WITH due AS (
+        SELECT d.order_id, d.seq FROM unnest(due_ids, due_seqs) AS d(order_id, seq)
+    ), told AS MATERIALIZED (
+        SELECT o.id, r.order_ref, r.seq, r.status, a.answer
+          FROM unnest(results) AS r
+          JOIN unnest(told_refs, told_answers) AS a(order_ref, answer) ON a.order_ref = r.order_ref
+          JOIN chwsync.orders o ON o.order_ref = r.order_ref
+    ), done AS (
+        DELETE FROM chwsync.write_backs w USING due d LEFT JOIN told t ON t.id = d.order_id
+         WHERE w.order_id = d.order_id AND w.seq <= coalesce(t.seq, d.seq) AND (t.id IS NULL OR t.answer IS NOT NULL)
+    ), busy AS (
+        UPDATE chwsync.write_backs w
+           SET failures = w.failures + 1, error = 'the function answered NULL', sqlstate = NULL,
+               due_at = now() + least(interval '1 second' * power(2, least(w.failures, 12)), interval '1 hour')
+          FROM told t WHERE w.order_id = t.id AND t.answer IS NULL AND w.seq <= t.seq
+    )
+    SELECT t.id, t.order_ref, t.answer, t.status FROM told t;
+END
+$$;
+
+-- An operator says that submits may go on: for one order, or (NULL) for all of the account. Returns how many rows that released.
+CREATE OR REPLACE FUNCTION chwsync.release_submits(account int, ref text, who text) RETURNS bigint
+    LANGUAGE sql SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH released AS (
+        UPDATE chwsync.submit_stops s SET released_at = now(), released_by = who
+         WHERE s.released_at IS NULL AND (account IS NULL OR s.account_id = account) AND (ref IS NULL OR s.order_ref = ref)
+        RETURNING s.order_id, s.number)
+    , noted AS (
+        INSERT INTO chwsync.history (order_id, event, detail)
+        SELECT r.order_id, 'released', 'submits may go on, said ' || who FROM released r)
+    SELECT count(*) FROM released
+$$;
+
+-- A second order id for the same line: it is money too, so it is followed as an order of its own that no shop line stands for.
+CREATE OR REPLACE FUNCTION chwsync.follow_surplus(line bigint, attempt int, of_account int, their_id text, first_poll_s int) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    followed bigint;
+BEGIN
+    INSERT INTO chwsync.orders (order_ref, provider, service, link, quantity, runs, display_ref, state, account_id,
+                                provider_order_id, accepted_at, changed_at)
+    SELECT format('surplus:%s.%s', o.id, attempt), o.provider, o.service, o.link, o.quantity, o.runs, o.order_ref,
+           'active', of_account, their_id, now(), now()
+      FROM chwsync.orders o WHERE o.id = line
+    ON CONFLICT (order_ref) DO NOTHING RETURNING orders.id INTO followed;
+    IF followed IS NULL THEN
+        RETURN; -- known already
+    END IF;
+    INSERT INTO chwsync.polls (order_id, account_id, next_at, interval_s)
+    VALUES (followed, of_account, now() + make_interval(secs => first_poll_s), first_poll_s);
+    INSERT INTO chwsync.surplus_purchases (order_id, number, account_id, provider_order_id, followed_as)
+    VALUES (line, attempt, of_account, their_id, followed);
+    INSERT INTO chwsync.history (order_id, event, detail)
+    VALUES (line, 'surplus', format('bought a second time as %s, which is followed as surplus:%s.%s', their_id, line, attempt));
+END
+$$;
+
+-- Puts an attempt back that only a flight journal knows, with what became of it, and stops the account's submits.
+-- Returns where the order stands then.
+CREATE OR REPLACE FUNCTION chwsync.restore_attempt(ref text, of_provider text, of_account int, of_journal uuid, known_number int,
+                                        left_at timestamptz, of_service text, of_link text, of_quantity bigint,
+                                        ended_as text, their_id text, http int, words text, tell boolean, first_poll_s int)
+    RETURNS text LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    line chwsync.orders;
+    attempt int;
+    becomes chwsync.order_state;
+BEGIN
+    of_account := coalesce((SELECT a.id FROM chwsync.accounts a WHERE a.id = of_account AND a.provider = of_provider),
+                        (SELECT max(a.id) FROM chwsync.accounts a WHERE a.provider = of_provider), of_account);
+    INSERT INTO chwsync.orders (order_ref, provider, service, link, quantity, state, account_id, error)
+    VALUES (ref, of_provider, nullif(of_service, ''), nullif(of_link, ''), of_quantity,
+            CASE WHEN ended_as = 'refused' THEN 'rejected' ELSE 'withdrawn' END::chwsync.order_state, of_account,
+            'known from a flight journal only')
+    ON CONFLICT (order_ref) DO NOTHING;
+    SELECT * INTO line FROM chwsync.orders o WHERE o.order_ref = ref FOR UPDATE;
+    -- The number it had, where that is free; else one before all others: the last one must stay the last.
+    IF line.attempts < known_number AND line.state IN ('queued', 'withdrawn', 'rejected') THEN
+        attempt := known_number;
+    ELSE
+        SELECT least(min(a.number), 1) - 1 INTO attempt FROM chwsync.attempts a WHERE a.order_id = line.id;
+        attempt := coalesce(attempt, 0);
+    END IF;
+    INSERT INTO chwsync.attempts (order_id, number, account_id, instance, claim, claimed_at, send_before, service, link,
+                                  quantity, open, outcome, ended_at, http_status, answer, provider_order_id, journal,
+                                  journal_number)
+    VALUES (line.id, attempt, of_account, '00000000-0000-0000-0000-000000000000', 0, left_at, left_at, nullif(of_service, ''),
+            nullif(of_link, ''), of_quantity, ended_as = 'unknown', ended_as, clock_timestamp(), nullif(http, 0),
+            nullif(words, ''), nullif(their_id, ''), of_journal, known_number);
+    becomes := CASE
+        WHEN ended_as = 'accepted' AND line.state IN ('queued', 'submitting', 'uncertain', 'withdrawn', 'rejected', 'abandoned')
+            THEN 'active'
+        WHEN ended_as = 'unknown' AND line.state IN ('queued', 'withdrawn', 'rejected') THEN 'uncertain' END;
+    UPDATE chwsync.orders o
+       SET attempts = greatest(o.attempts, attempt), seq = o.seq + 1, updated_at = now(), changed_at = now(),
+           state = coalesce(becomes, o.state), account_id = CASE WHEN becomes IS NULL THEN o.account_id ELSE of_account END,
+           provider_order_id = CASE WHEN becomes = 'active' THEN their_id ELSE o.provider_order_id END,
+           accepted_at = CASE WHEN becomes = 'active' THEN now() ELSE o.accepted_at END, in_progress = false,
+           error = CASE WHEN becomes = 'active' THEN NULL
+                        WHEN becomes = 'uncertain' THEN 'the database had lost this attempt: it may exist at the provider'
+                        ELSE o.error END
+     WHERE o.id = line.id AND (becomes IS NOT NULL OR o.attempts < attempt);
+    IF becomes IS NOT NULL THEN
+        DELETE FROM chwsync.queue q WHERE q.order_id = line.id;
+        INSERT INTO chwsync.write_backs (order_id, seq) SELECT line.id, line.seq + 1 WHERE tell ON CONFLICT DO NOTHING;
+    END IF;
+    IF becomes = 'active' THEN
+        INSERT INTO chwsync.polls (order_id, account_id, next_at, interval_s)
+        VALUES (line.id, of_account, now() + make_interval(secs => first_poll_s), first_poll_s) ON CONFLICT DO NOTHING;
+    ELSIF ended_as = 'accepted' AND line.provider_order_id IS DISTINCT FROM their_id THEN
+        PERFORM chwsync.follow_surplus(line.id, attempt, of_account, their_id, first_poll_s);
+    END IF;
+    INSERT INTO chwsync.history (order_id, event, state, detail)
+    VALUES (line.id, 'restored', becomes, format('the database had lost attempt %s, the flight journal has it: %s', known_number,
+            concat_ws(' ', ended_as, nullif(their_id, ''))));
+    INSERT INTO chwsync.submit_stops (order_id, number, account_id, order_ref, detail)
+    VALUES (line.id, attempt, of_account, ref, concat_ws(' ', 'sent at', to_char(left_at, 'YYYY-MM-DD HH24:MI:SS TZ') || ',',
+            CASE ended_as WHEN 'unknown' THEN 'no answer is known' WHEN 'accepted' THEN 'accepted as ' || their_id ELSE ended_as END));
+    RETURN CASE WHEN becomes IS NULL AND ended_as = 'accepted' THEN 'surplus' ELSE coalesce(becomes, line.state)::text END;
+END
+$$;

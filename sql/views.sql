@@ -1,0 +1,92 @@
+-- views.sql - what the shop and its people may read. Names and columns are stable: new columns come at the end.
+--
+-- Idempotent; run after functions.sql by every `chwsyncd schema install|upgrade`, as the owner of schema chwsync.
+
+CREATE OR REPLACE VIEW chwsync.order_status AS
+    SELECT o.order_ref, chwsync.contract_status(o.state, o.in_progress) AS status, o.provider_order_id, o.charge,
+           o.currency, o.start_count, o.remains, o.error, o.seq, o.provider, o.display_ref, o.state,
+           q.next_at AS next_attempt_at, o.updated_at
+      FROM chwsync.orders o LEFT JOIN chwsync.queue q ON q.order_id = o.id;
+COMMENT ON VIEW chwsync.order_status IS 'Where every order line stands now; one row an order_ref.';
+COMMENT ON COLUMN chwsync.order_status.order_ref IS 'The key of the order line, as the shop''s view shows it.';
+COMMENT ON COLUMN chwsync.order_status.status IS 'The word the write-back function gets: queued, submitting, pending, in_progress, completed, partial, canceled, refunded, failed, rejected, uncertain, abandoned; and withdrawn.';
+COMMENT ON COLUMN chwsync.order_status.provider_order_id IS 'The order''s id at the provider, once it was accepted.';
+COMMENT ON COLUMN chwsync.order_status.charge IS 'What the provider charged, exactly as it said, in currency; NULL until it was reported.';
+COMMENT ON COLUMN chwsync.order_status.currency IS 'The currency the provider named.';
+COMMENT ON COLUMN chwsync.order_status.start_count IS 'The count at the start of delivery, as the provider says.';
+COMMENT ON COLUMN chwsync.order_status.remains IS 'What is left to deliver; negative when over-delivered; never a sign of completion.';
+COMMENT ON COLUMN chwsync.order_status.error IS 'Why it is where it is, when something is in the way.';
+COMMENT ON COLUMN chwsync.order_status.seq IS 'Grows with every change of this order.';
+COMMENT ON COLUMN chwsync.order_status.provider IS 'The configured provider.';
+COMMENT ON COLUMN chwsync.order_status.display_ref IS 'The order number a person knows.';
+COMMENT ON COLUMN chwsync.order_status.state IS 'The ledger''s own word: pending and in_progress are both active.';
+COMMENT ON COLUMN chwsync.order_status.next_attempt_at IS 'When a queued order is tried next.';
+COMMENT ON COLUMN chwsync.order_status.updated_at IS 'The last change.';
+
+CREATE OR REPLACE VIEW chwsync.order_history AS
+    SELECT o.order_ref, o.created_at AS at, 'taken' AS event, 'taken from the shop''s view' AS detail,
+           NULL::int AS attempt, NULL::text AS provider_order_id
+      FROM chwsync.orders o
+    UNION ALL
+    SELECT o.order_ref, a.claimed_at, 'submitting',
+           concat_ws(', ', 'service ' || a.service, 'quantity ' || a.quantity), a.number, NULL
+      FROM chwsync.attempts a JOIN chwsync.orders o ON o.id = a.order_id
+    UNION ALL
+    SELECT o.order_ref, a.ended_at, a.outcome, a.answer, a.number, a.provider_order_id
+      FROM chwsync.attempts a JOIN chwsync.orders o ON o.id = a.order_id
+     WHERE a.ended_at IS NOT NULL
+    UNION ALL
+    SELECT o.order_ref, h.at, h.event, h.detail, NULL, NULL
+      FROM chwsync.history h JOIN chwsync.orders o ON o.id = h.order_id;
+COMMENT ON VIEW chwsync.order_history IS 'What happened to every order line, and when; many rows an order_ref.';
+COMMENT ON COLUMN chwsync.order_history.order_ref IS 'The key of the order line.';
+COMMENT ON COLUMN chwsync.order_history.at IS 'When it happened, by the database''s clock.';
+COMMENT ON COLUMN chwsync.order_history.event IS 'taken, submitting, an attempt''s outcome, or a change of status.';
+COMMENT ON COLUMN chwsync.order_history.detail IS 'The provider''s words, or ours.';
+COMMENT ON COLUMN chwsync.order_history.attempt IS 'Number of the attempt, from 1.';
+COMMENT ON COLUMN chwsync.order_history.provider_order_id IS 'The id this attempt got.';
+
+CREATE OR REPLACE VIEW chwsync.provider_status AS
+    SELECT a.provider, a.endpoint, a.submits_paused_until, a.all_paused_until, a.pause_reason, a.last_error,
+           a.last_error_at, a.last_used_at,
+           (SELECT count(*) FROM chwsync.queue q WHERE q.provider = a.provider) AS queued,
+           (SELECT count(*) FROM chwsync.attempts t WHERE t.account_id = a.id AND t.open AND t.outcome IS NULL) AS submitting,
+           (SELECT count(*) FROM chwsync.polls p WHERE p.account_id = a.id) AS following,
+           (SELECT count(*) FROM chwsync.attempts t WHERE t.account_id = a.id AND t.open AND t.outcome IS NOT NULL) AS uncertain,
+           coalesce((SELECT sum(m.adds + m.polls + m.reads) FROM chwsync.budget_minutes m
+                      WHERE m.account_id = a.id AND m.minute > now() - interval '1 minute'), 0)::bigint AS requests_last_minute,
+           u.requests_last_day,
+           b.per_minute AS limit_minute, b.per_day AS limit_day, b.configured_minute, b.configured_day,
+           CASE WHEN b.per_day > 0 THEN greatest(b.per_day - u.requests_last_day, 0) END AS requests_left_day,
+           b.day_ends_at, round(b.pace::numeric, 1) AS pace_per_minute, round(b.poll_rate::numeric * 60, 2) AS polls_per_minute,
+           round(b.reserve::numeric)::bigint AS reserve, b.queue_ends_at, b.refusals AS rate_refusals, b.refused_at AS rate_refused_at,
+           b.probing, round(b.planned_delay_s::numeric, 1) AS planned_delay_s, round(b.measured_delay_s::numeric, 1) AS measured_delay_s
+      FROM chwsync.accounts a
+      LEFT JOIN chwsync.budgets b ON b.account_id = a.id
+     CROSS JOIN LATERAL (
+           SELECT coalesce(sum(m.adds + m.polls + m.reads), 0)::bigint AS requests_last_day FROM chwsync.budget_minutes m
+            WHERE m.account_id = a.id
+              AND m.minute > greatest(now() - interval '1 day', CASE WHEN b.day_ends_at > now() THEN b.day_ends_at - interval '1 day'
+                                                                 ELSE b.day_ends_at END - interval '1 minute')) AS u;
+COMMENT ON VIEW chwsync.provider_status IS 'One row for every account that was ever used: pauses, work under way, requests, and what the limits allow.';
+COMMENT ON COLUMN chwsync.provider_status.provider IS 'The name it is configured under.';
+COMMENT ON COLUMN chwsync.provider_status.submits_paused_until IS 'No order is sent before then; infinity: until somebody does something.';
+COMMENT ON COLUMN chwsync.provider_status.all_paused_until IS 'No request at all before then: the provider asked for it.';
+COMMENT ON COLUMN chwsync.provider_status.pause_reason IS 'Why it is paused.';
+COMMENT ON COLUMN chwsync.provider_status.queued IS 'Order lines waiting to be sent.';
+COMMENT ON COLUMN chwsync.provider_status.submitting IS 'Order lines whose intent is committed and whose answer is not in.';
+COMMENT ON COLUMN chwsync.provider_status.following IS 'Bought orders that have not ended.';
+COMMENT ON COLUMN chwsync.provider_status.uncertain IS 'Sent, and the answer was lost: look at them.';
+COMMENT ON COLUMN chwsync.provider_status.requests_last_day IS 'Requests of the last 24 hours, or of the calendar day when its end is known.';
+COMMENT ON COLUMN chwsync.provider_status.limit_minute IS 'Requests a minute in force: configured, or less as the provider taught; 0: none.';
+COMMENT ON COLUMN chwsync.provider_status.limit_day IS 'Requests a day in force, likewise.';
+COMMENT ON COLUMN chwsync.provider_status.requests_left_day IS 'What is left of the day.';
+COMMENT ON COLUMN chwsync.provider_status.day_ends_at IS 'When the provider''s day ends; NULL: any 24 hours count.';
+COMMENT ON COLUMN chwsync.provider_status.pace_per_minute IS 'Requests leave evenly, at that pace at most.';
+COMMENT ON COLUMN chwsync.provider_status.polls_per_minute IS 'Questions a minute that the day affords, each about 100 orders.';
+COMMENT ON COLUMN chwsync.provider_status.reserve IS 'Requests of the day that are kept for a burst of orders.';
+COMMENT ON COLUMN chwsync.provider_status.queue_ends_at IS 'When the last waiting order line is expected to be sent.';
+COMMENT ON COLUMN chwsync.provider_status.rate_refusals IS 'Requests that the provider ever refused for rate: it should be 0.';
+COMMENT ON COLUMN chwsync.provider_status.probing IS 'After such a refusal: one request goes alone to see whether it is over.';
+COMMENT ON COLUMN chwsync.provider_status.planned_delay_s IS 'Seconds from an order''s end to our knowing it, as planned, mean of late.';
+COMMENT ON COLUMN chwsync.provider_status.measured_delay_s IS 'The same as it was: half the time between the last two questions.';
