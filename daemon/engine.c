@@ -19,6 +19,7 @@
 #include "store/contract.h"
 #include "store/orders.h"
 #include "store/schema.h"
+#include "store/settle.h"
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -744,6 +745,8 @@ static int64_t prepare(struct engine *engine, int64_t now_us)
         world->history_us = now_us + HISTORY_INTERVAL_S * US_PER_S;
         (void)orders_forget_history(lanes->ledger, world->config->history_days, HISTORY_BATCH,
                                     history_forgotten, engine);
+        (void)settle_forget(lanes->ledger, world->config->history_days, HISTORY_BATCH,
+                            history_forgotten, engine);
     }
     return earlier(next_us, world->history_us);
 }

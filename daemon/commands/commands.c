@@ -48,7 +48,7 @@ const struct command commands[] = {
      "With REF, the key of an order line in the shop: what the shop wants, where it stands and "
      "why, what happens next and when, and everything that happened. Without: the newest orders.",
      TAKES_CONFIG | TAKES_JSON | TAKES_STATE | TAKES_LIMIT, command_orders},
-    {"resolve", "REF", 1, 1, "says what became of an uncertain order",
+    {"resolve", "REF", 0, 1, "says what became of an uncertain order",
      "Shows what is known of it, asks, and records who said so and why. Say one of:\n"
      "\n"
      "--placed ID    it exists there under this id. The running daemon asks the provider, within "
@@ -57,8 +57,13 @@ const struct command commands[] = {
      "--not-placed   it does not exist there: it is queued and bought again. Finding nothing "
      "proves "
      "nothing, so the daemon never says this by itself.\n"
-     "--give-up      it is abandoned and never bought again; --placed can still reopen it.",
-     TAKES_CONFIG | TAKES_PLACED | TAKES_NOT_PLACED | TAKES_GIVE_UP | TAKES_REASON | TAKES_YES,
+     "--give-up      it is abandoned and never bought again; --placed can still reopen it.\n"
+     "\n"
+     "With --release instead of REF it lets orders be sent again that were stopped because the "
+     "database had lost purchases: it shows what it had lost. With a provider's name all that "
+     "stand in its way are released, with an order's key that one.",
+     TAKES_CONFIG | TAKES_PLACED | TAKES_NOT_PLACED | TAKES_GIVE_UP | TAKES_REASON | TAKES_YES |
+         TAKES_RELEASE,
      command_resolve},
     {"retry", "REF", 1, 1, "queues a rejected or failed order again",
      "The shop is asked before it is sent, as for every order. Never for an order that may exist "
@@ -73,7 +78,7 @@ const struct command commands[] = {
 const size_t command_count = COUNT_OF(commands);
 
 /* The place of enum adapter_option stands above the flags. */
-#define ADAPTER_ROW(place) (TAKES_ADAPTER | (unsigned)(place) << 16)
+#define ADAPTER_ROW(place) (TAKES_ADAPTER | (unsigned)(place) << 24)
 
 static const struct command_option_row {
     const char *name, *value, *help;
@@ -89,6 +94,7 @@ static const struct command_option_row {
     {"--placed", "ID", "it exists at the provider under this id", TAKES_PLACED},
     {"--not-placed", NULL, "it does not exist there: buy it again", TAKES_NOT_PLACED},
     {"--give-up", NULL, "never buy it again", TAKES_GIVE_UP},
+    {"--release", "WHAT", "let submits go on: PROVIDER, or REF", TAKES_RELEASE},
     {"--reason", "TEXT", "why, for the order's history", TAKES_REASON},
     {"--yes", NULL, "do not ask", TAKES_YES},
     {"--queue", NULL, "and a queue, for shops of 100,000 lines and more",
@@ -252,7 +258,7 @@ static int take_limit(const struct command *command, const char *value, long *re
 static int take_option(const struct command_option_row *row, const char *value,
                        struct arguments *arguments)
 {
-    switch (row->taken_with & 0xffff) {
+    switch (row->taken_with & 0xffffff) {
     case TAKES_CONFIG:
         arguments->config_path = value;
         return 0;
@@ -279,6 +285,9 @@ static int take_option(const struct command_option_row *row, const char *value,
     case TAKES_GIVE_UP:
         arguments->give_up = true;
         return 0;
+    case TAKES_RELEASE:
+        arguments->release = value;
+        return 0;
     case TAKES_REASON:
         arguments->reason = value;
         return 0;
@@ -295,7 +304,7 @@ static int take_option(const struct command_option_row *row, const char *value,
         arguments->http = true;
         return 0;
     case TAKES_ADAPTER:
-        arguments->adapter[row->taken_with >> 16] = value ? value : "";
+        arguments->adapter[row->taken_with >> 24] = value ? value : "";
         return 0;
     default:
         print_help(arguments->command, stdout);

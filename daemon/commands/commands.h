@@ -40,6 +40,7 @@ enum command_option {
     TAKES_REASON = 1 << 12,
     TAKES_YES = 1 << 13,
     TAKES_ADAPTER = 1 << 14, /* all of enum adapter_option */
+    TAKES_RELEASE = 1 << 23,
 };
 
 /* What `chwsyncd adapter` takes; the columns of the contract come first, in their order. */
@@ -66,6 +67,7 @@ struct arguments {
     long limit;                  /* 0 = not given */
     const char *placed;          /* the provider's order id, or NULL */
     bool not_placed, give_up, yes;
+    const char *release;                       /* a provider's name or an order's key, or NULL */
     const char *reason;                        /* as given, or NULL */
     const char *adapter[ADAPTER_OPTION_COUNT]; /* NULL = not given */
     char *const *words;                        /* what is no option */

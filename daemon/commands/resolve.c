@@ -136,6 +136,115 @@ static bool is_sure(const struct arguments *arguments, const char *consequence)
     return false;
 }
 
+/* ---- --release ---- */
+
+static enum exit_code check_release_words(const struct arguments *arguments)
+{
+    if (arguments->word_count == 0 && !arguments->placed && !arguments->not_placed &&
+        !arguments->give_up)
+        return EXIT_DONE;
+    fputs("chwsyncd: --release names a provider or an order; nothing else goes with it\n"
+          "    HINT: chwsyncd resolve --help\n",
+          stderr);
+    return EXIT_USAGE;
+}
+
+/* What stops submits, an order a paragraph; they are what is released then, and nothing that is
+ * found meanwhile. */
+static void print_stops(const PGresult *stops, int64_t now_s)
+{
+    for (int i = 0; i < PQntuples(stops); i++) {
+        const char *display_ref = row_text(stops, i, STOP_DISPLAY_REF);
+        OWN(text_done) struct text title = {0};
+        char when[RELATION_SIZE];
+
+        text_format(&title, "Order %s%s%s%s: %s", row_text(stops, i, STOP_ORDER_REF),
+                    display_ref ? " (" : "", display_ref ? display_ref : "", display_ref ? ")" : "",
+                    row_text(stops, i, STOP_STATE));
+        output_field(stdout, "", 0, text_string(&title));
+        output_relation(row_integer(stops, i, STOP_FOUND_AT, 0), now_s, when);
+        print_field("  provider", row_text(stops, i, STOP_PROVIDER));
+        print_field("  service", row_text(stops, i, STOP_SERVICE));
+        print_field("  link", row_text(stops, i, STOP_LINK));
+        print_field("  quantity", row_text(stops, i, STOP_QUANTITY));
+        print_field("  was lost", row_text(stops, i, STOP_DETAIL));
+        print_field("  found", when);
+        print_field("  followed as", row_text(stops, i, STOP_PROVIDER_ORDER_ID));
+    }
+    fflush(stdout);
+}
+
+static unsigned count_uncertain(const PGresult *stops)
+{
+    unsigned count = 0;
+
+    for (int i = 0; i < PQntuples(stops); i++)
+        count += strcmp(row_text(stops, i, STOP_STATE), "uncertain") == 0;
+    return count;
+}
+
+static enum exit_code release_stops(const struct arguments *arguments, struct session *session,
+                                    const struct config *config, const PGresult *stops)
+{
+    struct problem problem = {0};
+    char who[160];
+    enum session_verdict verdict;
+    int64_t released = 0;
+
+    name_operator(who, sizeof who);
+    verdict = resolve_release(session, stops, who, arguments->reason, config->wake_channel,
+                              &released, &problem);
+    if (verdict != SESSION_DONE) {
+        command_complain(&problem);
+        return command_exit_code(session, verdict);
+    }
+    printf("%lld released. The daemon goes on within seconds, when nothing else stops it.\n",
+           (long long)released);
+    return EXIT_DONE;
+}
+
+static enum exit_code release(const struct arguments *arguments)
+{
+    OWN(command_config_freep) struct config *config = NULL;
+    OWN(session_freep) struct session *session = NULL;
+    OWN(rows_freep) PGresult *stops = NULL;
+    OWN(text_done) struct text consequence = {0};
+    struct problem problem = {0};
+    int64_t now_s = 0;
+    enum exit_code code = check_release_words(arguments);
+    enum session_verdict verdict;
+
+    if (code == EXIT_DONE)
+        code = command_open_report(arguments, &config, &session, &now_s);
+    if (code != EXIT_DONE)
+        return code;
+    verdict = resolve_stops(session, arguments->release, &stops, &problem);
+    session_rollback(session);
+    if (verdict != SESSION_DONE) {
+        command_complain(&problem);
+        return command_exit_code(session, verdict);
+    }
+    if (PQntuples(stops) == 0) {
+        char line[200];
+
+        text_one_line(line, sizeof line, arguments->release);
+        problem_set(&problem, "nothing stops submits of %s", line);
+        problem_hint(&problem, "chwsyncd status names what does");
+        command_complain(&problem);
+        return EXIT_FINDING;
+    }
+    print_stops(stops, now_s);
+    text_format(&consequence,
+                "What the journal lost as well is bought again when the shop shows it as paid: "
+                "compare with the provider's dashboard first.%s",
+                count_uncertain(stops) ? " Those that are uncertain stay so until chwsyncd resolve "
+                                         "says what became of them."
+                                       : "");
+    return is_sure(arguments, text_string(&consequence))
+               ? release_stops(arguments, session, config, stops)
+               : EXIT_FINDING;
+}
+
 /* ---- --placed ---- */
 
 static bool is_id(const char *id)
@@ -239,6 +348,10 @@ static struct resolve_word word_of(const struct arguments *arguments, const stru
 
 static enum exit_code check_words(const struct arguments *arguments)
 {
+    if (arguments->word_count == 0) {
+        fputs("chwsyncd: which one? REF\n    HINT: chwsyncd resolve --help\n", stderr);
+        return EXIT_USAGE;
+    }
     if ((arguments->placed != NULL) + arguments->not_placed + arguments->give_up != 1) {
         fputs("chwsyncd: say one of --placed ID, --not-placed, --give-up\n"
               "    HINT: chwsyncd resolve --help\n",
@@ -258,8 +371,11 @@ enum exit_code command_resolve(const struct arguments *arguments)
     OWN(session_freep) struct session *session = NULL;
     OWN(rows_freep) PGresult *facts = NULL;
     char who[160];
-    enum exit_code code = check_words(arguments);
+    enum exit_code code;
 
+    if (arguments->release)
+        return release(arguments);
+    code = check_words(arguments);
     if (code == EXIT_DONE)
         code = open_order(arguments, &config, &session, &facts);
     if (code != EXIT_DONE)

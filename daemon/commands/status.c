@@ -3,22 +3,26 @@
 #include "commands/output.h"
 #include "commands/watch.h"
 #include "store/report.h"
+#include "store/settle.h"
 #include <stdlib.h>
 #include <string.h>
 
 #define WATCH_INTERVAL_S 2
 enum { FAULTS_SHOWN = 3, PARKED_SHOWN = 5, TROUBLES_SHOWN = 5 };
+#define STOPS_NAMED 20
 
 /* Everything the ledger says, from one snapshot. */
 struct status {
     const struct config *config; /* borrowed */
     int64_t now_s;
+    PGresult *stops; /* owned; so are all of these */
     PGresult *providers, *states, *queue, *write_backs, *write_back_faults, *parked,
         *troubles; /* owned */
 };
 
 static void status_done(struct status *status)
 {
+    PQclear(status->stops);
     PQclear(status->providers);
     PQclear(status->states);
     PQclear(status->queue);
@@ -32,6 +36,8 @@ static enum session_verdict collect(struct session *session, struct status *stat
                                     struct problem *reterr_problem)
 {
     enum session_verdict verdict = report_providers(session, &status->providers, reterr_problem);
+    if (verdict == SESSION_DONE)
+        verdict = resolve_stops(session, NULL, &status->stops, reterr_problem);
     if (verdict == SESSION_DONE)
         verdict = report_states(session, &status->states, reterr_problem);
     if (verdict == SESSION_DONE)
@@ -237,6 +243,34 @@ static void print_providers(const struct status *status)
         }
 }
 
+/* Purchases that the database had lost: no order is sent until somebody has looked at each. */
+static void print_stops_of(const PGresult *rows, int from, int to)
+{
+    const char *provider = PQgetvalue(rows, from, STOP_PROVIDER);
+    OWN(text_done) struct text text = {0};
+    text_format(&text, "%s: no order is sent, the database had lost purchases: ", provider);
+    for (int row = from; row < to && row < from + STOPS_NAMED; row++)
+        text_format(&text, "%s%s (%s)", row > from ? ", " : "",
+                    PQgetvalue(rows, row, STOP_ORDER_REF), PQgetvalue(rows, row, STOP_STATE));
+    if (to - from > STOPS_NAMED)
+        text_format(&text, " and %d more", to - from - STOPS_NAMED);
+    text_format(&text, ". When each is as it should be: chwsyncd resolve --release %s", provider);
+    output_field(stdout, "  ", 2, text_string(&text));
+}
+
+static void print_stops(const struct status *status)
+{
+    const PGresult *rows = status->stops;
+    int from = 0;
+    for (int row = 1; row <= PQntuples(rows); row++) {
+        if (row < PQntuples(rows) && strcmp(PQgetvalue(rows, row, STOP_PROVIDER),
+                                            PQgetvalue(rows, from, STOP_PROVIDER)) == 0)
+            continue;
+        print_stops_of(rows, from, row);
+        from = row;
+    }
+}
+
 /* ---- orders ---- */
 
 static void print_states(const struct status *status)
@@ -323,6 +357,7 @@ static void print_parked(const struct status *status)
 static void print_status(const struct status *status)
 {
     print_providers(status);
+    print_stops(status);
     print_states(status);
     puts("\nShop");
     print_write_backs(status);
@@ -357,6 +392,7 @@ static void print_status_json(const struct status *status)
     json_object_object_add(object, "write_backs", output_row_json(status->write_backs, 0));
     json_object_object_add(object, "write_back_faults",
                            output_rows_json(status->write_back_faults));
+    json_object_object_add(object, "submit_stops", output_rows_json(status->stops));
     json_object_object_add(object, "parked_lines", output_rows_json(status->parked));
     json_object_object_add(object, "last_errors", output_rows_json(status->troubles));
     output_json(stdout, object);

@@ -24,9 +24,9 @@ static void note_stops(struct account *account, const PGresult *rows)
     struct log_entry entry = {.provider = account->config->name,
                               .message_id = MESSAGE_LEDGER_OLDER,
                               .hint =
-                                  "look at them ('chwsyncd status' names them), then settle each "
-                                  "with 'chwsyncd resolve', or let submits go on "
-                                  "with: SELECT chwsync.release_submits(NULL, NULL, 'your name')"};
+                                  "look at them, settle those that are uncertain with 'chwsyncd "
+                                  "resolve', then let submits go on with 'chwsyncd resolve "
+                                  "--release PROVIDER'"};
 
     lease->stops = (uint64_t)row_integer(rows, 0, LEASE_STOPS, 0);
     if (lease->stops) {

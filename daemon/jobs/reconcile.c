@@ -249,7 +249,8 @@ static void restored(void *userdata, const struct store_answer *answer)
                 .message_id = MESSAGE_LEDGER_OLDER,
                 .hint =
                     "the database is older than the flight journal: submits stop until somebody "
-                    "has looked ('chwsyncd status')"},
+                    "has looked ('chwsyncd status') and released them ('chwsyncd resolve "
+                    "--release')"},
             "the database had lost an attempt of order %s: it was put back, the order is %s",
             order_ref, state);
         if (strcmp(state, "surplus") == 0)

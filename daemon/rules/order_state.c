@@ -30,11 +30,13 @@ static const char *const event_names[ORDER_EVENT_COUNT] = {
     [EVENT_PROVED_ABSENT] = "proved_absent",
     [EVENT_GIVEN_UP] = "given_up",
     [EVENT_RETRY] = "retry",
+    [EVENT_DISPROVED] = "disproved",
 };
 
 #define LATE "a late answer of an earlier attempt: the provider had accepted it"
 #define SAME "the provider says it again"
 #define REOPENED "the provider works on it again"
+#define ANOTHERS "it was found under an id that a reply gave to another order"
 
 /* clang-format off */
 const struct transition order_transitions[] = {
@@ -43,6 +45,7 @@ const struct transition order_transitions[] = {
     { ORDER_QUEUED,     EVENT_REFUSED,          ORDER_REJECTED,   "refused before sending, for a reason that will not pass by itself" },
     { ORDER_QUEUED,     EVENT_PUT_OFF,          ORDER_QUEUED,     "not sent for a reason that can pass" },
     { ORDER_QUEUED,     EVENT_ACCEPTED,         ORDER_ACTIVE,     LATE },
+    { ORDER_QUEUED,     EVENT_DISPROVED,        ORDER_UNCERTAIN,  "what was tried again may exist: its id was another order's" },
 
     { ORDER_SUBMITTING, EVENT_ACCEPTED,         ORDER_ACTIVE,     "the provider accepted it" },
     { ORDER_SUBMITTING, EVENT_REFUSED,          ORDER_REJECTED,   "the provider refused it for a reason that will not pass by itself" },
@@ -62,6 +65,7 @@ const struct transition order_transitions[] = {
     { ORDER_ACTIVE,     EVENT_STATUS_CANCELED,  ORDER_CANCELED,   "the provider canceled it" },
     { ORDER_ACTIVE,     EVENT_STATUS_REFUNDED,  ORDER_REFUNDED,   "the provider gave the money back" },
     { ORDER_ACTIVE,     EVENT_STATUS_FAILED,    ORDER_FAILED,     "the provider failed to deliver it" },
+    { ORDER_ACTIVE,     EVENT_DISPROVED,        ORDER_UNCERTAIN,  ANOTHERS },
 
     { ORDER_COMPLETED,  EVENT_STATUS_OPEN,      ORDER_ACTIVE,     REOPENED },
     { ORDER_COMPLETED,  EVENT_STATUS_COMPLETED, ORDER_COMPLETED,  SAME },
@@ -69,6 +73,7 @@ const struct transition order_transitions[] = {
     { ORDER_COMPLETED,  EVENT_STATUS_CANCELED,  ORDER_CANCELED,   "the provider changed completed to canceled" },
     { ORDER_COMPLETED,  EVENT_STATUS_REFUNDED,  ORDER_REFUNDED,   "the provider changed completed to refunded" },
     { ORDER_COMPLETED,  EVENT_STATUS_FAILED,    ORDER_FAILED,     "the provider changed completed to failed" },
+    { ORDER_COMPLETED,  EVENT_DISPROVED,        ORDER_UNCERTAIN,  ANOTHERS },
 
     { ORDER_PARTIAL,    EVENT_STATUS_OPEN,      ORDER_ACTIVE,     REOPENED },
     { ORDER_PARTIAL,    EVENT_STATUS_COMPLETED, ORDER_COMPLETED,  "the provider changed partial to completed" },
@@ -76,6 +81,7 @@ const struct transition order_transitions[] = {
     { ORDER_PARTIAL,    EVENT_STATUS_CANCELED,  ORDER_CANCELED,   "the provider changed partial to canceled" },
     { ORDER_PARTIAL,    EVENT_STATUS_REFUNDED,  ORDER_REFUNDED,   "the provider changed partial to refunded" },
     { ORDER_PARTIAL,    EVENT_STATUS_FAILED,    ORDER_FAILED,     "the provider changed partial to failed" },
+    { ORDER_PARTIAL,    EVENT_DISPROVED,        ORDER_UNCERTAIN,  ANOTHERS },
 
     { ORDER_CANCELED,   EVENT_STATUS_OPEN,      ORDER_ACTIVE,     REOPENED },
     { ORDER_CANCELED,   EVENT_STATUS_COMPLETED, ORDER_COMPLETED,  "the provider changed canceled to completed" },
@@ -83,6 +89,7 @@ const struct transition order_transitions[] = {
     { ORDER_CANCELED,   EVENT_STATUS_CANCELED,  ORDER_CANCELED,   SAME },
     { ORDER_CANCELED,   EVENT_STATUS_REFUNDED,  ORDER_REFUNDED,   "the provider changed canceled to refunded" },
     { ORDER_CANCELED,   EVENT_STATUS_FAILED,    ORDER_FAILED,     "the provider changed canceled to failed" },
+    { ORDER_CANCELED,   EVENT_DISPROVED,        ORDER_UNCERTAIN,  ANOTHERS },
 
     { ORDER_REFUNDED,   EVENT_STATUS_OPEN,      ORDER_ACTIVE,     REOPENED },
     { ORDER_REFUNDED,   EVENT_STATUS_COMPLETED, ORDER_COMPLETED,  "the provider changed refunded to completed" },
@@ -90,6 +97,7 @@ const struct transition order_transitions[] = {
     { ORDER_REFUNDED,   EVENT_STATUS_CANCELED,  ORDER_CANCELED,   "the provider changed refunded to canceled" },
     { ORDER_REFUNDED,   EVENT_STATUS_REFUNDED,  ORDER_REFUNDED,   SAME },
     { ORDER_REFUNDED,   EVENT_STATUS_FAILED,    ORDER_FAILED,     "the provider changed refunded to failed" },
+    { ORDER_REFUNDED,   EVENT_DISPROVED,        ORDER_UNCERTAIN,  ANOTHERS },
 
     { ORDER_FAILED,     EVENT_STATUS_OPEN,      ORDER_ACTIVE,     REOPENED },
     { ORDER_FAILED,     EVENT_STATUS_COMPLETED, ORDER_COMPLETED,  "the provider changed failed to completed" },
@@ -97,6 +105,7 @@ const struct transition order_transitions[] = {
     { ORDER_FAILED,     EVENT_STATUS_CANCELED,  ORDER_CANCELED,   "the provider changed failed to canceled" },
     { ORDER_FAILED,     EVENT_STATUS_REFUNDED,  ORDER_REFUNDED,   "the provider changed failed to refunded" },
     { ORDER_FAILED,     EVENT_STATUS_FAILED,    ORDER_FAILED,     SAME },
+    { ORDER_FAILED,     EVENT_DISPROVED,        ORDER_UNCERTAIN,  ANOTHERS },
     { ORDER_FAILED,     EVENT_RETRY,            ORDER_QUEUED,     "an operator asked to buy it again" },
 
     { ORDER_REJECTED,   EVENT_RETRY,            ORDER_QUEUED,     "an operator asked to try it again" },

@@ -41,8 +41,9 @@ enum order_event {
     EVENT_PROVED_ABSENT, /* an operator said: not placed */
     EVENT_GIVEN_UP,      /* an operator gave up */
     EVENT_RETRY,         /* an operator asked for it, through the veto */
+    EVENT_DISPROVED,     /* what was proved is another order's: a reply beats a proof */
 };
-#define ORDER_EVENT_COUNT 17
+#define ORDER_EVENT_COUNT 18
 
 struct transition {
     enum order_state from;

@@ -25,11 +25,15 @@ static const struct statement look_statement = {
         "       SET state = 'uncertain', in_progress = false, provider_order_id = NULL, provider_status = NULL,\n"
         "           charge = NULL, currency = NULL, start_count = NULL, remains = NULL, accepted_at = NULL,\n"
         "           error = d.answer, seq = o.seq + 1, changed_at = now(), updated_at = now()\n"
-        "      FROM disproved d WHERE o.id = d.order_id AND o.provider_order_id = d.id\n"
-        "       AND o.state IN ('active', 'completed', 'partial', 'canceled', 'refunded', 'failed')\n"
+        "      FROM disproved d WHERE o.id = d.order_id\n"
+        "       AND (o.provider_order_id = d.id\n"
+        "            AND o.state IN ('active', 'completed', 'partial', 'canceled', 'refunded', 'failed')\n"
+        "            OR o.state = 'queued' AND o.attempts = d.number) -- as another's it had failed, and was to be tried again\n"
         "    RETURNING o.id, o.order_ref, o.seq, d.number, d.id AS told_id, o.error\n"
         "), unfollowed AS (\n"
         "    DELETE FROM chwsync.polls f USING moved m WHERE f.order_id = m.id\n"
+        "), unqueued AS (\n"
+        "    DELETE FROM chwsync.queue q USING moved m WHERE q.order_id = m.id\n"
         "), noted AS (\n"
         "    INSERT INTO chwsync.history (order_id, event, state, detail)\n"
         "    SELECT m.id, 'disproved', 'uncertain', m.error FROM moved m\n"
@@ -282,6 +286,45 @@ int settle_answer(struct connection *lane, int64_t resolution_id, bool placed, c
     return connection_run(lane, &transaction, done, userdata);
 }
 
+/* clang-format off */
+static const struct statement forget_statement = {
+    .name = "forget what is settled",
+    .text =
+        "WITH old AS (SELECT now() - make_interval(days => $1::int) AS at WHERE $1::int > 0),\n"
+        "searches AS (\n"
+        "    DELETE FROM chwsync.settlings g USING (\n"
+        "        SELECT s.order_id, s.number FROM chwsync.settlings s\n"
+        "         WHERE s.next_at < (SELECT o.at FROM old o)\n"
+        "           AND NOT EXISTS (SELECT FROM chwsync.attempts a\n"
+        "                            WHERE a.order_id = s.order_id AND a.number = s.number AND a.open)\n"
+        "         LIMIT $2::int) t\n"
+        "     WHERE g.order_id = t.order_id AND g.number = t.number RETURNING 1\n"
+        "), questions AS (\n"
+        "    DELETE FROM chwsync.resolutions g USING (\n"
+        "        SELECT r.id FROM chwsync.resolutions r WHERE r.answered_at < (SELECT o.at FROM old o)\n"
+        "         ORDER BY r.id LIMIT $2::int) t\n"
+        "     WHERE g.id = t.id RETURNING 1\n"
+        "), stops AS (\n"
+        "    DELETE FROM chwsync.submit_stops g USING (\n"
+        "        SELECT s.order_id, s.number FROM chwsync.submit_stops s WHERE s.released_at < (SELECT o.at FROM old o)\n"
+        "         LIMIT $2::int) t\n"
+        "     WHERE g.order_id = t.order_id AND g.number = t.number RETURNING 1\n"
+        ")\n"
+        "SELECT greatest((SELECT count(*) FROM searches), (SELECT count(*) FROM questions), (SELECT count(*) FROM stops))",
+};
+/* clang-format on */
+
+int settle_forget(struct connection *lane, unsigned days, unsigned limit, store_done done,
+                  void *userdata)
+{
+    struct values values = {0};
+    struct transaction transaction = {.statement = &forget_statement, .values = &values};
+
+    values_add_integer(&values, days);
+    values_add_integer(&values, limit);
+    return connection_run(lane, &transaction, done, userdata);
+}
+
 /* ---- an operator's word ---- */
 
 enum session_verdict resolve_facts(struct session *session, const char *order_ref,
@@ -494,4 +537,66 @@ enum session_verdict resolve_poll(struct session *session, int64_t resolution_id
 
     snprintf(id, sizeof id, "%lld", (long long)resolution_id);
     return session_run(session, &statement, values, 1, ret_rows, reterr_problem);
+}
+
+enum session_verdict resolve_stops(struct session *session, const char *provider_or_ref,
+                                   PGresult **ret_rows, struct problem *reterr_problem)
+{
+    /* clang-format off */
+    static const struct statement statement = {
+        "what stops submits",
+        "SELECT s.order_ref, o.display_ref, c.provider, o.state, o.provider_order_id, coalesce(a.service, o.service) AS service,\n"
+        "       coalesce(a.link, o.link) AS link, coalesce(a.quantity, o.quantity) AS quantity, s.detail,\n"
+        "       extract(epoch FROM s.found_at)::bigint AS found_at, s.order_id, s.number\n"
+        "  FROM chwsync.submit_stops s JOIN chwsync.accounts c ON c.id = s.account_id\n"
+        "  JOIN chwsync.orders o ON o.id = s.order_id\n"
+        "  LEFT JOIN chwsync.attempts a ON a.order_id = s.order_id AND a.number = s.number\n"
+        " WHERE s.released_at IS NULL AND ($1::text IS NULL OR $1::text IN (c.provider, s.order_ref))\n"
+        " ORDER BY c.provider, s.found_at, s.order_id, s.number"};
+    /* clang-format on */
+    const char *values[] = {provider_or_ref};
+
+    return session_run(session, &statement, values, 1, ret_rows, reterr_problem);
+}
+
+/* Numbers of one column as an array's text. */
+static void add_numbers(struct text *text, const PGresult *rows, int column)
+{
+    text_add_char(text, '{');
+    for (int i = 0; i < PQntuples(rows); i++)
+        text_format(text, "%s%s", i ? "," : "", PQgetvalue(rows, i, column));
+    text_add_char(text, '}');
+}
+
+enum session_verdict resolve_release(struct session *session, const PGresult *stops,
+                                     const char *who, const char *reason, const char *wake_channel,
+                                     int64_t *ret_released, struct problem *reterr_problem)
+{
+    /* clang-format off */
+    static const struct statement statement = {
+        "resolve: release submits",
+        "WITH released AS (\n"
+        "    UPDATE chwsync.submit_stops s SET released_at = now(), released_by = concat_ws(': ', $3::text, $4::text)\n"
+        "      FROM unnest($1::bigint[], $2::int[]) AS t(order_id, number)\n"
+        "     WHERE s.order_id = t.order_id AND s.number = t.number AND s.released_at IS NULL\n"
+        "    RETURNING s.order_id, s.released_by\n"
+        "), noted AS (\n"
+        "    INSERT INTO chwsync.history (order_id, event, detail)\n"
+        "    SELECT r.order_id, 'released', 'submits may go on, said ' || r.released_by FROM released r\n"
+        ")\n"
+        "SELECT count(*) FROM released"};
+    /* clang-format on */
+    OWN(text_done) struct text orders = {0}, numbers = {0};
+    OWN(rows_freep) PGresult *rows = NULL;
+    enum session_verdict verdict;
+
+    add_numbers(&orders, stops, STOP_ORDER_ID);
+    add_numbers(&numbers, stops, STOP_NUMBER);
+    const char *values[] = {text_string(&orders), text_string(&numbers), who, reason};
+    verdict = session_run(session, &statement, values, 4, &rows, reterr_problem);
+    if (verdict != SESSION_DONE)
+        return verdict;
+    *ret_released = row_integer(rows, 0, 0, 0);
+    wake(session, wake_channel);
+    return SESSION_DONE;
 }

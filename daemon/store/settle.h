@@ -81,6 +81,14 @@ int settle_adopt(struct connection *lane, int account_id, const struct settle_pa
 int settle_answer(struct connection *lane, int64_t resolution_id, bool placed, const char *words,
                   store_done done, void *userdata);
 
+/*
+ * Retention: what is known of searches, operators' questions and stops of submits that are over for
+ * more than `days` (0 = kept for ever), at most `limit` rows of each. Rows: 0 how many went of the
+ * most.
+ */
+int settle_forget(struct connection *lane, unsigned days, unsigned limit, store_done done,
+                  void *userdata);
+
 /* ---- an operator's word ---- */
 
 enum resolve_column {
@@ -135,3 +143,26 @@ enum session_verdict resolve_ask(struct session *session, const struct resolve_w
 /* Rows: 0 placed (NULL = not answered yet), 1 answer. */
 enum session_verdict resolve_poll(struct session *session, int64_t resolution_id,
                                   PGresult **ret_rows, struct problem *reterr_problem);
+
+/* Columns of resolve_stops()'s rows. */
+enum stop_column {
+    STOP_ORDER_REF,
+    STOP_DISPLAY_REF,
+    STOP_PROVIDER,
+    STOP_STATE, /* of the order now */
+    STOP_PROVIDER_ORDER_ID,
+    STOP_SERVICE, /* as it was sent */
+    STOP_LINK,
+    STOP_QUANTITY,
+    STOP_DETAIL,   /* what the flight journal knows of the attempt */
+    STOP_FOUND_AT, /* seconds since 1970 */
+    STOP_ORDER_ID,
+    STOP_NUMBER,
+};
+/* What stops submits: of a provider, of one order, or (NULL) all of it. */
+enum session_verdict resolve_stops(struct session *session, const char *provider_or_ref,
+                                   PGresult **ret_rows, struct problem *reterr_problem);
+/* Exactly these stand in the way no longer. Who said so and why is kept with each. */
+enum session_verdict resolve_release(struct session *session, const PGresult *stops,
+                                     const char *who, const char *reason, const char *wake_channel,
+                                     int64_t *ret_released, struct problem *reterr_problem);

@@ -19,19 +19,19 @@ static const struct {
     enum order_state from;
     const char *after;
 } matrix[] = {
-    /*                     CWSARPN OCPDFE PAGR */
-    { ORDER_QUEUED,       "SW-AJQ-" "------" "----" },
-    { ORDER_SUBMITTING,   "---AJQU" "------" "----" },
-    { ORDER_ACTIVE,       "-------" "ACPDFE" "----" },
-    { ORDER_COMPLETED,    "-------" "ACPDFE" "----" },
-    { ORDER_PARTIAL,      "-------" "ACPDFE" "----" },
-    { ORDER_CANCELED,     "-------" "ACPDFE" "----" },
-    { ORDER_REFUNDED,     "-------" "ACPDFE" "----" },
-    { ORDER_FAILED,       "-------" "ACPDFE" "---Q" },
-    { ORDER_REJECTED,     "---A---" "------" "---Q" },
-    { ORDER_WITHDRAWN,    "--QA---" "------" "----" },
-    { ORDER_UNCERTAIN,    "---AJQ-" "------" "AQB-" },
-    { ORDER_ABANDONED,    "---A---" "------" "A---" },
+    /*                     CWSARPN OCPDFE PAGRD */
+    { ORDER_QUEUED,       "SW-AJQ-" "------" "----U" },
+    { ORDER_SUBMITTING,   "---AJQU" "------" "-----" },
+    { ORDER_ACTIVE,       "-------" "ACPDFE" "----U" },
+    { ORDER_COMPLETED,    "-------" "ACPDFE" "----U" },
+    { ORDER_PARTIAL,      "-------" "ACPDFE" "----U" },
+    { ORDER_CANCELED,     "-------" "ACPDFE" "----U" },
+    { ORDER_REFUNDED,     "-------" "ACPDFE" "----U" },
+    { ORDER_FAILED,       "-------" "ACPDFE" "---QU" },
+    { ORDER_REJECTED,     "---A---" "------" "---Q-" },
+    { ORDER_WITHDRAWN,    "--QA---" "------" "-----" },
+    { ORDER_UNCERTAIN,    "---AJQ-" "------" "AQB--" },
+    { ORDER_ABANDONED,    "---A---" "------" "A----" },
 };
 /* clang-format on */
 
@@ -127,23 +127,11 @@ static void test_names(void **state)
     static const char *const states[] = {"queued",   "submitting", "active",    "completed",
                                          "partial",  "canceled",   "refunded",  "failed",
                                          "rejected", "withdrawn",  "uncertain", "abandoned"};
-    static const char *const events[] = {"claimed",
-                                         "withdrawn",
-                                         "shown_again",
-                                         "accepted",
-                                         "refused",
-                                         "put_off",
-                                         "no_answer",
-                                         "status_open",
-                                         "status_completed",
-                                         "status_partial",
-                                         "status_canceled",
-                                         "status_refunded",
-                                         "status_failed",
-                                         "proved_placed",
-                                         "proved_absent",
-                                         "given_up",
-                                         "retry"};
+    static const char *const events[] = {
+        "claimed",         "withdrawn",       "shown_again",   "accepted",         "refused",
+        "put_off",         "no_answer",       "status_open",   "status_completed", "status_partial",
+        "status_canceled", "status_refunded", "status_failed", "proved_placed",    "proved_absent",
+        "given_up",        "retry",           "disproved"};
     static const char *const foreign[] = {"", "Queued", "queue", "queued ", "cancelled", "pending"};
     enum order_state parsed = ORDER_ABANDONED;
     (void)state;
