@@ -8,6 +8,7 @@
 #include "host/events.h"
 #include "host/log.h"
 #include "host/notify.h"
+#include "jobs/clock_watch.h"
 #include "jobs/intake.h"
 #include "jobs/poll.h"
 #include "jobs/pulse.h"
@@ -16,7 +17,9 @@
 #include "jobs/submit.h"
 #include "jobs/write_back.h"
 #include "store/accounts.h"
+#include "store/clocks.h"
 #include "store/contract.h"
+#include "store/leases.h"
 #include "store/orders.h"
 #include "store/schema.h"
 #include "store/settle.h"
@@ -30,8 +33,9 @@
 
 DEFINE_OWN(char, free, string_freep)
 
-#define LOOK_AGAIN_S 30  /* after a fault of the contract or the schema */
-#define LOOK_ANYWAY_S 20 /* without a word from the intake: the view may raise, or take long */
+#define TAKEN_JUST_NOW_S 30 /* a lease, before the database's clock was found to be set */
+#define LOOK_AGAIN_S 30     /* after a fault of the contract or the schema */
+#define LOOK_ANYWAY_S 20    /* without a word from the intake: the view may raise, or take long */
 #define HISTORY_INTERVAL_S 3600 /* retention */
 #define HISTORY_BATCH 1000
 #define STATUS_INTERVAL_US (10 * US_PER_S)
@@ -59,6 +63,7 @@ struct world {
     size_t provider_count;
     struct workshop workshop;
     struct connection *wake; /* its own connection that only listens, or NULL */
+    struct clock_watch clock;
     struct reconcile reconcile;
     struct intake intake;
     struct write_back write_back;
@@ -296,6 +301,7 @@ static void lane_up(void *userdata)
     }
     if (!world->ledger_known)
         world->ledger_us = now_us;
+    clock_watch_wake(&world->clock);
     reconcile_wake(&world->reconcile);
     world->contract_us = now_us;
     intake_wake(&world->intake);
@@ -417,6 +423,51 @@ static void ledger_agrees(void *userdata)
         if (world->reconcile.found_bought && provider->account.open == 0)
             provider->account.open = 1; /* at least: looked for soon, then counted */
         poll_wake(&provider->poll, 0, now_us);
+    }
+    write_back_wake(&world->write_back, 0, now_us);
+}
+
+static void clock_seen(void *userdata, const struct clock_look *look)
+{
+    struct engine *engine = userdata;
+
+    clock_watch_note(&engine->world->clock, look);
+}
+
+/*
+ * A lease that we took just now may have ended by the step alone: its holder then goes on sending
+ * until its own time is over, from a budget of which we know only what was counted before.
+ */
+static void clock_went_forward(void *userdata)
+{
+    struct engine *engine = userdata;
+    struct world *world = engine->world;
+    int64_t now_us = clock_monotonic_us();
+
+    for (size_t i = 0; i < world->provider_count; i++) {
+        struct provider *provider = &world->providers[i];
+        const struct lease *lease = &provider->account.lease;
+
+        if (!lease->ours || lease->taken_us == 0 ||
+            now_us - lease->taken_us > TAKEN_JUST_NOW_S * US_PER_S)
+            continue;
+        provider->account.opened = false;
+        provider->open_us = now_us + LEASE_S * US_PER_S;
+    }
+}
+
+/* What waited by the database's clock may be due. */
+static void ledger_moved(void *userdata)
+{
+    struct engine *engine = userdata;
+    struct world *world = engine->world;
+    int64_t now_us = clock_monotonic_us();
+
+    intake_wake(&world->intake);
+    for (size_t i = 0; i < world->provider_count; i++) {
+        submit_wake(&world->providers[i].submit, 0, now_us);
+        poll_wake(&world->providers[i].poll, 0, now_us);
+        settle_wake(&world->providers[i].settle, now_us);
     }
     write_back_wake(&world->write_back, 0, now_us);
 }
@@ -545,6 +596,10 @@ static int world_new(struct engine *engine, struct config *config, struct world 
     memcpy(world->workshop.instance, engine->instance, sizeof engine->instance);
     world->workshop.tell_shop = config->write_back != NULL;
     world->workshop.journal = engine->journal;
+    clock_watch_init(&world->clock, &world->workshop);
+    world->clock.on_forward = clock_went_forward;
+    world->clock.on_moved = ledger_moved;
+    world->clock.userdata = engine;
     reconcile_init(&world->reconcile, &world->workshop);
     world->reconcile.on_done = ledger_agrees;
     world->reconcile.userdata = engine;
@@ -560,6 +615,7 @@ static int world_new(struct engine *engine, struct config *config, struct world 
                                                 .provider_count = world->provider_count},
                                     .interval_us = config->intake_interval_s * US_PER_S,
                                     .on_looked = intake_looked,
+                                    .on_clock = clock_seen,
                                     .userdata = engine};
     write_back_init(&world->write_back, &world->workshop);
     pulse_init(&world->pulse, &world->workshop);
@@ -731,9 +787,12 @@ static int64_t prepare(struct engine *engine, int64_t now_us)
             world->asking_ledger = true;
         return earlier(next_us, world->ledger_us);
     }
+    next_us = earlier(next_us, clock_watch_work(&world->clock, now_us));
     for (size_t i = 0; i < world->provider_count; i++) {
         struct provider *provider = &world->providers[i];
 
+        if (!clock_watch_is_settled(&world->clock))
+            break; /* which slots were used lately is told by the ledger's moments */
         if (!provider->account.opened && !provider->opening) {
             if (now_us >= provider->open_us)
                 open_account(provider, now_us);
@@ -745,6 +804,7 @@ static int64_t prepare(struct engine *engine, int64_t now_us)
         world->history_us = now_us + HISTORY_INTERVAL_S * US_PER_S;
         (void)orders_forget_history(lanes->ledger, world->config->history_days, HISTORY_BATCH,
                                     history_forgotten, engine);
+        (void)clocks_forget(lanes->ledger, world->config->history_days, history_forgotten, engine);
         (void)settle_forget(lanes->ledger, world->config->history_days, HISTORY_BATCH,
                             history_forgotten, engine);
     }

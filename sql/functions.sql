@@ -10,7 +10,8 @@ BEGIN
     FOR known IN
         SELECT p.oid::regprocedure AS function FROM pg_catalog.pg_proc p
          WHERE p.pronamespace = 'chwsync'::regnamespace
-           AND p.proname IN ('record_outcomes', 'claim', 'deliver', 'follow_surplus', 'restore_attempt', 'release_submits')
+           AND p.proname IN ('record_outcomes', 'claim', 'deliver', 'follow_surplus', 'restore_attempt', 'release_submits',
+                             'clock_stepped')
     LOOP
         EXECUTE format('DROP FUNCTION %s', known.function);
     END LOOP;
@@ -375,5 +376,68 @@ BEGIN
     VALUES (line.id, attempt, of_account, ref, concat_ws(' ', 'sent at', to_char(left_at, 'YYYY-MM-DD HH24:MI:SS TZ') || ',',
             CASE ended_as WHEN 'unknown' THEN 'no answer is known' WHEN 'accepted' THEN 'accepted as ' || their_id ELSE ended_as END));
     RETURN CASE WHEN becomes IS NULL AND ended_as = 'accepted' THEN 'surplus' ELSE coalesce(becomes, line.state)::text END;
+END
+$$;
+
+-- This database's clock was set by so much. What waits by it is moved along, so that it waits as long as it was to: a clock that was set
+-- back by an hour must not keep orders and write-backs waiting for an hour. One that was set forward ends waits too early, which
+-- costs a request at the most; nothing is moved then, because a wait that is over cannot be told from one that has never been.
+-- Only the slots of the budget are moved in both directions: used an hour ago is not used just now, nor the other way round.
+-- The look (server_us, asked, told) is the daemon's, after the step; so long before it (since_us) it had looked and all was well.
+-- False: another instance has done it meanwhile.
+CREATE OR REPLACE FUNCTION chwsync.clock_stepped(step_us bigint, since_us bigint, by_instance uuid, of_boot uuid, server_us bigint,
+                                                 asked bigint, told bigint)
+    RETURNS boolean LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    shift interval := step_us * interval '1 microsecond';
+    moved chwsync.budget_minutes[];
+BEGIN
+    LOCK TABLE chwsync.clock_steps IN SHARE ROW EXCLUSIVE MODE;
+    INSERT INTO chwsync.clocks AS c (boot, seen_at, asked_us, told_us)
+    VALUES (of_boot, to_timestamp(server_us / 1e6), asked, told)
+    ON CONFLICT (boot) DO UPDATE SET seen_at = excluded.seen_at, asked_us = excluded.asked_us, told_us = excluded.told_us;
+    IF EXISTS (SELECT FROM chwsync.clock_steps s
+                WHERE s.instance <> by_instance AND s.at <= clock_timestamp()
+                  AND s.at > to_timestamp((server_us - since_us) / 1e6)
+                  AND s.step BETWEEN shift - interval '1 minute' AND shift + interval '1 minute') THEN
+        RETURN false;
+    END IF;
+    INSERT INTO chwsync.clock_steps (step, instance) VALUES (shift, by_instance);
+
+    -- Minutes of before the step, those of the last two are of after it.
+    SELECT array_agg(m) INTO moved FROM chwsync.budget_minutes m
+     WHERE m.minute NOT BETWEEN date_trunc('minute', now()) - interval '2 minutes' AND now();
+    DELETE FROM chwsync.budget_minutes m
+     WHERE m.minute NOT BETWEEN date_trunc('minute', now()) - interval '2 minutes' AND now();
+    INSERT INTO chwsync.budget_minutes AS b (account_id, minute, adds, polls, reads, ended, spent)
+    SELECT m.account_id, date_trunc('minute', m.minute + shift), sum(m.adds), sum(m.polls), sum(m.reads), sum(m.ended), sum(m.spent)
+      FROM unnest(moved) m GROUP BY 1, 2
+    ON CONFLICT (account_id, minute) DO UPDATE
+       SET adds = b.adds + excluded.adds, polls = b.polls + excluded.polls, reads = b.reads + excluded.reads,
+           ended = b.ended + excluded.ended, spent = b.spent + excluded.spent;
+    IF step_us > 0 THEN
+        RETURN true;
+    END IF;
+
+    UPDATE chwsync.queue q SET next_at = q.next_at + shift WHERE q.next_at > now() AND isfinite(q.next_at);
+    UPDATE chwsync.write_backs w SET due_at = w.due_at + shift, since = least(w.since, now()) WHERE w.due_at > now() AND isfinite(w.due_at);
+    UPDATE chwsync.parked_lines p SET retry_at = p.retry_at + shift WHERE p.retry_at > now() AND isfinite(p.retry_at);
+    UPDATE chwsync.polls p SET next_at = p.next_at + shift
+     WHERE p.next_at > now() AND isfinite(p.next_at) AND (p.stride = 0 OR p.errors > 0);
+    UPDATE chwsync.accounts a
+       SET submits_paused_until = CASE WHEN isfinite(a.submits_paused_until) THEN a.submits_paused_until + shift ELSE a.submits_paused_until END,
+           all_paused_until = CASE WHEN isfinite(a.all_paused_until) THEN a.all_paused_until + shift ELSE a.all_paused_until END
+     WHERE greatest(a.submits_paused_until, a.all_paused_until) > now();
+    UPDATE chwsync.settlings s SET next_at = s.next_at + shift WHERE s.next_at > now() AND isfinite(s.next_at);
+    -- Nothing was noted yet of what was just lost. When it was given up stays as it was: neighbours are told by that.
+    INSERT INTO chwsync.settlings (order_id, number, looks, next_at)
+    SELECT a.order_id, a.number, 0, a.ended_at + shift + interval '5 minutes' FROM chwsync.attempts a
+     WHERE a.open AND a.outcome = 'unknown' AND a.ended_at > now()
+    ON CONFLICT (order_id, number) DO NOTHING;
+    -- Claims that nobody ended: no longer than they may take is waited for them.
+    UPDATE chwsync.attempts a SET send_before = a.send_before + shift
+     WHERE a.open AND a.outcome IS NULL AND a.send_before > now() + interval '1 minute';
+    RETURN true;
 END
 $$;

@@ -60,4 +60,5 @@
 #define MESSAGE_STANDS_BY         "8974ed178b87481d91669a531c2c1b05" /* another instance holds the lease */
 #define MESSAGE_LEASE_FAILED      "03a7d86201bd443ea4b9c36ce705fe4e" /* the lease cannot be taken */
 #define MESSAGE_DATABASE_CHANGED  "798ecde6d3ec44c88475581942906167" /* another server, or one that lost commits */
+#define MESSAGE_CLOCK_SET         "6997235fd2b04b909a0c712912e5061f" /* the database's clock was set */
 /* clang-format on */

@@ -39,10 +39,12 @@ static void restore_slots(struct account *account, const PGresult *rows, int64_t
     int64_t latest_s = 60 + account->config->timeout_s;
 
     for (int i = PQntuples(rows) - 1; i >= 0; i--) {
-        int64_t age_s = row_integer(rows, i, ACCOUNT_MINUTE_AGE_S, -1);
+        int64_t age_s = row_integer(rows, i, ACCOUNT_MINUTE_AGE_S, 0);
 
+        if (!row_text(rows, i, ACCOUNT_MINUTE_AGE_S))
+            continue; /* there is none */
         if (age_s < 0)
-            continue;
+            age_s = 0; /* the clock was set back meanwhile */
         budget_restore(budget, (unsigned)row_integer(rows, i, ACCOUNT_MINUTE_REQUESTS, 0),
                        now_us - (age_s > latest_s ? age_s - latest_s : 0) * US_PER_S, now_us);
         shares_count_adds(&account->shares, (unsigned)row_integer(rows, i, ACCOUNT_MINUTE_ADDS, 0),

@@ -196,6 +196,9 @@ static void looked(void *userdata, const struct store_answer *answer)
         intake->workshop->last_error[0] = '\0';
     }
     note_taken(intake, &result);
+    intake->on_clock(intake->userdata, &(struct clock_look){.server_us = result.server_us,
+                                                            .asked_us = intake->asked_us,
+                                                            .told_us = clock_boottime_us()});
     if (answer->took_us > 100 * US_PER_MS)
         log_debug("reading the view took %lld ms", (long long)(answer->took_us / US_PER_MS));
     intake->on_looked(intake->userdata, result.taken || result.returned ? 0 : result.queue_due_s,
@@ -239,6 +242,7 @@ int64_t intake_work(struct intake *intake, int64_t now_us)
         return intake->next_us;
     intake->options.limit = intake->limit ? intake->limit : INTAKE_LIMIT;
     intake->next_us = now_us + intake->interval_us;
+    intake->asked_us = clock_boottime_us();
     if (shop_intake(workshop->shop, workshop->lanes.orders, &intake->options, looked, intake) == 0)
         intake->busy = true;
     return intake->next_us;

@@ -8,6 +8,7 @@
  */
 #pragma once
 #include "jobs/job.h"
+#include "rules/clock_step.h"
 
 struct intake {
     struct workshop *workshop;
@@ -25,6 +26,9 @@ struct intake {
     struct log_repeat failed_log;
     /* Seconds from the last look until something is due, told to the engine; -1 = nothing is. */
     void (*on_looked)(void *userdata, int64_t queue_due_s, int64_t write_back_due_s);
+    /* The database's clock, as the look met it. */
+    void (*on_clock)(void *userdata, const struct clock_look *look);
+    int64_t asked_us; /* CLOCK_BOOTTIME */
     void *userdata;
 };
 

@@ -41,7 +41,9 @@ struct workshop {
     const char *const *dead_journals; /* borrowed; of processes that have ended */
     size_t dead_count;
     /* Told by jobs, acted on by the engine. */
-    bool ledger_doubtful;   /* it may have lost commits: reconcile again before the next claim */
+    bool ledger_doubtful; /* it may have lost commits: reconcile again before the next claim */
+    bool clock_doubtful; /* the database's clock may have been set: look before trusting its moments
+                          */
     bool contract_doubtful; /* a statement failed as if the shop's objects had changed */
     bool replied;           /* a reply was recorded in this turn: progress, for the watchdog */
     struct {

@@ -70,6 +70,8 @@ static void note_take_over(struct account *account, int64_t now_us)
 {
     log_event(LOG_LEVEL_NOTICE, MESSAGE_TAKE_OVER, "this instance works for %s now",
               account->config->name);
+    account->lease.taken_us = now_us;
+    account->workshop->clock_doubtful = true; /* perhaps it ended because the clock was set */
     if (now_us - account->workshop->reconciled_us > FRESH_US)
         account->workshop->ledger_doubtful = true;
     if (now_us - account->opened_us > FRESH_US)

@@ -20,7 +20,8 @@ struct lease {
     int64_t until_us; /* CLOCK_BOOTTIME */
     int64_t asked_us; /* likewise */
     int64_t retry_us;
-    char seen[64]; /* another's expires_at, and since when we see the same */
+    int64_t taken_us; /* monotonic: from another */
+    char seen[64];    /* another's expires_at, and since when we see the same */
     int64_t seen_us;
     char server[64];
     uint64_t stops; /* orders for which submits are stopped */

@@ -64,7 +64,8 @@ static const char intake_rest[] =
                       "      FROM shown s WHERE o.order_ref = s.order_ref AND o.state = "
                       "'withdrawn'\n"
                       "       AND (NOT $4::boolean OR o.updated_at < now() - interval '5 "
-                      "minutes')\n"
+                      "minutes'\n"
+                      "            OR o.updated_at > now() + interval '1 minute')\n"
                       "    RETURNING o.id, o.provider\n"
                       "), queued AS (\n"
                       "    INSERT INTO chwsync.queue (order_id, provider, next_at)\n"
@@ -127,7 +128,8 @@ static const char intake_counts[] =
     "       (SELECT string_agg(i.order_ref || ' rejected: ' || i.error, E'\\n') FROM inserted i"
     "  WHERE i.state = 'rejected'),\n"
     "       (SELECT string_agg(p.order_ref || ': ' || p.reason, E'\\n')"
-    "  FROM (SELECT * FROM parked LIMIT 20) p)";
+    "  FROM (SELECT * FROM parked LIMIT 20) p),\n"
+    "       (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
 
 static const char claim_text[] =
     "SELECT * FROM chwsync.claim($1::text, $2::int, $3::uuid, $4::int, $5::int, $6::bigint, "
@@ -318,6 +320,7 @@ void shop_intake_decode(const PGresult *rows, struct intake_result *ret_result)
         .write_back_due_s = row_integer(rows, 0, 6, -1),
         .rejected = row_text(rows, 0, 7),
         .parked_lines = row_text(rows, 0, 8),
+        .server_us = row_integer(rows, 0, 9, 0),
     };
 }
 

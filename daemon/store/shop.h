@@ -46,6 +46,7 @@ struct intake_result {
     const char *rejected;
     const char
         *parked_lines; /* newly parked ones, "REF: WHY", at most INTAKE_NAMED_MAX, likewise */
+    int64_t server_us; /* the database's clock while it looked, since 1970 */
 };
 /* One transaction: the whole view against the ledger. Answer's rows: intake_decode(). */
 int shop_intake(struct shop *shop, struct connection *lane, const struct intake_options *options,

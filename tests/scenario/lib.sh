@@ -1,6 +1,8 @@
 # tests/scenario/lib.sh - what the scenarios share: a database, a simulated provider and the daemon. Source it first.
 #
-#     begin [own]                 a database of its own in the shared cluster; `own`: a cluster of its own, to be stopped or frozen
+#     begin [own [clock]]         a database of its own in the shared cluster; `own`: a cluster of its own, to be stopped or frozen;
+#                                 `clock`: whose clock the test sets, and the daemon's that is started with $stepped
+#     clock_set database|daemon SECONDS   from now on that clock is so much ahead of the true time
 #     panel_start [OPTION...]     the provider, with key KEY-SECRET-1 and endless money
 #     configure [SECTION.NAME=VALUE ...]   writes the configuration; a VALUE is written as libconfig has it
 #     place N KIND                orders of the sample shop; their lines' keys come in the array `refs`
@@ -22,7 +24,7 @@ DAEMON=${DAEMON:-$BUILD/asan/chwsyncd}
 export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:abort_on_error=0} UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
 
 tests=0 failed=0 finished='' directory='' daemon_pid='' panel_pid='' recorder_pid='' marked=0
-refs=()
+refs=() stepped=()
 
 # ---- tests ----
 
@@ -101,9 +103,20 @@ begin() {
     trap clean_up EXIT
     trap 'exit 143' INT TERM
     directory=$(mktemp -d /tmp/chwsyncd-scenario.XXXXXX) && chmod 0755 "$directory" || exit 1
+    if [ "${2:-}" = clock ]; then
+        clock_set database 0
+        clock_set daemon 0
+        # AddressSanitizer wants to be the first library, unless it is told that another one does not matter.
+        stepped=("LD_PRELOAD=$PWD/$BUILD/stepped_clock.so" "CHW_CLOCK_FILE=$directory/clock-daemon"
+            "ASAN_OPTIONS=$ASAN_OPTIONS:verify_asan_link_order=0")
+    fi
     if [ "${1:-}" = own ] || [ -z "${SCENARIO_CLUSTER:-}" ]; then
         own_cluster=yes
-        cluster_start && make_template || exit 1
+        if [ "${2:-}" = clock ]; then
+            LD_PRELOAD=$PWD/$BUILD/stepped_clock.so CHW_CLOCK_FILE=$directory/clock-database cluster_start
+        else
+            cluster_start
+        fi && make_template || exit 1
         database=ready
     else
         cluster_use "$SCENARIO_CLUSTER"
@@ -112,6 +125,13 @@ begin() {
     fi
     export PGDATABASE=$database
     conninfo="host=$PGHOST port=$PGPORT dbname=$database user=chwsync"
+}
+
+clock_set() { # WHOSE SECONDS: little endian, as one write
+    local i seconds=$2 bytes=''
+    for ((i = 0; i < 8; i++)); do bytes+=$(printf '\\%03o' $(((seconds >> (8 * i)) & 255))); done
+    printf "$bytes" 1<>"$directory/clock-$1"
+    chmod 0644 "$directory/clock-$1"
 }
 
 ask() { # SQL: values joined by |, rows by newlines
