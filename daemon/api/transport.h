@@ -43,6 +43,9 @@
  * | body of no told length, connection ends   | complete | also without TLS's close_notify: libcurl takes both
  * |                                           |          | for the end. A part of a JSON object is none, so
  * |                                           |          | it decodes to unknown
+ * | more comes than was announced             | complete | the rest answers nothing: the connection ends, or
+ * |                                           |          | it is thrown away (RFC 9112 6.3, 7.1)
+ * | a reply before the whole request was sent | complete | the connection is not used again
  * | too long, too slow, no HTTP/1             | lost     |
  * | 301, 401, 417, 503                        | complete | never followed, answered or sent again
  * | proxies of the environment                | never    | CURLOPT_PROXY ""

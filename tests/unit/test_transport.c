@@ -236,6 +236,30 @@ static const struct reply_case reply_cases[] = {
     {.name = "only an interim head",
      .script = {{WIRE_EXPECT, NULL}, {WIRE_SEND, "HTTP/1.1 100 Continue\r\n\r\n"}},
      .problem = "cut off"},
+    /* libcurl takes the last. Half an object is none, so it decodes to unknown. */
+    {.name = "two lengths that differ",
+     .script = {{WIRE_EXPECT, NULL},
+                {WIRE_SEND, "HTTP/1.1 200 OK\r\nContent-Length: 11\r\nContent-Length: 5\r\n\r\n"
+                            "{\"order\":1}"}},
+     .complete = true,
+     .http_status = 200,
+     .body = "{\"ord"},
+    {.name = "chunked and a length",
+     .script = {{WIRE_EXPECT, NULL},
+                {WIRE_SEND, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n"
+                            "\r\nb\r\n{\"order\":1}\r\n0\r\n\r\n"}},
+     .complete = true,
+     .http_status = 200,
+     .body = "{\"order\":1}"},
+    {.name = "no number of bytes",
+     .script = {{WIRE_EXPECT, NULL},
+                {WIRE_SEND, "HTTP/1.1 200 OK\r\nContent-Length: -11\r\n\r\n{\"order\":1}"}},
+     .problem = ""},
+    {.name = "a chunk without a size",
+     .script = {{WIRE_EXPECT, NULL},
+                {WIRE_SEND, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+                            "{\"order\":1}\r\n0\r\n\r\n"}},
+     .problem = ""},
     {.name = "cut chunk",
      .script = {{WIRE_EXPECT, NULL},
                 {WIRE_SEND, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -488,6 +512,85 @@ static void test_idle_connection_ended(void **state)
     }
     wire_identity_free(identity);
     unlink(ca_path);
+}
+
+#define SECOND_REPLY "HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n{\"order\":2}"
+
+/*
+ * What follows a reply on its connection is no answer to the next request: libcurl ends the
+ * connection, or after the last chunk throws away what came with it.
+ */
+static void test_more_than_announced(void **state)
+{
+    static const char *const replies[] = {
+        REPLY "HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n{\"order\":99}",
+        REPLY "\r\n",
+        REPLY "x",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nb\r\n{\"order\":1}\r\n0\r\n\r\n"
+        "HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n{\"order\":99}",
+        "HTTP/1.1 204 None\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n{\"order\":99}",
+    };
+    static const struct wire_step second[] = {
+        {WIRE_EXPECT, NULL}, {WIRE_SEND, SECOND_REPLY}, {WIRE_DRAIN, NULL}, {WIRE_END, NULL}};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(replies); i++) {
+        const struct wire_step first[] = {{WIRE_EXPECT, NULL}, {WIRE_SEND, replies[i]},
+                                          {WIRE_EXPECT, NULL}, {WIRE_SEND, SECOND_REPLY},
+                                          {WIRE_DRAIN, NULL},  {WIRE_END, NULL}};
+        const struct wire_step *const scripts[] = {first, second, NULL};
+        struct outcome outcome = {.calls = 0};
+        struct bench bench;
+
+        set_up(&bench, scripts);
+        exchange(&bench, &outcome);
+        assert_true(outcome.end.complete);
+        assert_string_equal(outcome.body, strstr(replies[i], "204") == NULL ? "{\"order\":1}" : "");
+        exchange(&bench, &outcome);
+        assert_true(outcome.end.complete);
+        assert_string_equal(outcome.body, "{\"order\":2}");
+        assert_int_equal(outcome.gate_calls, 1);
+        close_client(&bench);
+        assert_int_equal(wire_server_requests(bench.server), 2);
+        print_message("# %zu connections\n", wire_server_connections(bench.server));
+        wire_server_free(bench.server);
+    }
+}
+
+/* A reply that comes before the whole request was sent is one; the connection is used no more. */
+static void test_reply_before_all_is_sent(void **state)
+{
+    static const struct wire_step early[] = {
+        {WIRE_BEGIN, NULL},
+        {WIRE_SEND, "HTTP/1.1 413 Too long\r\nContent-Length: 4\r\n\r\nlong"},
+        {WIRE_HOLD, NULL},
+        {WIRE_DRAIN, NULL},
+        {WIRE_END, NULL}};
+    static const struct wire_step second[] = {
+        {WIRE_EXPECT, NULL}, {WIRE_SEND, REPLY}, {WIRE_DRAIN, NULL}, {WIRE_END, NULL}};
+    const struct wire_step *const scripts[] = {early, second, NULL};
+    struct outcome outcome = {.gate_open = true};
+    struct text body = {0};
+    struct bench bench;
+
+    (void)state;
+    set_up(&bench, scripts);
+    for (int part = 0; part < 1 << 20; part++)
+        text_add(&body, "0123456789abcdef");
+    assert_int_equal(transport_post(bench.endpoint, &body, 1000, ask_gate, take_outcome, &outcome),
+                     0);
+    await(bench.transport, &outcome);
+    assert_true(outcome.end.sent);
+    assert_true(outcome.end.complete);
+    assert_int_equal(outcome.end.bytes.http_status, 413);
+    assert_int_equal(outcome.gate_calls, 1);
+    exchange(&bench, &outcome);
+    assert_true(outcome.end.complete);
+    assert_string_equal(outcome.body, "{\"order\":1}");
+    wire_server_release(bench.server);
+    close_client(&bench);
+    assert_int_equal(wire_server_connections(bench.server), 2);
+    wire_server_free(bench.server);
 }
 
 static void test_connection_is_kept(void **state)
@@ -1195,6 +1298,8 @@ int main(void)
         cmocka_unit_test(test_tls_handshake_ends),
         cmocka_unit_test(test_tls_client_refused),
         cmocka_unit_test(test_reset_while_sending),
+        cmocka_unit_test(test_more_than_announced),
+        cmocka_unit_test(test_reply_before_all_is_sent),
         cmocka_unit_test(test_reply_in_time_survives_a_stall),
         cmocka_unit_test(test_time_limit_begins_with_sending),
         cmocka_unit_test(test_slow_endpoint_delays_no_other),
