@@ -10,6 +10,7 @@
  */
 #define PATIENCE_S 90
 #define FIRST_POLL_S 5
+#define ROUND_INTERVAL_US (30 * US_PER_S)
 #define NO_ANSWER "the daemon ended before an answer was recorded"
 
 enum open_column {
@@ -394,9 +395,20 @@ static void finish(struct reconcile *reconcile)
     CRASH_POINT("reconcile: done");
     if (reconcile->again)
         return;
-    workshop->reconciled = true;
-    workshop->reconciled_us = clock_monotonic_us();
-    reconcile->on_done(reconcile->userdata);
+    if (reconcile->whole) {
+        workshop->reconciled = true;
+        workshop->reconciled_us = clock_monotonic_us();
+    }
+    if (reconcile->whole || reconcile->found_bought)
+        reconcile->on_done(reconcile->userdata);
+}
+
+static bool others_left_some(const struct reconcile *reconcile)
+{
+    for (int row = 0; row < PQntuples(reconcile->open); row++)
+        if (!row_boolean(reconcile->open, row, OPEN_OURS))
+            return true;
+    return false;
 }
 
 /* The first step: the ledger's open attempts; then the journals that can be read. */
@@ -415,6 +427,10 @@ static void opens_listed(void *userdata, const struct store_answer *answer)
         give_up(reconcile, answer);
         return;
     }
+    if (!reconcile->whole && !others_left_some(reconcile)) {
+        end_round(reconcile);
+        return;
+    }
     r = flight_journal_list(reconcile->workshop->journal, &reconcile->shelf);
     if (r < 0)
         log_debug("no flight journal can be read: %s", strerror(-r));
@@ -424,9 +440,12 @@ static void begin(struct reconcile *reconcile)
 {
     struct workshop *workshop = reconcile->workshop;
 
+    reconcile->whole = reconcile->again || !workshop->reconciled;
     reconcile->again = false;
-    reconcile->next_us = INT64_MAX;
-    reconcile->place = reconcile->left = reconcile->known_run = 0;
+    reconcile->next_us = clock_monotonic_us() + ROUND_INTERVAL_US;
+    reconcile->place = reconcile->left = 0;
+    reconcile->known_run =
+        reconcile->whole ? 0 : RECONCILE_BATCH; /* journals that are named alone */
     reconcile->judged_absent = reconcile->found_bought = false;
     reconcile->running = true;
     reconcile->busy = orders_open(workshop->lanes.ledger, workshop->instance, PATIENCE_S,

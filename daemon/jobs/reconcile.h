@@ -14,6 +14,9 @@
  * put back (bought, or uncertain), named, and submits of the account stop until an operator
  * releases them.
  *
+ * Every half a minute it is looked for attempts that others left without an end: who has nothing to
+ * do takes no lease over, and they would wait for the next order.
+ *
  * Journals are compared from their newest record backwards, until 500 in a row are as they should
  * be: what a database loses is its last commits. Nothing is ever sent because of what is found
  * here, but by the usual way through the queue.
@@ -30,10 +33,11 @@ struct reconcile {
     bool running, busy, judged_absent;
     bool found_bought; /* the round put orders back that are to be followed */
     bool again;        /* a round from now on is wanted before anything is claimed */
+    bool whole;        /* the round compares the journals, too */
     int64_t retry_us;  /* after a failure: not before */
-    int64_t next_us; /* the next round: attempts of others may be overdue then; INT64_MAX = none */
-    PGresult *open;  /* attempts without an end, as the round began */
-    bool *matched;   /* by row of `open` */
+    int64_t next_us;   /* the next round: attempts of others may be overdue then */
+    PGresult *open;    /* attempts without an end, as the round began */
+    bool *matched;     /* by row of `open` */
     struct flight_shelf shelf;
     size_t place; /* the next one on the shelf */
     struct flight_log log;
