@@ -455,26 +455,14 @@ static void world_free(struct world *world)
 }
 DEFINE_OWN(struct world, world_free, world_freep)
 
-static struct budget_limits limits_of(const struct provider_config *config, int64_t now_us)
-{
-    int64_t left_s = config->day_reset_minute * 60 - clock_wall_s() % 86400;
-
-    if (left_s <= 0)
-        left_s += 86400;
-    return (struct budget_limits){.per_minute = config->requests_per_minute,
-                                  .per_day = config->requests_per_day,
-                                  .burst = config->burst,
-                                  .day_rolling = config->day_rolling,
-                                  .day_ends_us = now_us + left_s * US_PER_S};
-}
-
 static int provider_init(struct engine *engine, struct world *world, size_t index,
                          struct problem *reterr_problem)
 {
     struct provider *provider = &world->providers[index];
     const struct provider_config *config = &world->config->providers[index];
     int64_t now_us = clock_monotonic_us();
-    struct client_options options = {.name = config->name, .limits = limits_of(config, now_us)};
+    struct client_options options = {.name = config->name,
+                                     .limits = account_limits(config, now_us)};
     int r = credentials_read(engine->credentials_directory, config->key_file, &provider->key,
                              reterr_problem);
 

@@ -53,13 +53,17 @@ CREATE OR REPLACE VIEW chwsync.provider_status AS
            (SELECT count(*) FROM chwsync.attempts t WHERE t.account_id = a.id AND t.open AND t.outcome IS NULL) AS submitting,
            (SELECT count(*) FROM chwsync.polls p WHERE p.account_id = a.id) AS following,
            (SELECT count(*) FROM chwsync.attempts t WHERE t.account_id = a.id AND t.open AND t.outcome IS NOT NULL) AS uncertain,
-           coalesce((SELECT sum(m.adds + m.polls + m.reads) FROM chwsync.budget_minutes m
-                      WHERE m.account_id = a.id AND m.minute > now() - interval '1 minute'), 0)::bigint AS requests_last_minute,
+           coalesce((SELECT ceil(sum((m.adds + m.polls + m.reads) * CASE WHEN m.minute < date_trunc('minute', now())
+                                     THEN 1 - extract(second FROM now()) / 60 ELSE 1 END))
+                       FROM chwsync.budget_minutes m
+                      WHERE m.account_id = a.id AND m.minute >= date_trunc('minute', now()) - interval '1 minute'),
+                    0)::bigint AS requests_last_minute,
            u.requests_last_day,
            b.per_minute AS limit_minute, b.per_day AS limit_day, b.configured_minute, b.configured_day,
            CASE WHEN b.per_day > 0 THEN greatest(b.per_day - u.requests_last_day, 0) END AS requests_left_day,
            b.day_ends_at, round(b.pace::numeric, 1) AS pace_per_minute, round(b.poll_rate::numeric * 60, 2) AS polls_per_minute,
-           round(b.reserve::numeric)::bigint AS reserve, b.queue_ends_at, b.refusals AS rate_refusals, b.refused_at AS rate_refused_at,
+           round(b.reserve::numeric)::bigint AS reserve,
+           CASE WHEN EXISTS (SELECT FROM chwsync.queue q WHERE q.provider = a.provider) THEN b.queue_ends_at END AS queue_ends_at, b.refusals AS rate_refusals, b.refused_at AS rate_refused_at,
            b.probing, round(b.planned_delay_s::numeric, 1) AS planned_delay_s, round(b.measured_delay_s::numeric, 1) AS measured_delay_s
       FROM chwsync.accounts a
       LEFT JOIN chwsync.budgets b ON b.account_id = a.id
@@ -77,6 +81,7 @@ COMMENT ON COLUMN chwsync.provider_status.queued IS 'Order lines waiting to be s
 COMMENT ON COLUMN chwsync.provider_status.submitting IS 'Order lines whose intent is committed and whose answer is not in.';
 COMMENT ON COLUMN chwsync.provider_status.following IS 'Bought orders that have not ended.';
 COMMENT ON COLUMN chwsync.provider_status.uncertain IS 'Sent, and the answer was lost: look at them.';
+COMMENT ON COLUMN chwsync.provider_status.requests_last_minute IS 'Requests of the last minute, about: they are counted by calendar minutes.';
 COMMENT ON COLUMN chwsync.provider_status.requests_last_day IS 'Requests of the last 24 hours, or of the calendar day when its end is known.';
 COMMENT ON COLUMN chwsync.provider_status.limit_minute IS 'Requests a minute in force: configured, or less as the provider taught; 0: none.';
 COMMENT ON COLUMN chwsync.provider_status.limit_day IS 'Requests a day in force, likewise.';
@@ -85,7 +90,7 @@ COMMENT ON COLUMN chwsync.provider_status.day_ends_at IS 'When the provider''s d
 COMMENT ON COLUMN chwsync.provider_status.pace_per_minute IS 'Requests leave evenly, at that pace at most.';
 COMMENT ON COLUMN chwsync.provider_status.polls_per_minute IS 'Questions a minute that the day affords, each about 100 orders.';
 COMMENT ON COLUMN chwsync.provider_status.reserve IS 'Requests of the day that are kept for a burst of orders.';
-COMMENT ON COLUMN chwsync.provider_status.queue_ends_at IS 'When the last waiting order line is expected to be sent.';
+COMMENT ON COLUMN chwsync.provider_status.queue_ends_at IS 'When the last order line that is due is expected to be sent, as the pace, pauses and the day allow.';
 COMMENT ON COLUMN chwsync.provider_status.rate_refusals IS 'Requests that the provider ever refused for rate: it should be 0.';
 COMMENT ON COLUMN chwsync.provider_status.probing IS 'After such a refusal: one request goes alone to see whether it is over.';
 COMMENT ON COLUMN chwsync.provider_status.planned_delay_s IS 'Seconds from an order''s end to our knowing it, as planned, mean of late.';

@@ -3,7 +3,8 @@
  *
  * A batch of the earliest turns leaves when rules/poll_schedule and the gate allow it; an answer is
  * applied per order, and what is wrong with one id (its own error, an unknown word, no answer)
- * changes nothing for the others. An id that is answered with an error is asked again alone.
+ * changes nothing for the others. An id that is answered with an error, or a
+ * new one that is left out, is asked again alone.
  */
 #pragma once
 #include "jobs/account.h"
@@ -32,6 +33,7 @@ struct poll {
     unsigned batch_limit; /* ids a request; less after the provider said it is too many */
     int64_t next_us;      /* not before; INT64_MAX = no order is open */
     PGresult *alone;      /* one row of poll_column: an id to be asked alone */
+    PGresult *held;       /* picked and counted, but the account was paused before it could leave */
     struct log_repeat words_log, apply_log;
     void (*on_applied)(void *userdata); /* committed: the shop is to be told */
     void *userdata;

@@ -4,7 +4,8 @@
 /*
  * Orders that were never asked about (turn -infinity), and those that were answered with an error,
  * wait for their next_at; all others are only a matter of turns. $4 price, $5 where the clock
- * stands, $6 its speed.
+ * stands, $6 its speed. A batch of none but new orders does not say where the clock stands; after a
+ * restart nobody remembers, and the earliest turn of the others is taken for it.
  */
 /* clang-format off */
 static const struct statement pick_statement = {
@@ -19,7 +20,11 @@ static const struct statement pick_statement = {
         "    SELECT coalesce(sum((extract(epoch FROM now() - d.asked_at)::float8 / d.stride) ^ 2 / "
         "2)\n"
         "                      FILTER (WHERE d.stride > 0), 0) AS worth,\n"
-        "           coalesce(max(d.turn) FILTER (WHERE d.turn > '-Infinity'), $5::float8) AS turn\n"
+        "           coalesce(max(d.turn) FILTER (WHERE d.turn > '-Infinity'),\n"
+        "                    greatest(nullif($5::float8, 0),\n"
+        "                             (SELECT f.turn FROM chwsync.polls f\n"
+        "                               WHERE f.account_id = $1::int AND f.turn > '-Infinity'\n"
+        "                               ORDER BY f.turn LIMIT 1)), 0) AS turn\n"
         "      FROM due d HAVING count(*) > 0\n"
         "), stamped AS (\n"
         "    UPDATE chwsync.polls p\n"

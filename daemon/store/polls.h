@@ -43,7 +43,7 @@ struct poll_wish {
     const int64_t *busy; /* ids that are on the wire now */
     size_t busy_count;
     double price; /* the least worth; 0 = whatever it is worth */
-    double turn;  /* where the clock stood, when the batch itself does not tell */
+    double turn;  /* where the clock stood, when the batch itself does not tell; 0 = not known */
     double speed; /* of the clock, 0 = not known */
 };
 /*

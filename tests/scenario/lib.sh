@@ -5,7 +5,8 @@
 #     configure [SECTION.NAME=VALUE ...]   writes the configuration; a VALUE is written as libconfig has it
 #     place N KIND                orders of the sample shop; their lines' keys come in the array `refs`
 #     daemon_start, daemon_stop, daemon_kill, daemon_reload
-#     settle                      stops the daemon and compares the provider's books, the ledger and the shop
+#     settle                      stops the daemon and compares the provider's books, the ledger and the shop; `ledger_went_back`
+#                                 is set where the ledger has lost what it had counted
 #     finish                      the plan; the last line of a scenario
 #
 # Tests:    is WHAT WANTED GOT    await WHAT SQL [SECONDS]    await_log WHAT PATTERN [COUNT]    logged WHAT COUNT PATTERN
@@ -342,8 +343,17 @@ no_secrets() {
     is "no sanitizer complained" 0 "$(grep -cE 'Sanitizer|runtime error:' "$directory/log")"
 }
 
+# Each stood in the ledger before it left, whatever kind it was and whatever died meanwhile.
+requests_were_counted() {
+    local met counted
+    met=$(panel counters | awk -F'\t' '$1 == "requests" { met += $3 } END { print met + 0 }')
+    counted=$(ask "SELECT coalesce(sum(adds + polls + reads), 0) FROM chwsync.budget_minutes")
+    holds "every request was counted in the ledger ($counted; the provider met $met)" test "$counted" -ge "$met"
+}
+
 settle() { # as compare_books
     [ -z "$daemon_pid" ] || daemon_stop
     compare_books "$@"
+    [ -n "${ledger_went_back:-}" ] || requests_were_counted
     no_secrets
 }
