@@ -127,8 +127,9 @@ bench: deps ## the table of rates and costs, on a throwaway cluster
 	@$(MAKE) --no-print-directory -j2 all $(BUILD)/panel $(BUILD)/bench-tool
 	@BUILD=$(BUILD) tests/bench/run; run=$$?; BUILD=$(BUILD) tests/bench/schedule && BUILD=$(BUILD) tests/bench/size && exit $$run
 
-simulate: $(BUILD)/simulate ## the rules of budget and polling on a virtual clock: the whole table (minutes)
-	@$(BUILD)/simulate
+simulate: deps ## the rules of budget and polling on a virtual clock, bar by bar; choosing a batch in the database (minutes)
+	@$(MAKE) --no-print-directory -j2 all $(BUILD)/simulate $(BUILD)/bench-tool
+	@$(BUILD)/simulate; run=$$?; BUILD=$(BUILD) tests/bench/schedule && exit $$run
 
 check-unit check-sql check-panel check-scenario: check-%: ## one kind of tests alone
 	@BUILD=$(BUILD) tests/lib/check $*

@@ -345,6 +345,11 @@ BEGIN
     VALUES (line.id, attempt, of_account, '00000000-0000-0000-0000-000000000000', 0, left_at, left_at, nullif(of_service, ''),
             nullif(of_link, ''), of_quantity, ended_as = 'unknown', ended_as, clock_timestamp(), nullif(http, 0),
             nullif(words, ''), nullif(their_id, ''), of_journal, known_number);
+    -- It used a slot of that minute's budget, which the database has lost with it.
+    IF left_at > now() - interval '1 day' THEN
+        INSERT INTO chwsync.budget_minutes AS b (account_id, minute, adds) VALUES (of_account, date_trunc('minute', left_at), 1)
+        ON CONFLICT (account_id, minute) DO UPDATE SET adds = b.adds + 1;
+    END IF;
     becomes := CASE
         WHEN ended_as = 'accepted' AND line.state IN ('queued', 'submitting', 'uncertain', 'withdrawn', 'rejected', 'abandoned')
             THEN 'active'

@@ -113,6 +113,9 @@ void poll_pace_sent(struct poll_pace *pace, double worth, double turn)
     pace->usual_worth += LEARNING * (worth - pace->usual_worth);
     if (pace->turn > 0 && turn > pace->turn && passed_s > 0)
         smooth(&pace->speed, (turn - pace->turn) / passed_s);
+    if (passed_s > 0) /* not a night without orders */
+        smooth(&pace->apart_s,
+               pace->apart_s > 0 ? fmin(passed_s, OUTLIER * pace->apart_s) : passed_s);
     pace->turn = turn;
     pace->tokens -= 1;
     pace->sent_us = pace->look_us = pace->now_us;
@@ -122,6 +125,7 @@ void poll_pace_ended(struct poll_pace *pace, double stride, double unasked_s)
 {
     if (stride <= 0 || pace->speed <= 0)
         return;
-    smooth(&pace->planned_s, 0.5 * stride / pace->speed);
+    /* Few orders are in every batch, and cannot be asked about more often than batches leave. */
+    smooth(&pace->planned_s, 0.5 * fmax(stride / pace->speed, pace->apart_s));
     smooth(&pace->measured_s, 0.5 * unasked_s);
 }

@@ -33,6 +33,7 @@ struct poll_pace {
     int64_t look_us;    /* before that the next batch is not worth looking at */
     double speed;       /* of the clock, strides a second, smoothed; 0 = not known */
     double turn;        /* where the clock stood at the last batch */
+    double apart_s;     /* between batches, smoothed; 0 = not known */
     /* Of final states lately: half the time since the question before, as it was planned and as it
      * was; 0 = none. */
     double planned_s, measured_s;

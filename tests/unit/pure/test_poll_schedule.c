@@ -116,6 +116,15 @@ static void test_speed_and_delays(void **state)
     assert_true(fabs(pace.speed - 5) < 1e-6);
     poll_pace_ended(&pace, 100, 30);
     assert_true(fabs(pace.planned_s - 10) < 1e-6 && pace.measured_s == 15);
+    /* One that is in every batch is known half the time between batches later. */
+    assert_true(fabs(pace.apart_s - 1) < 1e-6);
+    pace.planned_s = 0;
+    poll_pace_ended(&pace, 1, 1);
+    assert_true(fabs(pace.planned_s - 0.5) < 1e-6);
+    /* A night without orders is no time between batches. */
+    poll_pace_advance(&pace, 1, 30000 * SECOND);
+    poll_pace_sent(&pace, 1, 600);
+    assert_true(pace.apart_s < 1.1);
 }
 
 /* Two kinds of orders, one nine times as hazardous: it is asked about three times as often,
