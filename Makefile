@@ -91,7 +91,7 @@ $(FUZZERS): $(BUILD)/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/daemon.a
 $(BUILD)/relay: $(BUILD)/tests/lib/relay.o
 	$(Q)$(CC) $(CFLAGS) $(SANITIZE) $(LDFLAGS) -o $@ $^
 
-tests: all $(BUILD)/simulate $(BUILD)/panel $(BUILD)/scripted $(BUILD)/relay $(BUILD)/notify_recorder $(PURE) $(UNIT) $(SQLTEST)
+tests: all $(BUILD)/simulate $(BUILD)/bench-tool $(BUILD)/panel $(BUILD)/scripted $(BUILD)/relay $(BUILD)/notify_recorder $(PURE) $(UNIT) $(SQLTEST)
 
 # The sanitizer build lives beside the plain one and is made by the same rules.
 ASAN_MAKE := +$(MAKE) --no-print-directory BUILD=$(BUILD)/asan CFLAGS='-O1 -g -fno-omit-frame-pointer' \
