@@ -64,7 +64,8 @@ CREATE OR REPLACE VIEW chwsync.provider_status AS
            b.day_ends_at, round(b.pace::numeric, 1) AS pace_per_minute, round(b.poll_rate::numeric * 60, 2) AS polls_per_minute,
            round(b.reserve::numeric)::bigint AS reserve,
            CASE WHEN EXISTS (SELECT FROM chwsync.queue q WHERE q.provider = a.provider) THEN b.queue_ends_at END AS queue_ends_at, b.refusals AS rate_refusals, b.refused_at AS rate_refused_at,
-           b.probing, round(b.planned_delay_s::numeric, 1) AS planned_delay_s, round(b.measured_delay_s::numeric, 1) AS measured_delay_s
+           b.probing, round(b.planned_delay_s::numeric, 1) AS planned_delay_s, round(b.measured_delay_s::numeric, 1) AS measured_delay_s,
+           b.burst, b.configured_burst, nullif(b.told_minute, 0) AS told_minute, nullif(b.told_day, 0) AS told_day
       FROM chwsync.accounts a
       LEFT JOIN chwsync.budgets b ON b.account_id = a.id
      CROSS JOIN LATERAL (
@@ -91,6 +92,9 @@ COMMENT ON COLUMN chwsync.provider_status.pace_per_minute IS 'Requests leave eve
 COMMENT ON COLUMN chwsync.provider_status.polls_per_minute IS 'Questions a minute that the day affords, each about 100 orders.';
 COMMENT ON COLUMN chwsync.provider_status.reserve IS 'Requests of the day that are kept for a burst of orders.';
 COMMENT ON COLUMN chwsync.provider_status.queue_ends_at IS 'When the last order line that is due is expected to be sent, as the pace, pauses and the day allow.';
+COMMENT ON COLUMN chwsync.provider_status.burst IS 'Requests that may leave at once, in force: configured, or less as refusals taught.';
+COMMENT ON COLUMN chwsync.provider_status.told_minute IS 'The limit that the provider itself named, for a minute (or an hour, by the minute); NULL: none of late.';
+COMMENT ON COLUMN chwsync.provider_status.told_day IS 'Likewise for a day.';
 COMMENT ON COLUMN chwsync.provider_status.rate_refusals IS 'Requests that the provider ever refused for rate: it should be 0.';
 COMMENT ON COLUMN chwsync.provider_status.probing IS 'After such a refusal: one request goes alone to see whether it is over.';
 COMMENT ON COLUMN chwsync.provider_status.planned_delay_s IS 'Seconds from an order''s end to our knowing it, as planned, mean of late.';

@@ -158,12 +158,38 @@ static void print_trouble_of(const struct status *status, int row)
     }
 }
 
+/* "; limits as learned: 42 a minute, ..." while refusals for rate have left their mark. */
+static void describe_learned(const struct status *status, int row, struct text *text)
+{
+    const PGresult *rows = status->providers;
+    const struct provider_config *configured =
+        config_provider(status->config, PQgetvalue(rows, row, PROVIDER_NAME));
+    char when[RELATION_SIZE];
+    if (configured &&
+        (number(rows, row, PROVIDER_LIMIT_MINUTE) != configured->requests_per_minute ||
+         number(rows, row, PROVIDER_LIMIT_DAY) != configured->requests_per_day))
+        text_format(text, "; limits as learned: %s a minute, %s a day (0 = none)",
+                    PQgetvalue(rows, row, PROVIDER_LIMIT_MINUTE),
+                    PQgetvalue(rows, row, PROVIDER_LIMIT_DAY));
+    if (cell(rows, row, PROVIDER_TOLD_MINUTE) || cell(rows, row, PROVIDER_TOLD_DAY))
+        text_add(text, ", named by the provider");
+    if (number(rows, row, PROVIDER_BURST) < number(rows, row, PROVIDER_CONFIGURED_BURST))
+        text_format(text, "; at most %s at once, as learned",
+                    PQgetvalue(rows, row, PROVIDER_BURST));
+    if (number(rows, row, PROVIDER_RATE_REFUSALS) > 0) {
+        output_relation(number(rows, row, PROVIDER_RATE_REFUSED_AT), status->now_s, when);
+        text_format(text, "; refused for rate %s times, last %s",
+                    PQgetvalue(rows, row, PROVIDER_RATE_REFUSALS), when);
+    }
+    if (PQgetvalue(rows, row, PROVIDER_PROBING)[0] == 't')
+        text_add(text, "; one request goes alone to see whether that is over");
+}
+
 /* "at most 58.8 a minute; today 1200 left, of which 625 are kept for a burst; ..." */
 static void describe_budget(const struct status *status, int row, struct text *text)
 {
     const PGresult *rows = status->providers;
     const char *name = PQgetvalue(rows, row, PROVIDER_NAME);
-    const struct provider_config *configured = config_provider(status->config, name);
     char when[RELATION_SIZE];
     text_format(text, "%s: ", name);
     if (number(rows, row, PROVIDER_LIMIT_MINUTE) > 0)
@@ -188,17 +214,7 @@ static void describe_budget(const struct status *status, int row, struct text *t
         output_relation(number(rows, row, PROVIDER_QUEUE_ENDS_AT), status->now_s, when);
         text_format(text, "; the queue ends %s", when);
     }
-    if (configured &&
-        (number(rows, row, PROVIDER_LIMIT_MINUTE) != configured->requests_per_minute ||
-         number(rows, row, PROVIDER_LIMIT_DAY) != configured->requests_per_day))
-        text_format(text, "; limits as learned: %s a minute, %s a day (0 = none)",
-                    PQgetvalue(rows, row, PROVIDER_LIMIT_MINUTE),
-                    PQgetvalue(rows, row, PROVIDER_LIMIT_DAY));
-    if (number(rows, row, PROVIDER_RATE_REFUSALS) > 0) {
-        output_relation(number(rows, row, PROVIDER_RATE_REFUSED_AT), status->now_s, when);
-        text_format(text, "; refused for rate %s times, last %s",
-                    PQgetvalue(rows, row, PROVIDER_RATE_REFUSALS), when);
-    }
+    describe_learned(status, row, text);
 }
 
 static void print_budget_of(const struct status *status, int row)

@@ -45,6 +45,10 @@ enum report_provider {
     PROVIDER_PROBING,
     PROVIDER_PLANNED_DELAY_S,
     PROVIDER_MEASURED_DELAY_S,
+    PROVIDER_BURST, /* in force, and as configured when it was last kept */
+    PROVIDER_CONFIGURED_BURST,
+    PROVIDER_TOLD_MINUTE, /* limits that the provider itself named, or NULL */
+    PROVIDER_TOLD_DAY,
 };
 enum session_verdict report_providers(struct session *session, PGresult **ret_rows,
                                       struct problem *reterr_problem);
