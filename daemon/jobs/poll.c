@@ -5,6 +5,7 @@
 #include "host/events.h"
 #include "rules/poll_schedule.h"
 #include "store/accounts.h"
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -469,10 +470,11 @@ static void ask_or_hold(struct poll *poll, PGresult *rows)
     struct client *client = poll->account->client;
     int64_t now_us = clock_monotonic_us();
 
-    if (client_budget(client)->paused_until_us <= now_us || poll->held) {
+    if (client_budget(client)->paused_until_us <= now_us) {
         ask(poll, rows);
         return;
     }
+    assert(!poll->held); /* nothing is picked before it has left */
     client_give_back(client, 1, now_us);
     poll->held = rows;
     poll->next_us = now_us;
@@ -582,7 +584,7 @@ int64_t poll_work(struct poll *poll, int64_t now_us)
     int64_t free_us = account_free_us(account, now_us), then_us = poll->next_us, paced_us;
     double rate = account_poll_rate(account, now_us);
 
-    poll_pace_advance(&account->pace, rate, now_us);
+    poll_pace_advance(&account->pace, rate, client_budget(account->client)->adds_waiting, now_us);
     if (poll->picking || poll->workshop->stopping || poll->next_us == INT64_MAX ||
         !connection_is_up(poll->workshop->lanes.ledger))
         return INT64_MAX;

@@ -9,8 +9,9 @@
 #define DAY_US (24 * 60 * MINUTE_US)
 #define DAY_CELLS 1441 /* a minute's cell is free when the last moment in it is 24 h ago */
 #define PER_MINUTE_MOST 100000
-#define TURN_AFTER 19 /* sends, so that one slot in 20 is a poll's or a read's */
-#define RUSH_TURN_AFTER 99
+#define TURN_AFTER 19        /* sends, so that one slot in 20 is a poll's or a read's */
+#define RUSH_FIRST_AFTER 159 /* what was just bought has not ended: later it may have */
+#define RUSH_TURN_AFTER 79
 #define RUSH 600 /* adds: a queue that is longer is no burst */
 /*
  * A minute holds so much less than its limit as answers may vary in their time. Two requests that
@@ -82,7 +83,9 @@ static int64_t burst_us(const struct budget *budget)
 /* After how many sends a turn is due between waiting adds. */
 static unsigned turn_after(const struct budget *budget, enum budget_kind kind)
 {
-    return kind == BUDGET_POLL && budget->rush_adds < RUSH ? RUSH_TURN_AFTER : TURN_AFTER;
+    if (kind != BUDGET_POLL || budget->rush_adds >= RUSH)
+        return TURN_AFTER;
+    return budget->rush_adds < RUSH_FIRST_AFTER ? RUSH_FIRST_AFTER : RUSH_TURN_AFTER;
 }
 
 /* How many slots of the minute requests of that kind may fill. */
@@ -298,7 +301,7 @@ int budget_init(struct budget *budget, const struct budget_limits *limits, int64
         .next_send_us = now_us,
         .paused_until_us = now_us,
         .day_minute = minute_of(now_us),
-        .sends_since_read = RUSH_TURN_AFTER,
+        .sends_since_read = RUSH_FIRST_AFTER,
     };
     return budget_set_limits(budget, limits, now_us);
 }
@@ -372,7 +375,7 @@ void budget_take(struct budget *budget, enum budget_kind kind, unsigned count, i
     if (now_us - budget->next_send_us > LATE_US)
         budget->next_send_us = now_us;
     budget->next_send_us += count * spacing_us(budget);
-    unsigned sends = smaller(count, RUSH_TURN_AFTER);
+    unsigned sends = smaller(count, RUSH_FIRST_AFTER);
     budget->sends_since_poll += sends;
     budget->sends_since_read += sends;
     if (!budget->adds_waiting)
@@ -383,8 +386,8 @@ void budget_take(struct budget *budget, enum budget_kind kind, unsigned count, i
         budget->sends_since_poll = 0;
     if (kind == BUDGET_READ)
         budget->sends_since_read = 0;
-    budget->sends_since_poll = smaller(budget->sends_since_poll, RUSH_TURN_AFTER);
-    budget->sends_since_read = smaller(budget->sends_since_read, RUSH_TURN_AFTER);
+    budget->sends_since_poll = smaller(budget->sends_since_poll, RUSH_FIRST_AFTER);
+    budget->sends_since_read = smaller(budget->sends_since_read, RUSH_FIRST_AFTER);
 }
 
 void budget_give_back(struct budget *budget, unsigned count, int64_t now_us)
@@ -480,7 +483,7 @@ void budget_restore(struct budget *budget, unsigned count, int64_t at_us, int64_
 static unsigned with_turns(const struct budget *budget, unsigned adds)
 {
     unsigned rush = smaller(adds, RUSH - smaller(budget->rush_adds, RUSH));
-    return adds + rush / RUSH_TURN_AFTER + (adds - rush) / TURN_AFTER;
+    return adds + rush / (RUSH_TURN_AFTER + 1) + (adds - rush) / TURN_AFTER;
 }
 
 /* When a day without an end of its own holds so many more than it has room for now. */

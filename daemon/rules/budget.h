@@ -28,9 +28,9 @@ enum budget_kind {
     BUDGET_ADD, /* may use everything */
     /*
      * Leaves max(1, 15 %) of the minute free (of a limit of 1: nothing) while no add waits. While
-     * adds wait: 1 slot in 100 for the first 600 of them, so that a burst is over soon, then 1 in
-     * 20; or one when nothing at all was sent for the time of 20 slots, so that adds which wait but
-     * never leave do not stop the polls for good.
+     * adds wait: for the first 600 of them one after 160 slots and then 1 in 80, so that a burst is
+     * over soon, later 1 in 20; or one when nothing at all was sent for the time of 20 slots, so
+     * that adds which wait but never leave do not stop the polls for good.
      */
     BUDGET_POLL,
     /*

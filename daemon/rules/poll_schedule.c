@@ -3,10 +3,12 @@
 
 #define SECOND_US INT64_C(1000000)
 #define TOKENS_MAX 4.0
-#define FULL 3.5      /* tokens: then whatever waits may go */
-#define SPREAD 1.4    /* how much dearer a batch is with none left than with half */
-#define LEARNING 0.02 /* of the usual worth, per batch */
-#define OUTLIER 8     /* a batch counts at most that many times the usual */
+#define SAVED_MAX 40.0
+#define SAVED_COMES_S 300.0 /* back, about */
+#define FULL 3.5            /* tokens: then whatever waits may go */
+#define SPREAD 1.4          /* how much dearer a batch is with none left than with half */
+#define LEARNING 0.02       /* of the usual worth, per batch */
+#define OUTLIER 8           /* a batch counts at most that many times the usual */
 #define SMOOTHING 0.01
 #define PRICED_MOST 2000
 #define LOOK_LEAST_US (SECOND_US / 4)
@@ -45,14 +47,24 @@ void poll_pace_init(struct poll_pace *pace, int64_t now_us)
     *pace = (struct poll_pace){.now_us = now_us, .tokens = 1, .sent_us = now_us, .look_us = now_us};
 }
 
-void poll_pace_advance(struct poll_pace *pace, double rate, int64_t now_us)
+void poll_pace_advance(struct poll_pace *pace, double rate, bool adds_wait, int64_t now_us)
 {
-    if (now_us <= pace->now_us)
+    double passed_s = (double)(now_us - pace->now_us) / (double)SECOND_US, back;
+
+    if (passed_s <= 0)
         return;
-    pace->tokens += rate * (double)(now_us - pace->now_us) / (double)SECOND_US;
-    if (pace->tokens > TOKENS_MAX)
-        pace->tokens = TOKENS_MAX;
     pace->now_us = now_us;
+    pace->tokens += rate * passed_s;
+    if (!adds_wait) {
+        back = pace->saved * (1 - exp(-passed_s / SAVED_COMES_S));
+        pace->saved -= back;
+        pace->tokens += back;
+    }
+    if (pace->tokens <= TOKENS_MAX)
+        return;
+    if (adds_wait)
+        pace->saved = fmin(pace->saved + pace->tokens - TOKENS_MAX, SAVED_MAX);
+    pace->tokens = TOKENS_MAX;
 }
 
 static int64_t tokens_us(const struct poll_pace *pace, double rate, double wanted)

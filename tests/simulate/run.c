@@ -376,7 +376,7 @@ static void work(struct run *run)
     int64_t next_us = INT64_MAX, poll_us;
 
     run->budget.adds_waiting = run->queued > 0;
-    poll_pace_advance(&run->pace, poll_rate(run), run->now_us);
+    poll_pace_advance(&run->pace, poll_rate(run), run->queued > 0, run->now_us);
     if (is_reference(run))
         reference_advance(&run->reference, plan_rate(run), now_s(run));
     poll_work(run);

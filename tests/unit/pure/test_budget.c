@@ -1045,6 +1045,29 @@ static void test_random_steps_agree_with_the_model(void **state)
     }
 }
 
+/* Polls between the adds of a burst and of a long queue: after how many adds each had its turn. */
+static void test_turns_between_adds(void **state)
+{
+    static const unsigned expected[] = {160, 239, 318, 397, 476, 555, 600, 619, 638, 657};
+    struct budget budget;
+    unsigned adds = 0, polls = 0;
+    (void)state;
+    start(&budget, 600, 0, 1);
+    assert_int_equal(spend(&budget, BUDGET_POLL, 1, 0), 1);
+    budget.adds_waiting = true;
+    for (int64_t now = SECOND / 10; adds < 660; now += 110 * MILLISECOND) {
+        if (spend(&budget, BUDGET_POLL, 1, now) > 0) {
+            assert_true(polls < COUNT_OF(expected));
+            assert_in_range(adds, expected[polls] - 2, expected[polls] + 2);
+            polls++;
+        } else {
+            adds += spend(&budget, BUDGET_ADD, 1, now);
+        }
+    }
+    assert_int_equal(polls, COUNT_OF(expected));
+    budget_done(&budget);
+}
+
 /* When the last of a queue leaves. */
 static void test_where_a_queue_ends(void **state)
 {
@@ -1062,7 +1085,7 @@ static void test_where_a_queue_ends(void **state)
         {"one leaves now", &rolling, 0, 1, 8, 0, 0, 0, 0},
         {"at the pace", &rolling, 0, 31, 8, 0, 0, 0, 30 * PACE_60},
         {"with the polls between", &rolling, 0, 100, 8, 0, 0, 0, 100 * PACE_60},
-        {"one in twenty after 600", &rolling, 0, 790, 8, 0, 0, 0, (789 + 6 + 10) * PACE_60},
+        {"one in twenty after 600", &rolling, 0, 790, 8, 0, 0, 0, (789 + 7 + 10) * PACE_60},
         {"after the gate's pause", &rolling, 0, 31, 8, 0, 90 * SECOND, 0,
          90 * SECOND + 30 * PACE_60},
         {"after a pause of submits", &rolling, 0, 31, 8, 80 * SECOND, 0, 0,
@@ -1117,6 +1140,7 @@ int main(void)
         cmocka_unit_test(test_calendar_day),
         cmocka_unit_test(test_the_end_of_a_day_counts_twice),
         cmocka_unit_test(test_the_end_of_a_day_is_moved),
+        cmocka_unit_test(test_turns_between_adds),
         cmocka_unit_test(test_where_a_queue_ends),
         cmocka_unit_test(test_give_back),
         cmocka_unit_test(test_new_limits_keep_what_was_used),
