@@ -341,12 +341,13 @@ enum session_verdict services_account(struct session *session, const char *provi
     return verdict;
 }
 
-/* The search as $1 text, $2 provider, $3 all; `s` is a row of chwsync.services. Text is a part, not
- * a pattern. */
-#define MATCHES                                                                                    \
-    "($1::text IS NULL OR position(lower($1::text) IN lower(concat_ws(E'\\n', s.service, "         \
-    "s.product_id, s.name, s.category))) > 0)\n"                                                   \
-    "   AND ($2::text IS NULL OR s.provider = $2::text) AND ($3::boolean OR s.available)"
+/* The search as $1 text, $2 provider, $3 all, $5 id; `s` is a row of chwsync.services. Text is a
+ * part, not a pattern. */
+/* clang-format off */
+#define MATCHES \
+    "($1::text IS NULL OR position(lower($1::text) IN lower(concat_ws(E'\n', s.service, s.product_id, s.name, s.category))) > 0)\n" \
+    "   AND ($2::text IS NULL OR s.provider = $2::text) AND ($3::boolean OR s.available) AND ($5::text IS NULL OR s.service = $5::text)"
+/* clang-format on */
 
 static enum session_verdict run_search(struct session *session, const struct statement *statement,
                                        const struct services_search *search, PGresult **ret_rows,
@@ -358,6 +359,7 @@ static enum session_verdict run_search(struct session *session, const struct sta
     values_add_text(&values, search->provider);
     values_add_boolean(&values, search->all);
     values_add_integer(&values, search->limit);
+    values_add_text(&values, search->service);
     return session_run_values(session, statement, &values, ret_rows, reterr_problem);
 }
 
@@ -384,7 +386,7 @@ enum session_verdict services_changes(struct session *session, const struct serv
         "services changes",
         "SELECT " EPOCH("c.at") " AS changed_at, c.provider, c.service, c.name, c.change, c.before, c.after\n"
         "  FROM chwsync.service_changes c\n"
-        " WHERE ($1::text IS NULL AND $2::text IS NULL AND $3::boolean IS NOT NULL)\n"
+        " WHERE $1::text IS NULL AND $2::text IS NULL AND $5::text IS NULL\n"
         "    OR EXISTS (SELECT FROM chwsync.services s WHERE s.provider = c.provider AND s.service = c.service\n"
         "                  AND " MATCHES ")\n"
         " ORDER BY c.at DESC, c.provider, length(c.service), c.service, c.change LIMIT $4::bigint"};

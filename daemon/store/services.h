@@ -92,6 +92,7 @@ enum services_list_column {
 struct services_search {
     const char *text;     /* part of id, product id, name or category, in any case; NULL = all */
     const char *provider; /* NULL = all */
+    const char *service;  /* exactly that id; NULL = all */
     bool all;             /* also what cannot be bought now */
     long limit;
 };
