@@ -323,7 +323,7 @@ static void print_list(const PGresult *rows, bool all)
         {"Max", true, false},      {"Sold", false, false}};
     bool several = has_several_providers(rows, SERVICE_PROVIDER);
     struct table table = {.columns = several ? columns : columns + 1,
-                          .column_count = COUNT_OF(columns) - !several - !all};
+                          .column_count = (int)COUNT_OF(columns) - !several - !all};
     for (int row = 0; row < PQntuples(rows); row++) {
         if (several)
             table_add(&table, row_text(rows, row, SERVICE_PROVIDER));

@@ -185,18 +185,21 @@ int value_read_body(const char *body, size_t bytes, struct json_object **ret_roo
     return parse_behind_junk(body, end, ret_root);
 }
 
-/* The element at *at, which moves behind it; NULL when there is none that is whole. */
-static struct json_object *read_element(struct json_tokener *tokener, const char **at,
-                                        const char *end)
+/* The element at *at, which moves behind it; false when there is none that is whole. A null is
+ * NULL. */
+static bool read_element(struct json_tokener *tokener, const char **at, const char *end,
+                         struct json_object **ret_element)
 {
     json_tokener_reset(tokener);
     OWN(object_putp)
     struct json_object *element = json_tokener_parse_ex(tokener, *at, (int)(end - *at));
     size_t used = json_tokener_get_parse_end(tokener), written = 0;
-    if (!element || !count_keys_written(*at, used, &written) || written != count_keys_kept(element))
-        return NULL;
+    if (json_tokener_get_error(tokener) != json_tokener_success ||
+        !count_keys_written(*at, used, &written) || written != count_keys_kept(element))
+        return false;
     *at += used;
-    return GIVE(element);
+    *ret_element = GIVE(element);
+    return true;
 }
 
 static const char *skip_space(const char *at, const char *end)
@@ -214,8 +217,8 @@ static int read_elements(struct json_tokener *tokener, const char *at, const cha
     at = skip_space(at, end);
     bool is_last = at < end && *at == ']';
     while (!is_last) {
-        OWN(object_putp) struct json_object *element = read_element(tokener, &at, end);
-        if (!element)
+        OWN(object_putp) struct json_object *element = NULL;
+        if (!read_element(tokener, &at, end, &element))
             return 0;
         int r = take(userdata, element);
         if (r < 0)
