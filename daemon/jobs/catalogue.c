@@ -85,24 +85,38 @@ static void fault_noted(void *userdata, const struct store_answer *answer)
          clock_monotonic_us() + (answer->verdict == STORE_DONE ? 0 : LEDGER_RETRY_S * US_PER_S));
 }
 
-/* Said once, and when it is another fault; the ledger keeps it, with the time of the try. */
-static void fail(struct catalogue *catalogue, const char *fault, long http_status)
+/* Said once, and when it is another fault. */
+static void tell_fault(struct catalogue *catalogue, const char *fault, long http_status)
 {
     struct log_entry entry = {.message_id = MESSAGE_CATALOGUE_UNREADABLE,
                               .provider = provider_of(catalogue),
                               .action = api_action_name(ACTION_SERVICES),
                               .http_status = http_status};
+
+    log_repeated(&catalogue->fault_log, LOG_LEVEL_WARNING, &entry,
+                 "unable to read the catalogue of provider %s: %s; %s, next tries at growing "
+                 "intervals of up to an hour",
+                 provider_of(catalogue), fault,
+                 catalogue->read_before ? "the known one stays"
+                                        : "orders are not checked against it");
+    workshop_note_error(catalogue->workshop, "catalogue of %s: %s", provider_of(catalogue), fault);
+}
+
+/*
+ * No catalogue came; the ledger keeps why, with the time of the try. A provider that is not there
+ * for a moment is no fault of its catalogue: without a reply it is told when the next try has none
+ * either.
+ */
+static void fail(struct catalogue *catalogue, const char *fault, bool replied, long http_status)
+{
     char line[300];
 
     text_one_line(line, sizeof line, fault);
     catalogue->failures++;
-    log_repeated(&catalogue->fault_log, LOG_LEVEL_WARNING, &entry,
-                 "unable to read the catalogue of provider %s: %s; %s, next tries at growing "
-                 "intervals of up to an hour",
-                 provider_of(catalogue), line,
-                 catalogue->read_before ? "the known one stays"
-                                        : "orders are not checked against it");
-    workshop_note_error(catalogue->workshop, "catalogue of %s: %s", provider_of(catalogue), line);
+    if (replied || catalogue->failures > 1)
+        tell_fault(catalogue, line, http_status);
+    else
+        log_debug("unable to read the catalogue of provider %s: %s", provider_of(catalogue), line);
     handed_over(catalogue, services_fault(ledger_of(catalogue), catalogue->account->id, line,
                                           fault_noted, catalogue));
 }
@@ -218,7 +232,7 @@ static void judge(struct catalogue *catalogue, int64_t known, int64_t missing)
         return;
     }
     catalogue_describe_fault(&fault, verdict, &facts);
-    fail(catalogue, text_string(&fault), 0);
+    fail(catalogue, text_string(&fault), true, 200);
 }
 
 static void compared(void *userdata, const struct store_answer *answer)
@@ -272,39 +286,54 @@ static void answered(void *userdata, const struct client_answer *answer)
 
     catalogue->busy = false;
     if (!reply) {
-        fail(catalogue, answer->problem.text, answer->http_status);
+        fail(catalogue, answer->problem.text, false, answer->http_status);
     } else if (reply->outcome == REPLY_SERVICES) {
         account_note_answer(catalogue->account);
         catalogue->reply = *reply;
         *reply = (struct reply){0};
         catalogue->step = CATALOGUE_COMPARES;
         if (catalogue_drop_repeats(&catalogue->reply, &catalogue->repeats) < 0)
-            fail(catalogue, "out of memory for it", answer->http_status);
+            fail(catalogue, "out of memory for it", true, answer->http_status);
     } else if ((reply->outcome == REPLY_REFUSED || reply->outcome == REPLY_NOT_EXECUTED) &&
                is_for_the_account(catalogue, reply)) {
         rest(catalogue, clock_monotonic_us() + US_PER_S);
     } else {
-        fail(catalogue, reply->error ? reply->error : "no answer that can be read",
+        fail(catalogue, reply->error ? reply->error : "no answer that can be read", true,
              answer->http_status);
     }
 }
 
+/* The slot was taken, and now counts in the ledger: what a crash leaves behind stays taken. */
 static void counted(void *userdata, const struct store_answer *answer)
 {
-    (void)userdata, (void)answer;
+    const struct api_request request = {.action = ACTION_SERVICES};
+    struct catalogue *catalogue = userdata;
+    struct client *client = catalogue->account->client;
+    int64_t now_us = clock_monotonic_us();
+
+    catalogue->busy = false;
+    if (answer->verdict != STORE_DONE || !lease_holds(&catalogue->account->lease) ||
+        client_budget(client)->paused_until_us > now_us) {
+        client_give_back(client, 1, now_us);
+        rest(catalogue, now_us + US_PER_S);
+        return;
+    }
+    catalogue->asked_us = now_us;
+    if (client_send(client, &request, NULL, answered, catalogue) < 0)
+        rest(catalogue, now_us + LEDGER_RETRY_S * US_PER_S);
+    else
+        catalogue->busy = true;
 }
 
 static void ask(struct catalogue *catalogue, int64_t now_us)
 {
-    const struct api_request request = {.action = ACTION_SERVICES};
-
-    catalogue->asked_us = now_us;
-    if (client_send(catalogue->account->client, &request, NULL, answered, catalogue) < 0) {
-        rest(catalogue, now_us + LEDGER_RETRY_S * US_PER_S);
+    if (accounts_count_read(ledger_of(catalogue), catalogue->account->id, 1, counted, catalogue) ==
+        0) {
+        catalogue->busy = true;
         return;
     }
-    catalogue->busy = true;
-    (void)accounts_count_read(ledger_of(catalogue), catalogue->account->id, 1, counted, NULL);
+    client_give_back(catalogue->account->client, 1, now_us);
+    rest(catalogue, now_us + LEDGER_RETRY_S * US_PER_S);
 }
 
 /* ---- looking ---- */
