@@ -73,8 +73,8 @@ $(BUILD)/scripted: $(BUILD)/tests/panel/scripted.o $(BUILD)/tests/panel/text.o
 $(BUILD)/notify_recorder: $(BUILD)/tests/lib/notify_recorder.o
 	$(Q)$(CC) $(CFLAGS) $(SANITIZE) $(LDFLAGS) -o $@ $^
 
-# The daemon's own rules on a virtual clock, and nothing else of it.
-$(BUILD)/simulate: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/simulate/*.c)) $(filter $(BUILD)/daemon/rules/%,$(OBJECTS))
+# The daemon's own rules on a virtual clock, and nothing else of it but the text they make.
+$(BUILD)/simulate: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/simulate/*.c)) $(filter $(BUILD)/daemon/rules/% $(BUILD)/daemon/base/%,$(OBJECTS))
 	$(Q)$(CC) $(CFLAGS) $(SANITIZE) $(LDFLAGS) -o $@ $^ -lm
 
 # Its calls of the door for statements are caught: the bench prints the daemon's statements.

@@ -8,6 +8,7 @@
 #include "host/events.h"
 #include "host/log.h"
 #include "host/notify.h"
+#include "jobs/catalogue.h"
 #include "jobs/intake.h"
 #include "jobs/poll.h"
 #include "jobs/pulse.h"
@@ -19,6 +20,7 @@
 #include "store/contract.h"
 #include "store/orders.h"
 #include "store/schema.h"
+#include "store/services.h"
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -47,6 +49,7 @@ struct provider {
     struct submit submit;
     struct poll poll;
     struct settle settle;
+    struct catalogue catalogue;
     bool opening;
     int64_t open_us; /* when opening is tried (again) */
 };
@@ -323,8 +326,10 @@ static void woken(void *userdata)
     struct world *world = engine->world;
 
     intake_wake(&world->intake);
-    for (size_t i = 0; i < world->provider_count; i++)
+    for (size_t i = 0; i < world->provider_count; i++) {
         settle_wake(&world->providers[i].settle, clock_monotonic_us());
+        catalogue_wake(&world->providers[i].catalogue, clock_monotonic_us());
+    }
 }
 
 static int open_lane(struct engine *engine, const char *name, const char *conninfo,
@@ -402,6 +407,13 @@ static void lost_order_found(void *userdata)
     poll_wake(&provider->poll, 0, clock_monotonic_us());
 }
 
+static void catalogue_stored(void *userdata)
+{
+    struct provider *provider = userdata;
+
+    submit_wake(&provider->submit, 0, clock_monotonic_us());
+}
+
 /* What was put back or ended is to be claimed, followed and told. */
 static void ledger_agrees(void *userdata)
 {
@@ -430,6 +442,7 @@ static void provider_done(struct provider *provider)
     submit_done(&provider->submit);
     poll_done(&provider->poll);
     settle_done(&provider->settle);
+    catalogue_done(&provider->catalogue);
     secret_done(&provider->key);
 }
 
@@ -497,6 +510,9 @@ static int provider_init(struct engine *engine, struct world *world, size_t inde
     settle_init(&provider->settle, &provider->account);
     provider->settle.on_settled = lost_order_found;
     provider->settle.userdata = provider;
+    catalogue_init(&provider->catalogue, &provider->account);
+    provider->catalogue.on_stored = catalogue_stored;
+    provider->catalogue.userdata = provider;
     world->provider_names[index] = config->name;
     return 0;
 }
@@ -732,6 +748,8 @@ static int64_t prepare(struct engine *engine, int64_t now_us)
         world->history_us = now_us + HISTORY_INTERVAL_S * US_PER_S;
         (void)orders_forget_history(lanes->ledger, world->config->history_days, HISTORY_BATCH,
                                     history_forgotten, engine);
+        (void)services_forget(lanes->ledger, world->config->history_days, HISTORY_BATCH,
+                              history_forgotten, engine);
     }
     return earlier(next_us, world->history_us);
 }
@@ -747,7 +765,7 @@ static bool accounts_are_open(const struct world *world)
 static bool wants_lease(const struct provider *provider, int64_t now_us)
 {
     return submit_wants_lease(&provider->submit) || settle_wants_lease(&provider->settle) ||
-           provider->poll.next_us <= now_us;
+           catalogue_wants_lease(&provider->catalogue) || provider->poll.next_us <= now_us;
 }
 
 static int64_t work(struct engine *engine, int64_t now_us)
@@ -774,6 +792,7 @@ static int64_t work(struct engine *engine, int64_t now_us)
         /* Polls ask the gate first: while adds wait they get one slot in twenty, and only their
          * own. */
         next_us = earlier(next_us, settle_work(&provider->settle, now_us));
+        next_us = earlier(next_us, catalogue_work(&provider->catalogue, now_us));
         if (lease_holds(&provider->account.lease) || provider->poll.next_us > now_us)
             next_us = earlier(next_us, poll_work(&provider->poll, now_us));
         next_us = earlier(next_us, submit_work(&provider->submit, now_us));

@@ -10,7 +10,8 @@ BEGIN
     FOR known IN
         SELECT p.oid::regprocedure AS function FROM pg_catalog.pg_proc p
          WHERE p.pronamespace = 'chwsync'::regnamespace
-           AND p.proname IN ('record_outcomes', 'claim', 'deliver', 'follow_surplus', 'restore_attempt', 'release_submits')
+           AND p.proname IN ('record_outcomes', 'claim', 'deliver', 'follow_surplus', 'restore_attempt', 'release_submits',
+                             'store_services', 'end_catalogue')
     LOOP
         EXECUTE format('DROP FUNCTION %s', known.function);
     END LOOP;
@@ -380,5 +381,103 @@ BEGIN
     VALUES (line.id, attempt, of_account, ref, concat_ws(' ', 'sent at', to_char(left_at, 'YYYY-MM-DD HH24:MI:SS TZ') || ',',
             CASE ended_as WHEN 'unknown' THEN 'no answer is known' WHEN 'accepted' THEN 'accepted as ' || their_id ELSE ended_as END));
     RETURN CASE WHEN becomes IS NULL AND ended_as = 'accepted' THEN 'surplus' ELSE coalesce(becomes, line.state)::text END;
+END
+$$;
+
+-- A catalogue, in parts of some thousand services (jobs/catalogue). Each part is true by itself, so that a process that ends between
+-- two of them leaves nothing wrong: read_at is set by the end, and until then the catalogue is read again. What is as it was is
+-- not written. The first statement keeps the account's parts apart, whoever stores them; the second one sees what others stored.
+-- Answers the changes, at most three of each kind, and in `number` how many of that kind there are. Rows are joined by hashing, which
+-- is right for any number of them: by the statistics of a table that was empty a minute ago the planner would make a minute of a second.
+CREATE OR REPLACE FUNCTION chwsync.store_services(of_account int, services text[], product_ids text[], names text[], types text[],
+                                                  categories text[], rates numeric[], mins bigint[], maxes bigint[], refills boolean[],
+                                                  charges text[])
+    RETURNS TABLE (change text, number bigint, service text, name text, before text, after text)
+    LANGUAGE plpgsql
+    SET enable_nestloop = off SET jit = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    is_first boolean;
+BEGIN
+    INSERT INTO chwsync.catalogues (account_id) VALUES (of_account) ON CONFLICT DO NOTHING;
+    SELECT c.read_at IS NULL INTO is_first FROM chwsync.catalogues c WHERE c.account_id = of_account FOR UPDATE;
+    RETURN QUERY
+    WITH told AS MATERIALIZED (
+        SELECT t.*, k.service IS NULL AS is_new, NOT k.listed AS is_back, k.product_id AS old_product_id, k.name AS old_name,
+               k.type AS old_type, k.category AS old_category, k.rate AS old_rate, k.min AS old_min, k.max AS old_max,
+               k.refill AS old_refill
+          FROM unnest(services, product_ids, names, types, categories, rates, mins, maxes, refills, charges)
+                 AS t(service, product_id, name, type, category, rate, min, max, refill, charged_by)
+          LEFT JOIN chwsync.catalogue_services k ON k.account_id = of_account AND k.service = t.service
+         WHERE k.service IS NULL OR NOT k.listed OR k.refused_at IS NOT NULL
+            OR (k.product_id, k.name, k.type, k.category, k.rate, k.min, k.max, k.refill, k.charged_by)
+               IS DISTINCT FROM (t.product_id, t.name, t.type, t.category, t.rate, t.min, t.max, t.refill, t.charged_by)
+    ), added AS (
+        INSERT INTO chwsync.catalogue_services (account_id, service, product_id, name, type, category, rate, min, max, refill, charged_by)
+        SELECT of_account, t.service, t.product_id, t.name, t.type, t.category, t.rate, t.min, t.max, t.refill, t.charged_by
+          FROM told t WHERE t.is_new
+    ), changed AS (
+        UPDATE chwsync.catalogue_services k
+           SET product_id = t.product_id, name = t.name, type = t.type, category = t.category, rate = t.rate, min = t.min, max = t.max,
+               refill = t.refill, charged_by = t.charged_by, listed = true, refused_at = NULL, changed_at = now()
+          FROM told t WHERE NOT t.is_new AND k.account_id = of_account AND k.service = t.service
+    ), changes AS MATERIALIZED (
+        SELECT t.service, t.name, c.change, c.before, c.after, row_number() OVER w AS place, count(*) OVER (PARTITION BY c.change) AS number
+          FROM told t
+         CROSS JOIN LATERAL (VALUES
+               ('new', t.is_new AND NOT is_first, NULL, NULL),
+               ('back', NOT t.is_new AND t.is_back, NULL, NULL),
+               ('price', NOT t.is_new AND t.old_rate IS DISTINCT FROM t.rate, t.old_rate::text, t.rate::text),
+               ('min', NOT t.is_new AND t.old_min IS DISTINCT FROM t.min, t.old_min::text, t.min::text),
+               ('max', NOT t.is_new AND t.old_max IS DISTINCT FROM t.max, t.old_max::text, t.max::text),
+               ('name', NOT t.is_new AND t.old_name <> t.name, t.old_name, t.name),
+               ('type', NOT t.is_new AND t.old_type <> t.type, t.old_type, t.type),
+               ('category', NOT t.is_new AND t.old_category IS DISTINCT FROM t.category, t.old_category, t.category),
+               ('refill', NOT t.is_new AND t.old_refill <> t.refill, t.old_refill::text, t.refill::text),
+               ('product_id', NOT t.is_new AND t.old_product_id IS DISTINCT FROM t.product_id, t.old_product_id, t.product_id))
+               AS c(change, happened, before, after)
+         WHERE c.happened
+        WINDOW w AS (PARTITION BY c.change ORDER BY length(t.service), t.service)
+    ), kept AS (
+        INSERT INTO chwsync.catalogue_changes (account_id, service, change, before, after)
+        SELECT of_account, c.service, c.change, c.before, c.after FROM changes c ORDER BY length(c.service), c.service
+    )
+    SELECT c.change, c.number, c.service, c.name, c.before, c.after FROM changes c WHERE c.place <= 3 ORDER BY c.change, c.place;
+END
+$$;
+
+-- The end of a catalogue that was asked for `asked_s` ago: what it does not list has vanished, and what waited for a new one is due.
+-- Answers as store_services().
+CREATE OR REPLACE FUNCTION chwsync.end_catalogue(of_account int, of_provider text, services text[], asked_s float8)
+    RETURNS TABLE (change text, number bigint, service text, name text, before text, after text)
+    LANGUAGE plpgsql
+    SET enable_nestloop = off SET jit = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    last_tried_at timestamptz;
+BEGIN
+    INSERT INTO chwsync.catalogues (account_id) VALUES (of_account) ON CONFLICT DO NOTHING;
+    SELECT c.tried_at INTO last_tried_at FROM chwsync.catalogues c WHERE c.account_id = of_account FOR UPDATE;
+    RETURN QUERY
+    WITH gone AS MATERIALIZED (
+        UPDATE chwsync.catalogue_services k SET listed = false, changed_at = now()
+         WHERE k.account_id = of_account AND k.listed AND NOT EXISTS (SELECT FROM unnest(services) AS t(service) WHERE t.service = k.service)
+        RETURNING k.service, k.name
+    ), kept AS (
+        INSERT INTO chwsync.catalogue_changes (account_id, service, change)
+        SELECT of_account, g.service, 'gone' FROM gone g ORDER BY length(g.service), g.service
+    )
+    SELECT 'gone', count(*) OVER (), g.service, g.name, NULL, NULL FROM gone g ORDER BY length(g.service), g.service LIMIT 3;
+    UPDATE chwsync.catalogues c
+       SET read_at = now() - make_interval(secs => asked_s), tried_at = now(), error = NULL
+     WHERE c.account_id = of_account;
+    -- Where nothing changed since, nothing has ended for what is held; a whole queue may be.
+    IF last_tried_at IS NULL OR EXISTS (SELECT FROM chwsync.catalogue_services k
+                                         WHERE k.account_id = of_account AND k.changed_at >= last_tried_at) THEN
+        UPDATE chwsync.queue q SET next_at = now()
+         WHERE q.provider = of_provider AND q.held IN ('disabled', 'unpriced', 'price', 'identity') AND q.next_at > now();
+    END IF;
 END
 $$;

@@ -20,6 +20,7 @@ BEGIN
     IF 'chwsync_reader' = ANY (roles) THEN
         GRANT USAGE ON SCHEMA chwsync TO chwsync_reader;
         GRANT SELECT ON chwsync.order_status, chwsync.order_history, chwsync.provider_status TO chwsync_reader;
+        GRANT SELECT ON chwsync.services, chwsync.service_changes TO chwsync_reader;
     END IF;
 END
 $$;

@@ -99,3 +99,41 @@ COMMENT ON COLUMN chwsync.provider_status.rate_refusals IS 'Requests that the pr
 COMMENT ON COLUMN chwsync.provider_status.probing IS 'After such a refusal: one request goes alone to see whether it is over.';
 COMMENT ON COLUMN chwsync.provider_status.planned_delay_s IS 'Seconds from an order''s end to our knowing it, as planned, mean of late.';
 COMMENT ON COLUMN chwsync.provider_status.measured_delay_s IS 'The same as it was: half the time between the last two questions.';
+
+CREATE OR REPLACE VIEW chwsync.services AS
+    SELECT a.provider, k.service, k.product_id, k.name, k.type, k.category, k.rate, k.min, k.max, k.refill,
+           k.listed AND k.refused_at IS NULL AS available, k.ordered_name, k.ordered_type, k.first_seen_at, k.changed_at, k.charged_by
+      FROM (SELECT DISTINCT ON (b.provider) b.id, b.provider FROM chwsync.accounts b
+             ORDER BY b.provider, b.last_used_at DESC, b.id DESC) AS a
+      JOIN chwsync.catalogue_services k ON k.account_id = a.id;
+COMMENT ON VIEW chwsync.services IS 'What each provider sells, or once sold, as it last said; one row a provider and service. Read hourly.';
+COMMENT ON COLUMN chwsync.services.provider IS 'The configured provider.';
+COMMENT ON COLUMN chwsync.services.service IS 'The provider''s id for it. It may be given to another service one day.';
+COMMENT ON COLUMN chwsync.services.product_id IS 'Its stable name, which is better to order by; NULL: the provider gives it none.';
+COMMENT ON COLUMN chwsync.services.name IS 'What the provider calls it.';
+COMMENT ON COLUMN chwsync.services.type IS 'Decides which parameters an order needs: Default, Package, Custom Comments, ...';
+COMMENT ON COLUMN chwsync.services.category IS 'The provider''s heading for it.';
+COMMENT ON COLUMN chwsync.services.rate IS 'The price of 1000, or of the whole where charged_by is fixed, in the currency of the account; NULL: the provider told none.';
+COMMENT ON COLUMN chwsync.services.min IS 'The smallest quantity of one order; NULL: not told.';
+COMMENT ON COLUMN chwsync.services.max IS 'The largest quantity of one order; NULL: not told.';
+COMMENT ON COLUMN chwsync.services.refill IS 'Whether the provider offers refills of it.';
+COMMENT ON COLUMN chwsync.services.available IS 'Whether it can be bought now: listed, and no order for it was refused since. Orders for others wait.';
+COMMENT ON COLUMN chwsync.services.ordered_name IS 'What it was called when it was last ordered by its id; another name now holds such orders.';
+COMMENT ON COLUMN chwsync.services.ordered_type IS 'Its type at that order, likewise.';
+COMMENT ON COLUMN chwsync.services.first_seen_at IS 'When it was first listed.';
+COMMENT ON COLUMN chwsync.services.changed_at IS 'When something about it last changed.';
+COMMENT ON COLUMN chwsync.services.charged_by IS 'What the price is multiplied with: quantity, runs (quantity times runs), comments or usernames (lines), fixed, posts, unknown.';
+
+CREATE OR REPLACE VIEW chwsync.service_changes AS
+    SELECT a.provider, c.service, k.name, c.at, c.change, c.before, c.after
+      FROM chwsync.catalogue_changes c
+      JOIN chwsync.accounts a ON a.id = c.account_id
+      LEFT JOIN chwsync.catalogue_services k ON k.account_id = c.account_id AND k.service = c.service;
+COMMENT ON VIEW chwsync.service_changes IS 'What changed in the providers'' catalogues, and when; kept for history_days. The first catalogue of a provider is no change.';
+COMMENT ON COLUMN chwsync.service_changes.provider IS 'The configured provider.';
+COMMENT ON COLUMN chwsync.service_changes.service IS 'The provider''s id for the service.';
+COMMENT ON COLUMN chwsync.service_changes.name IS 'What the provider calls it now.';
+COMMENT ON COLUMN chwsync.service_changes.at IS 'When the change was found, by the database''s clock.';
+COMMENT ON COLUMN chwsync.service_changes.change IS 'new, gone (no longer listed), back, or what is another: price, min, max, name, type, category, refill, product_id.';
+COMMENT ON COLUMN chwsync.service_changes.before IS 'What it was; NULL: nothing was told.';
+COMMENT ON COLUMN chwsync.service_changes.after IS 'What it is now; NULL: nothing is told any more.';

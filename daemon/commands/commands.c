@@ -64,6 +64,17 @@ const struct command commands[] = {
      "The shop is asked before it is sent, as for every order. Never for an order that may exist "
      "at the provider. One that failed there was bought: it is charged again, so this asks first.",
      TAKES_CONFIG | TAKES_REASON | TAKES_YES, command_retry},
+    {"services", "[TEXT]", 0, 1, "what the providers sell, and what changed",
+     "With TEXT, the services whose id, product id, name or category has it; a single one is told "
+     "whole. The rate is the price of 1000, or of the whole for packages.\n"
+     "\n"
+     "The daemon reads the catalogues at its start and then once in providers.catalogue_interval. "
+     "--refresh asks the providers now, within their budgets, and keeps the answer as the daemon "
+     "does, whether it runs or not: orders that wait for a price or a service are looked at again. "
+     "It reads the keys.",
+     TAKES_CONFIG | TAKES_JSON | TAKES_CREDENTIALS_DIR | TAKES_LIMIT | TAKES_PROVIDER | TAKES_ALL |
+         TAKES_CHANGES | TAKES_REFRESH,
+     command_services},
     {"metrics", "", 0, 0, "figures for a monitoring system",
      "Prints OpenMetrics text. With --http it answers one HTTP request on standard input, for a "
      "socket of systemd's\n"
@@ -73,7 +84,7 @@ const struct command commands[] = {
 const size_t command_count = COUNT_OF(commands);
 
 /* The place of enum adapter_option stands above the flags. */
-#define ADAPTER_ROW(place) (TAKES_ADAPTER | (unsigned)(place) << 16)
+#define ADAPTER_ROW(place) (TAKES_ADAPTER | (unsigned)(place) << 24)
 
 static const struct command_option_row {
     const char *name, *value, *help;
@@ -85,7 +96,11 @@ static const struct command_option_row {
     {"--conninfo", "TEXT", "the database, as libpq's connection string", TAKES_CONNINFO},
     {"--config-only", NULL, "check the configuration file alone", TAKES_CONFIG_ONLY},
     {"--state", "STATE", "only orders in that state", TAKES_STATE},
-    {"--limit", "N", "at most so many orders (20)", TAKES_LIMIT},
+    {"--limit", "N", "at most so many (20)", TAKES_LIMIT},
+    {"--provider", "NAME", "only of this provider", TAKES_PROVIDER},
+    {"--all", NULL, "also what cannot be bought now", TAKES_ALL},
+    {"--changes", NULL, "what changed, the newest first", TAKES_CHANGES},
+    {"--refresh", NULL, "ask the providers first", TAKES_REFRESH},
     {"--placed", "ID", "it exists at the provider under this id", TAKES_PLACED},
     {"--not-placed", NULL, "it does not exist there: buy it again", TAKES_NOT_PLACED},
     {"--give-up", NULL, "never buy it again", TAKES_GIVE_UP},
@@ -252,7 +267,7 @@ static int take_limit(const struct command *command, const char *value, long *re
 static int take_option(const struct command_option_row *row, const char *value,
                        struct arguments *arguments)
 {
-    switch (row->taken_with & 0xffff) {
+    switch (row->taken_with & 0xffffff) {
     case TAKES_CONFIG:
         arguments->config_path = value;
         return 0;
@@ -294,8 +309,20 @@ static int take_option(const struct command_option_row *row, const char *value,
     case TAKES_HTTP:
         arguments->http = true;
         return 0;
+    case TAKES_PROVIDER:
+        arguments->provider = value;
+        return 0;
+    case TAKES_ALL:
+        arguments->all = true;
+        return 0;
+    case TAKES_CHANGES:
+        arguments->changes = true;
+        return 0;
+    case TAKES_REFRESH:
+        arguments->refresh = true;
+        return 0;
     case TAKES_ADAPTER:
-        arguments->adapter[row->taken_with >> 16] = value ? value : "";
+        arguments->adapter[row->taken_with >> 24] = value ? value : "";
         return 0;
     default:
         print_help(arguments->command, stdout);

@@ -40,6 +40,10 @@ enum command_option {
     TAKES_REASON = 1 << 12,
     TAKES_YES = 1 << 13,
     TAKES_ADAPTER = 1 << 14, /* all of enum adapter_option */
+    TAKES_PROVIDER = 1 << 15,
+    TAKES_ALL = 1 << 16,
+    TAKES_CHANGES = 1 << 17,
+    TAKES_REFRESH = 1 << 18,
 };
 
 /* What `chwsyncd adapter` takes; the columns of the contract come first, in their order. */
@@ -66,7 +70,9 @@ struct arguments {
     long limit;                  /* 0 = not given */
     const char *placed;          /* the provider's order id, or NULL */
     bool not_placed, give_up, yes;
-    const char *reason;                        /* as given, or NULL */
+    const char *reason;   /* as given, or NULL */
+    const char *provider; /* as given, or NULL */
+    bool all, changes, refresh;
     const char *adapter[ADAPTER_OPTION_COUNT]; /* NULL = not given */
     char *const *words;                        /* what is no option */
     int word_count;
@@ -101,6 +107,7 @@ enum exit_code command_status(const struct arguments *arguments);
 enum exit_code command_orders(const struct arguments *arguments);
 enum exit_code command_resolve(const struct arguments *arguments);
 enum exit_code command_retry(const struct arguments *arguments);
+enum exit_code command_services(const struct arguments *arguments);
 enum exit_code command_metrics(const struct arguments *arguments);
 
 DEFINE_OWN(struct config, config_free, command_config_freep)

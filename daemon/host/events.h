@@ -60,4 +60,8 @@
 #define MESSAGE_STANDS_BY         "8974ed178b87481d91669a531c2c1b05" /* another instance holds the lease */
 #define MESSAGE_LEASE_FAILED      "03a7d86201bd443ea4b9c36ce705fe4e" /* the lease cannot be taken */
 #define MESSAGE_DATABASE_CHANGED  "798ecde6d3ec44c88475581942906167" /* another server, or one that lost commits */
+#define MESSAGE_PRICES_CHANGED    "e85a96f370584f24a7dfccf4144a215d" /* a provider's services have other prices */
+#define MESSAGE_SERVICES_GONE     "7e31091b61bc43639451ab05278767c1" /* services are no longer listed */
+#define MESSAGE_CATALOGUE_UNREADABLE "bff9a2f48a69488784674369d41c0577" /* no catalogue, or one that is not believed */
+#define MESSAGE_CATALOGUE_READ    "4a4d74935fc24838991678700c1050b3" /* it can be read again */
 /* clang-format on */

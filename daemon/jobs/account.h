@@ -23,8 +23,9 @@ struct account {
     int64_t paused_until_us;         /* everything: key, endpoint */
     int64_t submits_paused_until_us; /* submits: funds */
     int64_t submits_paused_at_us;
-    unsigned pauses; /* in a row, for the back-off of a wrong key */
-    bool probing;    /* after a pause of submits: one order at a time until one is accepted */
+    unsigned pauses;      /* in a row, for the back-off of a wrong key */
+    bool probing;         /* after a pause of submits: one order at a time until one is accepted */
+    bool service_refused; /* an add was, for its service: jobs/catalogue looks into it */
     struct breaker breaker; /* of adds that found nobody, or whose answer was lost */
     struct lease lease;
     int64_t opened_us;

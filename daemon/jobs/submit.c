@@ -233,6 +233,8 @@ static void answered(void *userdata, const struct client_answer *answer)
     flight->http_status = answer->http_status;
     if (reply && reply->outcome != REPLY_UNKNOWN)
         account_note_told(submit->account);
+    if (reply && reply->outcome == REPLY_REFUSED && reply->class == ERROR_SERVICE)
+        submit->account->service_refused = true;
     if (reply && reply->outcome == REPLY_REFUSED && reply->class == ERROR_DUPLICATE) {
         account_note_answer(submit->account);
         decide_duplicate(flight, reply);

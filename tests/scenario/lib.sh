@@ -181,6 +181,12 @@ await_state() { # REF STATE [SECONDS]
     await "${4:-order ${1} is $2}" "EXISTS (SELECT FROM chwsync.orders WHERE order_ref = '$1' AND state = '$2')" "${3:-30}"
 }
 
+# The catalogue is due now; comes back when it was tried, whatever came of it.
+reread() { # WHAT
+    ask "UPDATE chwsync.catalogues SET read_at = now() - interval '2 hours', tried_at = now() - interval '2 hours'; NOTIFY chwsync" >/dev/null
+    await "$1" "bool_and(tried_at > now() - interval '1 hour') FROM chwsync.catalogues"
+}
+
 await_quiet() { # WHAT: every line has come to an end and the shop knows it
     await "$1" "NOT EXISTS (SELECT FROM chwsync_shop.pending_orders v WHERE NOT EXISTS
             (SELECT FROM chwsync.orders o WHERE o.order_ref = v.order_ref) AND NOT EXISTS
