@@ -60,4 +60,9 @@
 #define MESSAGE_STANDS_BY         "8974ed178b87481d91669a531c2c1b05" /* another instance holds the lease */
 #define MESSAGE_LEASE_FAILED      "03a7d86201bd443ea4b9c36ce705fe4e" /* the lease cannot be taken */
 #define MESSAGE_DATABASE_CHANGED  "798ecde6d3ec44c88475581942906167" /* another server, or one that lost commits */
+#define MESSAGE_ACCOUNT_DOUBTED   "53f9b17ea11d47628483d49c39bdbc1f" /* key or URL changed: another account? */
+#define MESSAGE_ACCOUNT_CONTINUED "9b871541c87e4d549a3e395f9dca00f1" /* the new key leads to the same account */
+#define MESSAGE_ACCOUNT_DECIDED   "8b2318c0937640ddb5153f4692a3f589" /* the doubt is over */
+#define MESSAGE_NOT_CONFIGURED    "049c50f5abef47dd8a0630d341f18c49" /* order lines for a provider we do not know */
+#define MESSAGE_RELOAD_BY_JOURNAL "8547c7d3b9bd46a5a4eafa50823fa25f" /* SIGHUP while the database is away */
 /* clang-format on */
