@@ -40,6 +40,11 @@ enum command_option {
     TAKES_REASON = 1 << 12,
     TAKES_YES = 1 << 13,
     TAKES_ADAPTER = 1 << 14, /* all of enum adapter_option */
+    TAKES_PROVIDER = 1 << 15,
+    TAKES_AGE = 1 << 19,
+    TAKES_ACCOUNT = 1 << 20,
+    TAKES_SAME = 1 << 21,
+    TAKES_NEW = 1 << 22,
 };
 
 /* What `chwsyncd adapter` takes; the columns of the contract come first, in their order. */
@@ -66,7 +71,11 @@ struct arguments {
     long limit;                  /* 0 = not given */
     const char *placed;          /* the provider's order id, or NULL */
     bool not_placed, give_up, yes;
-    const char *reason;                        /* as given, or NULL */
+    const char *reason;                 /* as given, or NULL */
+    const char *provider;               /* as given, or NULL */
+    int64_t older_than_s, newer_than_s; /* 0 = not given */
+    const char *account;                /* of which provider; NULL = not given */
+    bool same_account, new_account;
     const char *adapter[ADAPTER_OPTION_COUNT]; /* NULL = not given */
     char *const *words;                        /* what is no option */
     int word_count;
