@@ -9,12 +9,14 @@
 #include "host/log.h"
 #include "host/notify.h"
 #include "jobs/catalogue.h"
+#include "jobs/compare.h"
 #include "jobs/intake.h"
 #include "jobs/poll.h"
 #include "jobs/pulse.h"
 #include "jobs/reconcile.h"
 #include "jobs/settle.h"
 #include "jobs/submit.h"
+#include "jobs/unconfigured.h"
 #include "jobs/write_back.h"
 #include "store/accounts.h"
 #include "store/contract.h"
@@ -40,6 +42,9 @@ DEFINE_OWN(char, free, string_freep)
 #define DRAIN_MARGIN_S 15 /* to record what came last */
 #define EXTEND_US (15 * US_PER_S)
 #define LOOP_WAIT_MAX_US (60 * US_PER_S)
+#define ACCOUNTS_PATIENCE_US                                                                       \
+    (10 * US_PER_S)                        /* for accounts to be opened, before the others go on */
+#define RELOAD_PATIENCE_US (10 * US_PER_S) /* for a database that is up to record outcomes */
 
 /* One provider with its jobs. */
 struct provider {
@@ -50,6 +55,7 @@ struct provider {
     struct poll poll;
     struct settle settle;
     struct catalogue catalogue;
+    struct compare compare;
     bool opening;
     int64_t open_us; /* when opening is tried (again) */
 };
@@ -65,12 +71,15 @@ struct world {
     struct intake intake;
     struct write_back write_back;
     struct pulse pulse;
+    struct unconfigured unconfigured;
     const char **provider_names;
+    struct configured_account *accounts; /* one a provider; digests owned, NULL until known */
     char *salt;            /* of the ledger's key digests; NULL until the ledger was read */
     struct shop *new_shop; /* found, waits until no statement of the old one runs */
     bool asking_ledger, asking_contract, ledger_known;
     int64_t ledger_us, contract_us, history_us;
-    int64_t look_us; /* when jobs look at their lists although no intake told what is due */
+    int64_t accounts_us; /* what does not belong to an account that cannot be opened goes on then */
+    int64_t look_us;     /* when jobs look at their lists although no intake told what is due */
 };
 
 struct engine {
@@ -83,7 +92,7 @@ struct engine {
     char instance[37];              /* uuid of this run */
     struct world *world;
     bool stop_asked, reload_asked, schema_newer, draining;
-    int64_t drain_until_us, leases_until_us;
+    int64_t drain_until_us, leases_until_us, reload_asked_us;
     int64_t status_us, watchdog_us, watchdog_interval_us, extend_us;
     char *contract_said; /* all faults of the contract, as they were last said */
     struct log_repeat contract_log, schema_log, ledger_log, down_log;
@@ -121,11 +130,11 @@ static void account_was_opened(void *userdata, const struct store_answer *answer
 static void open_account(struct provider *provider, int64_t now_us)
 {
     struct world *world = provider->engine->world;
-    OWN(string_freep) char *digest = NULL;
     const struct provider_config *config = provider->account.config;
+    const char *digest = world->accounts[provider - world->providers].digest;
 
     provider->open_us = now_us + 5 * US_PER_S;
-    if (accounts_digest(world->salt, provider->key.text, &digest) != 0) {
+    if (!digest) {
         log_error("unable to make the digest of the key of provider %s; next try in 5 s",
                   config->name);
         return;
@@ -133,6 +142,20 @@ static void open_account(struct provider *provider, int64_t now_us)
     if (accounts_open(world->workshop.lanes.ledger, config->name, config->url, digest,
                       account_was_opened, provider) == 0)
         provider->opening = true;
+}
+
+/* Of all keys: an account of this configuration is no earlier one of another (jobs/compare). */
+static void make_digests(struct world *world)
+{
+    for (size_t i = 0; i < world->provider_count; i++) {
+        char *digest = NULL;
+
+        free((char *)(uintptr_t)world->accounts[i].digest);
+        world->accounts[i].endpoint = world->config->providers[i].url;
+        world->accounts[i].digest =
+            accounts_digest(world->salt, world->providers[i].key.text, &digest) == 0 ? digest
+                                                                                     : NULL;
+    }
 }
 
 static void ledger_read(void *userdata, const struct store_answer *answer)
@@ -172,6 +195,9 @@ static void ledger_read(void *userdata, const struct store_answer *answer)
     free(world->salt);
     world->salt = strdup(row_text(answer->rows, 0, 1));
     world->ledger_known = world->salt != NULL;
+    if (world->ledger_known)
+        make_digests(world);
+    world->accounts_us = clock_monotonic_us() + ACCOUNTS_PATIENCE_US;
 }
 
 /* ---- what the contract says ---- */
@@ -329,6 +355,7 @@ static void woken(void *userdata)
     for (size_t i = 0; i < world->provider_count; i++) {
         settle_wake(&world->providers[i].settle, clock_monotonic_us());
         catalogue_wake(&world->providers[i].catalogue, clock_monotonic_us());
+        compare_wake(&world->providers[i].compare, clock_monotonic_us());
     }
 }
 
@@ -399,6 +426,17 @@ static void statuses_applied(void *userdata)
     write_back_wake(&provider->engine->world->write_back, 0, clock_monotonic_us());
 }
 
+static void rows_taken_over(void *userdata)
+{
+    struct provider *provider = userdata;
+
+    if (provider->account.open == 0)
+        provider->account.open = 1; /* at least: looked for soon, then counted */
+    provider->account.count_us = 0;
+    poll_wake(&provider->poll, 0, clock_monotonic_us());
+    settle_wake(&provider->settle, clock_monotonic_us());
+}
+
 static void lost_order_found(void *userdata)
 {
     struct provider *provider = userdata;
@@ -443,6 +481,7 @@ static void provider_done(struct provider *provider)
     poll_done(&provider->poll);
     settle_done(&provider->settle);
     catalogue_done(&provider->catalogue);
+    compare_done(&provider->compare);
     secret_done(&provider->key);
 }
 
@@ -460,6 +499,9 @@ static void world_free(struct world *world)
     intake_done(&world->intake);
     shop_free(world->workshop.shop);
     shop_free(world->new_shop);
+    for (size_t i = 0; world->accounts && i < world->provider_count; i++)
+        free((char *)(uintptr_t)world->accounts[i].digest);
+    free(world->accounts);
     free(world->providers);
     free(world->provider_names);
     free(world->salt);
@@ -513,6 +555,11 @@ static int provider_init(struct engine *engine, struct world *world, size_t inde
     catalogue_init(&provider->catalogue, &provider->account);
     provider->catalogue.on_stored = catalogue_stored;
     provider->catalogue.userdata = provider;
+    compare_init(&provider->compare, &provider->account);
+    provider->compare.configured = world->accounts;
+    provider->compare.configured_count = world->config->provider_count;
+    provider->compare.on_moved = rows_taken_over;
+    provider->compare.userdata = provider;
     world->provider_names[index] = config->name;
     return 0;
 }
@@ -543,7 +590,8 @@ static int world_new(struct engine *engine, struct config *config, struct world 
     world->config = config;
     world->providers = calloc(config->provider_count, sizeof *world->providers);
     world->provider_names = calloc(config->provider_count, sizeof *world->provider_names);
-    if (!world->providers || !world->provider_names)
+    world->accounts = calloc(config->provider_count, sizeof *world->accounts);
+    if (!world->providers || !world->provider_names || !world->accounts)
         return -ENOMEM;
     memcpy(world->workshop.instance, engine->instance, sizeof engine->instance);
     world->workshop.tell_shop = config->write_back != NULL;
@@ -566,6 +614,9 @@ static int world_new(struct engine *engine, struct config *config, struct world 
                                     .userdata = engine};
     write_back_init(&world->write_back, &world->workshop);
     pulse_init(&world->pulse, &world->workshop);
+    world->unconfigured = (struct unconfigured){.workshop = &world->workshop,
+                                                .providers = world->provider_names,
+                                                .provider_count = world->provider_count};
     *ret_world = GIVE(world);
     return 0;
 }
@@ -577,7 +628,8 @@ static bool world_is_quiet(const struct world *world)
     for (size_t i = 0; i < world->provider_count; i++)
         if (!submit_is_quiet(&world->providers[i].submit) ||
             !poll_is_quiet(&world->providers[i].poll) ||
-            !settle_is_quiet(&world->providers[i].settle))
+            !settle_is_quiet(&world->providers[i].settle) ||
+            !compare_is_quiet(&world->providers[i].compare))
             return false;
     return write_back_is_quiet(&world->write_back, clock_monotonic_us());
 }
@@ -591,18 +643,71 @@ static bool world_is_settled(const struct world *world)
     return world_is_quiet(world);
 }
 
+/*
+ * The database is away, or does not take what it is to record: a reload must not wait for that, as
+ * it may be what brings it back. Every request has its answer, and every answer its record in the
+ * flight journal; so the world may end as if the process had, under a new instance and a new
+ * journal: what the ledger lacks is recorded from the old one before anything is claimed
+ * (jobs/reconcile).
+ */
+static bool world_can_be_left(struct engine *engine, int64_t now_us)
+{
+    struct world *world = engine->world;
+    const struct lanes *lanes = &world->workshop.lanes;
+    bool away = !connection_is_up(lanes->ledger) || !connection_is_up(lanes->orders);
+
+    if (!away && now_us < engine->reload_asked_us + RELOAD_PATIENCE_US)
+        return false;
+    for (size_t i = 0; i < world->provider_count; i++)
+        if (!submit_can_be_left(&world->providers[i].submit))
+            return false;
+    return true;
+}
+
+/* A provider that asked to be left alone is left alone by the new world too. */
+static void keep_pauses(const struct world *old, struct world *world)
+{
+    for (size_t i = 0; i < world->provider_count; i++)
+        for (size_t j = 0; j < old->provider_count; j++)
+            if (strcmp(world->config->providers[i].url, old->config->providers[j].url) == 0 &&
+                strcmp(world->providers[i].key.text, old->providers[j].key.text) == 0)
+                budget_pause(client_budget(world->providers[i].account.client),
+                             client_budget(old->providers[j].account.client)->paused_until_us);
+}
+
+static void leave_world(struct world *world)
+{
+    unsigned unrecorded = 0;
+
+    for (size_t i = 0; i < world->provider_count; i++)
+        unrecorded += submit_leave(&world->providers[i].submit);
+    log_event(LOG_LEVEL_NOTICE, MESSAGE_RELOAD_BY_JOURNAL,
+              "reloading without the database: %u answers that it lacks stand in the flight "
+              "journal, and are recorded from there before anything is bought",
+              unrecorded);
+}
+
 /* The new configuration is read and tried whole before the old world ends; a wrong one is refused
  * and the old one stays in force. */
-static void reload(struct engine *engine)
+static void reload(struct engine *engine, bool settled)
 {
     struct config *config = NULL;
     struct config_faults faults = {0};
     struct problem problem = {0};
     struct world *old = engine->world, *world = NULL;
+    struct flight_journal *journal = engine->journal;
+    char instance[sizeof engine->instance];
     int r = config_load(engine->config_path, &config, &faults);
 
     engine->reload_asked = false;
     old->workshop.stopping = false;
+    memcpy(instance, engine->instance, sizeof instance);
+    if (r == 0 && !settled) {
+        name_instance(engine);
+        r = flight_journal_new(flight_journal_directory(journal), &engine->journal);
+        if (r != 0)
+            config_free(GIVE(config));
+    }
     if (r == 1) {
         for (size_t i = 0; i < faults.count; i++)
             log_write(LOG_LEVEL_ERROR,
@@ -620,6 +725,10 @@ static void reload(struct engine *engine)
             world_free(world);
     }
     if (r != 0) {
+        if (engine->journal != journal)
+            flight_journal_free(engine->journal);
+        engine->journal = journal;
+        memcpy(engine->instance, instance, sizeof instance);
         log_write(LOG_LEVEL_ERROR,
                   &(struct log_entry){.message_id = MESSAGE_RELOAD_REFUSED,
                                       .hint = problem.hint[0] ? problem.hint : NULL},
@@ -628,8 +737,13 @@ static void reload(struct engine *engine)
         notify_ready();
         return;
     }
+    keep_pauses(old, world);
+    if (!settled)
+        leave_world(old);
     engine->world = world;
     world_free(old);
+    if (engine->journal != journal)
+        flight_journal_free(journal); /* its locks end: it is a dead one from now on */
     log_open(world->config->log_level, world->config->log_target);
     log_event(LOG_LEVEL_NOTICE, MESSAGE_RELOADED, "the configuration %s is in force",
               engine->config_path);
@@ -655,9 +769,11 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *inf
     (void)source;
     if (info->ssi_signo == SIGHUP) {
         if (!engine->stop_asked) {
-            log_notice("reloading: what is on the wire is finished first");
+            log_notice("reloading: what is on the wire is finished first, within %lld s at most",
+                       (long long)(drain_time_us(engine) / US_PER_S));
             notify_reloading();
             engine->reload_asked = true;
+            engine->reload_asked_us = clock_monotonic_us();
             workshop_of(engine)->stopping = true;
         }
         return 0;
@@ -765,7 +881,8 @@ static bool accounts_are_open(const struct world *world)
 static bool wants_lease(const struct provider *provider, int64_t now_us)
 {
     return submit_wants_lease(&provider->submit) || settle_wants_lease(&provider->settle) ||
-           catalogue_wants_lease(&provider->catalogue) || provider->poll.next_us <= now_us;
+           catalogue_wants_lease(&provider->catalogue) || compare_wants_lease(&provider->compare) ||
+           provider->poll.next_us <= now_us;
 }
 
 static int64_t work(struct engine *engine, int64_t now_us)
@@ -775,8 +892,12 @@ static int64_t work(struct engine *engine, int64_t now_us)
 
     if (!world->ledger_known || world->new_shop)
         return next_us;
-    if (accounts_are_open(world)) /* what is put back belongs to one of them */
+    /* What is put back belongs to one of them. */
+    if (accounts_are_open(world) || now_us >= world->accounts_us)
         next_us = earlier(next_us, reconcile_work(&world->reconcile, now_us));
+    else
+        next_us = earlier(next_us, world->accounts_us);
+    next_us = earlier(next_us, unconfigured_work(&world->unconfigured, now_us));
     next_us = earlier(next_us, intake_work(&world->intake, now_us));
     next_us = earlier(next_us, pulse_work(&world->pulse, now_us));
     if (now_us >= world->look_us)
@@ -791,6 +912,7 @@ static int64_t work(struct engine *engine, int64_t now_us)
             earlier(next_us, lease_work(&provider->account, wants_lease(provider, now_us), now_us));
         /* Polls ask the gate first: while adds wait they get one slot in twenty, and only their
          * own. */
+        next_us = earlier(next_us, compare_work(&provider->compare, now_us));
         next_us = earlier(next_us, settle_work(&provider->settle, now_us));
         next_us = earlier(next_us, catalogue_work(&provider->catalogue, now_us));
         if (lease_holds(&provider->account.lease) || provider->poll.next_us > now_us)
@@ -915,8 +1037,12 @@ int engine_run(struct engine *engine)
     for (;;) {
         int64_t now_us = clock_monotonic_us(), next_us;
 
-        if (engine->reload_asked && world_is_settled(engine->world))
-            reload(engine);
+        if (engine->reload_asked) {
+            bool settled = world_is_settled(engine->world);
+
+            if (settled || world_can_be_left(engine, now_us))
+                reload(engine, settled);
+        }
         next_us = earlier(work(engine, now_us), tend(engine, now_us));
         if (is_finished(engine, now_us, &end))
             return end;

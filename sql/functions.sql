@@ -11,7 +11,7 @@ BEGIN
         SELECT p.oid::regprocedure AS function FROM pg_catalog.pg_proc p
          WHERE p.pronamespace = 'chwsync'::regnamespace
            AND p.proname IN ('record_outcomes', 'claim', 'deliver', 'follow_surplus', 'restore_attempt', 'release_submits',
-                             'store_services', 'end_catalogue')
+                             'store_services', 'end_catalogue', 'account_of', 'take_over')
     LOOP
         EXECUTE format('DROP FUNCTION %s', known.function);
     END LOOP;
@@ -313,6 +313,79 @@ BEGIN
 END
 $$;
 
+-- The account that an attempt of a flight journal belongs to: as it is named there, where this database has it under that
+-- provider; else the provider's latest; and in both cases the one that took its rows over. Where the provider has none (a restored
+-- backup of before its first use), one stands for it until it is configured and compared.
+CREATE OR REPLACE FUNCTION chwsync.account_of(named int, of_provider text) RETURNS int
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    found int := coalesce((SELECT a.id FROM chwsync.accounts a WHERE a.id = named AND a.provider = of_provider),
+                          (SELECT a.id FROM chwsync.accounts a WHERE a.provider = of_provider ORDER BY a.last_used_at DESC LIMIT 1));
+    later int;
+BEGIN
+    IF found IS NULL THEN
+        INSERT INTO chwsync.accounts (provider, endpoint, key_digest)
+        VALUES (of_provider, 'known from a flight journal only', format('account %s', named))
+        ON CONFLICT (endpoint, key_digest) DO UPDATE SET provider = excluded.provider
+        RETURNING id INTO found;
+    END IF;
+    FOR i IN 1..100 LOOP -- a circle is never made
+        SELECT a.continued_by INTO later FROM chwsync.accounts a WHERE a.id = found AND a.continued_by IS NOT NULL;
+        EXIT WHEN later IS NULL;
+        found := later;
+    END LOOP;
+    RETURN found;
+END
+$$;
+
+-- Moves what belongs to the earlier account's orders to the later one: rows of every table that names both an order and an account.
+-- The budget stays where it is: a new key has its own. Returns how many rows it moved, at most about `at_most` of each table;
+-- 0: everything is moved, and that is noted. An id that stands already at the later one by proof stays behind.
+CREATE OR REPLACE FUNCTION chwsync.take_over(earlier int, later int, at_most int) RETURNS bigint
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
+AS $$
+DECLARE
+    wanted record;
+    moved bigint := 0;
+    step bigint;
+BEGIN
+    FOR wanted IN
+        SELECT c.relname AS name, w.filter,
+               -- It was placed on another account's clock.
+               CASE c.relname WHEN 'polls' THEN $q$, turn = '-Infinity', next_at = now()$q$ ELSE '' END AS also
+          FROM pg_class c
+         CROSS JOIN LATERAL (
+               SELECT '' WHERE c.relname <> 'attempts'
+               UNION ALL SELECT ' AND t.open' WHERE c.relname = 'attempts'
+               UNION ALL SELECT $q$ AND t.provider_order_id IS NOT NULL AND NOT (t.found_by IS NOT NULL AND EXISTS (
+                   SELECT FROM chwsync.attempts b WHERE b.account_id = $2 AND b.found_by IS NOT NULL
+                      AND b.provider_order_id = t.provider_order_id))$q$ WHERE c.relname = 'attempts') AS w(filter)
+         WHERE c.relnamespace = 'chwsync'::regnamespace AND c.relkind = 'r'
+           AND (SELECT count(*) FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname IN ('order_id', 'account_id')) = 2
+    LOOP
+        EXECUTE format('WITH picked AS MATERIALIZED (SELECT t.ctid AS place FROM chwsync.%1$I t WHERE t.account_id = $1%2$s
+                                                     LIMIT $3 FOR UPDATE),
+                             moved AS (UPDATE chwsync.%1$I t SET account_id = $2%3$s FROM picked p WHERE t.ctid = p.place
+                                       RETURNING t.order_id),
+                             orders AS (UPDATE chwsync.orders o SET account_id = $2 FROM moved m
+                                         WHERE o.id = m.order_id AND o.account_id = $1)
+                        SELECT count(*) FROM moved', wanted.name, wanted.filter, wanted.also)
+           INTO step USING earlier, later, at_most;
+        moved := moved + step;
+    END LOOP;
+    IF moved = 0 THEN
+        INSERT INTO chwsync.service_histories (account_id, service, mean, variance, weight)
+        SELECT later, h.service, h.mean, h.variance, h.weight FROM chwsync.service_histories h WHERE h.account_id = earlier
+        ON CONFLICT (account_id, service) DO NOTHING;
+        UPDATE chwsync.accounts a SET continued_by = CASE WHEN a.id = earlier THEN later END WHERE a.id IN (earlier, later);
+        DELETE FROM chwsync.account_comparisons c WHERE c.account_id = earlier AND c.earlier_id = later;
+        UPDATE chwsync.account_comparisons c SET moved_at = now() WHERE c.account_id = later AND c.earlier_id = earlier;
+    END IF;
+    RETURN moved;
+END
+$$;
+
 -- Puts an attempt back that only a flight journal knows, with what became of it, and stops the account's submits.
 -- Returns where the order stands then.
 CREATE OR REPLACE FUNCTION chwsync.restore_attempt(ref text, of_provider text, of_account int, of_journal uuid, known_number int,
@@ -325,8 +398,7 @@ DECLARE
     attempt int;
     becomes chwsync.order_state;
 BEGIN
-    of_account := coalesce((SELECT a.id FROM chwsync.accounts a WHERE a.id = of_account AND a.provider = of_provider),
-                        (SELECT max(a.id) FROM chwsync.accounts a WHERE a.provider = of_provider), of_account);
+    of_account := chwsync.account_of(of_account, of_provider);
     INSERT INTO chwsync.orders (order_ref, provider, service, link, quantity, state, account_id, error)
     VALUES (ref, of_provider, nullif(of_service, ''), nullif(of_link, ''), of_quantity,
             CASE WHEN ended_as = 'refused' THEN 'rejected' ELSE 'withdrawn' END::chwsync.order_state, of_account,

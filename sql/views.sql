@@ -75,9 +75,13 @@ CREATE OR REPLACE VIEW chwsync.provider_status AS
                                                                  ELSE b.day_ends_at END - interval '1 minute')) AS u;
 COMMENT ON VIEW chwsync.provider_status IS 'One row for every account that was ever used: pauses, work under way, requests, and what the limits allow.';
 COMMENT ON COLUMN chwsync.provider_status.provider IS 'The name it is configured under.';
+COMMENT ON COLUMN chwsync.provider_status.endpoint IS 'The provider''s URL. A provider whose key or URL was changed has a row for each; last_used_at tells which is in use.';
 COMMENT ON COLUMN chwsync.provider_status.submits_paused_until IS 'No order is sent before then; infinity: until somebody does something.';
 COMMENT ON COLUMN chwsync.provider_status.all_paused_until IS 'No request at all before then: the provider asked for it.';
 COMMENT ON COLUMN chwsync.provider_status.pause_reason IS 'Why it is paused.';
+COMMENT ON COLUMN chwsync.provider_status.last_error IS 'The last thing that went wrong with it, in the provider''s words or ours.';
+COMMENT ON COLUMN chwsync.provider_status.last_error_at IS 'When that was.';
+COMMENT ON COLUMN chwsync.provider_status.last_used_at IS 'When the daemon last began to work with it.';
 COMMENT ON COLUMN chwsync.provider_status.queued IS 'Order lines waiting to be sent.';
 COMMENT ON COLUMN chwsync.provider_status.submitting IS 'Order lines whose intent is committed and whose answer is not in.';
 COMMENT ON COLUMN chwsync.provider_status.following IS 'Bought orders that have not ended.';
@@ -86,6 +90,8 @@ COMMENT ON COLUMN chwsync.provider_status.requests_last_minute IS 'Requests of t
 COMMENT ON COLUMN chwsync.provider_status.requests_last_day IS 'Requests of the last 24 hours, or of the calendar day when its end is known.';
 COMMENT ON COLUMN chwsync.provider_status.limit_minute IS 'Requests a minute in force: configured, or less as the provider taught; 0: none.';
 COMMENT ON COLUMN chwsync.provider_status.limit_day IS 'Requests a day in force, likewise.';
+COMMENT ON COLUMN chwsync.provider_status.configured_minute IS 'Requests a minute as configured.';
+COMMENT ON COLUMN chwsync.provider_status.configured_day IS 'Requests a day as configured.';
 COMMENT ON COLUMN chwsync.provider_status.requests_left_day IS 'What is left of the day.';
 COMMENT ON COLUMN chwsync.provider_status.day_ends_at IS 'When the provider''s day ends; NULL: any 24 hours count.';
 COMMENT ON COLUMN chwsync.provider_status.pace_per_minute IS 'Requests leave evenly, at that pace at most.';
@@ -93,9 +99,11 @@ COMMENT ON COLUMN chwsync.provider_status.polls_per_minute IS 'Questions a minut
 COMMENT ON COLUMN chwsync.provider_status.reserve IS 'Requests of the day that are kept for a burst of orders.';
 COMMENT ON COLUMN chwsync.provider_status.queue_ends_at IS 'When the last order line that is due is expected to be sent, as the pace, pauses and the day allow.';
 COMMENT ON COLUMN chwsync.provider_status.burst IS 'Requests that may leave at once, in force: configured, or less as refusals taught.';
+COMMENT ON COLUMN chwsync.provider_status.configured_burst IS 'Requests that may leave at once, as configured.';
 COMMENT ON COLUMN chwsync.provider_status.told_minute IS 'The limit that the provider itself named, for a minute (or an hour, by the minute); NULL: none of late.';
 COMMENT ON COLUMN chwsync.provider_status.told_day IS 'Likewise for a day.';
 COMMENT ON COLUMN chwsync.provider_status.rate_refusals IS 'Requests that the provider ever refused for rate: it should be 0.';
+COMMENT ON COLUMN chwsync.provider_status.rate_refused_at IS 'When it last did.';
 COMMENT ON COLUMN chwsync.provider_status.probing IS 'After such a refusal: one request goes alone to see whether it is over.';
 COMMENT ON COLUMN chwsync.provider_status.planned_delay_s IS 'Seconds from an order''s end to our knowing it, as planned, mean of late.';
 COMMENT ON COLUMN chwsync.provider_status.measured_delay_s IS 'The same as it was: half the time between the last two questions.';

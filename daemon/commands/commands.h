@@ -44,6 +44,10 @@ enum command_option {
     TAKES_ALL = 1 << 16,
     TAKES_CHANGES = 1 << 17,
     TAKES_REFRESH = 1 << 18,
+    TAKES_AGE = 1 << 19,
+    TAKES_ACCOUNT = 1 << 20,
+    TAKES_SAME = 1 << 21,
+    TAKES_NEW = 1 << 22,
 };
 
 /* What `chwsyncd adapter` takes; the columns of the contract come first, in their order. */
@@ -70,9 +74,12 @@ struct arguments {
     long limit;                  /* 0 = not given */
     const char *placed;          /* the provider's order id, or NULL */
     bool not_placed, give_up, yes;
-    const char *reason;   /* as given, or NULL */
-    const char *provider; /* as given, or NULL */
     bool all, changes, refresh;
+    const char *reason;                 /* as given, or NULL */
+    const char *provider;               /* as given, or NULL */
+    int64_t older_than_s, newer_than_s; /* 0 = not given */
+    const char *account;                /* of which provider; NULL = not given */
+    bool same_account, new_account;
     const char *adapter[ADAPTER_OPTION_COUNT]; /* NULL = not given */
     char *const *words;                        /* what is no option */
     int word_count;

@@ -2,6 +2,7 @@
 #include "commands/commands.h"
 #include "commands/output.h"
 #include "commands/watch.h"
+#include "store/comparisons.h"
 #include "store/report.h"
 #include <stdlib.h>
 #include <string.h>
@@ -13,8 +14,8 @@ enum { FAULTS_SHOWN = 3, PARKED_SHOWN = 5, TROUBLES_SHOWN = 5 };
 struct status {
     const struct config *config; /* borrowed */
     int64_t now_s;
-    PGresult *providers, *states, *queue, *write_backs, *write_back_faults, *parked,
-        *troubles; /* owned */
+    PGresult *providers, *states, *queue, *write_backs, *write_back_faults, *parked, *troubles,
+        *undecided; /* owned */
 };
 
 static void status_done(struct status *status)
@@ -26,6 +27,7 @@ static void status_done(struct status *status)
     PQclear(status->write_back_faults);
     PQclear(status->parked);
     PQclear(status->troubles);
+    PQclear(status->undecided);
 }
 
 static enum session_verdict collect(struct session *session, struct status *status,
@@ -45,6 +47,8 @@ static enum session_verdict collect(struct session *session, struct status *stat
         verdict = report_parked(session, PARKED_SHOWN, &status->parked, reterr_problem);
     if (verdict == SESSION_DONE)
         verdict = report_errors(session, TROUBLES_SHOWN, &status->troubles, reterr_problem);
+    if (verdict == SESSION_DONE)
+        verdict = comparisons_undecided(session, &status->undecided, reterr_problem);
     return verdict;
 }
 
@@ -226,6 +230,26 @@ static void print_budget_of(const struct status *status, int row)
     output_field(stdout, "  ", 2, text_string(&text));
 }
 
+/* Providers whose key or URL was changed, and nobody knows yet what that means. */
+static void print_undecided(const struct status *status)
+{
+    const PGresult *rows = status->undecided;
+    for (int row = 0; row < PQntuples(rows); row++) {
+        OWN(text_done) struct text text = {0};
+        const char *name = PQgetvalue(rows, row, UNDECIDED_PROVIDER),
+                   *evidence = cell(rows, row, UNDECIDED_EVIDENCE);
+        if (!config_provider(status->config, name))
+            continue;
+        text_format(&text,
+                    "%s: no order is sent: its key or url was changed, and %s open orders of "
+                    "before may be another account's (%s). Put the old key back, or: chwsyncd "
+                    "resolve --account %s --same|--new",
+                    name, PQgetvalue(rows, row, UNDECIDED_OPEN_ORDERS),
+                    evidence ? evidence : "the provider was not asked yet", name);
+        output_field(stdout, "  ", 2, text_string(&text));
+    }
+}
+
 static void print_providers(const struct status *status)
 {
     static const struct table_column columns[] = {
@@ -251,6 +275,7 @@ static void print_providers(const struct status *status)
             print_budget_of(status, row);
             print_trouble_of(status, row);
         }
+    print_undecided(status);
 }
 
 /* ---- orders ---- */
@@ -368,6 +393,7 @@ static void print_status_json(const struct status *status)
 {
     struct json_object *object = json_object_new_object();
     json_object_object_add(object, "providers", providers_json(status));
+    json_object_object_add(object, "undecided_accounts", output_rows_json(status->undecided));
     json_object_object_add(object, "states", output_rows_json(status->states));
     json_object_object_add(object, "queue", output_rows_json(status->queue));
     json_object_object_add(object, "write_backs", output_row_json(status->write_backs, 0));

@@ -64,4 +64,9 @@
 #define MESSAGE_SERVICES_GONE     "7e31091b61bc43639451ab05278767c1" /* services are no longer listed */
 #define MESSAGE_CATALOGUE_UNREADABLE "bff9a2f48a69488784674369d41c0577" /* no catalogue, or one that is not believed */
 #define MESSAGE_CATALOGUE_READ    "4a4d74935fc24838991678700c1050b3" /* it can be read again */
+#define MESSAGE_ACCOUNT_DOUBTED   "53f9b17ea11d47628483d49c39bdbc1f" /* key or URL changed: another account? */
+#define MESSAGE_ACCOUNT_CONTINUED "9b871541c87e4d549a3e395f9dca00f1" /* the new key leads to the same account */
+#define MESSAGE_ACCOUNT_DECIDED   "8b2318c0937640ddb5153f4692a3f589" /* the doubt is over */
+#define MESSAGE_NOT_CONFIGURED    "049c50f5abef47dd8a0630d341f18c49" /* order lines for a provider we do not know */
+#define MESSAGE_RELOAD_BY_JOURNAL "8547c7d3b9bd46a5a4eafa50823fa25f" /* SIGHUP while the database is away */
 /* clang-format on */

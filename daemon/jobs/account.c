@@ -120,6 +120,7 @@ void account_open(struct account *account, const struct store_answer *answer, in
                                      burst_found, account);
     account->commands = row_integer(rows, 0, ACCOUNT_COMMANDS, 0);
     account->opened = true;
+    account->compared = false;
     account->opened_us = now_us;
     account->keep_us = account->count_us = now_us;
 }

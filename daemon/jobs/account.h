@@ -20,6 +20,7 @@ struct account {
     struct client *client;                /* owned by the engine */
     int id;                               /* in the ledger; 0 until it was opened */
     bool opened;
+    bool compared; /* with earlier accounts of its name (jobs/compare): orders may be bought */
     int64_t paused_until_us;         /* everything: key, endpoint */
     int64_t submits_paused_until_us; /* submits: funds */
     int64_t submits_paused_at_us;

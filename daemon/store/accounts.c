@@ -36,6 +36,7 @@ int accounts_digest(const char *salt, const char *key, char **ret_digest)
     return r;
 }
 
+/* One row that somebody else holds keeps none of the others: the lane is shared. */
 static const struct statement open_statement = {
     .name = "open an account",
     .text = "WITH known AS (\n"
@@ -68,7 +69,8 @@ int accounts_open(struct connection *lane, const char *provider, const char *end
                   const char *digest, store_done done, void *userdata)
 {
     struct values values = {0};
-    struct transaction transaction = {.statement = &open_statement, .values = &values};
+    struct transaction transaction = {
+        .statement = &open_statement, .values = &values, .lock_timeout_ms = 500};
 
     values_add_text(&values, provider);
     values_add_text(&values, endpoint);
@@ -89,7 +91,8 @@ int accounts_pause_all(struct connection *lane, int account_id, int64_t seconds,
                        store_done done, void *userdata)
 {
     struct values values = {0};
-    struct transaction transaction = {.statement = &pause_all_statement, .values = &values};
+    struct transaction transaction = {
+        .statement = &pause_all_statement, .values = &values, .lock_timeout_ms = 500};
 
     values_add_integer(&values, account_id);
     values_add_integer(&values, seconds);
@@ -112,7 +115,8 @@ int accounts_pause_submits(struct connection *lane, int account_id, int64_t seco
                            const char *reason, store_done done, void *userdata)
 {
     struct values values = {0};
-    struct transaction transaction = {.statement = &pause_submits_statement, .values = &values};
+    struct transaction transaction = {
+        .statement = &pause_submits_statement, .values = &values, .lock_timeout_ms = 500};
 
     values_add_integer(&values, account_id);
     values_add_integer(&values, seconds);
@@ -130,7 +134,8 @@ int accounts_note_error(struct connection *lane, int account_id, const char *err
                         void *userdata)
 {
     struct values values = {0};
-    struct transaction transaction = {.statement = &note_error_statement, .values = &values};
+    struct transaction transaction = {
+        .statement = &note_error_statement, .values = &values, .lock_timeout_ms = 500};
 
     values_add_integer(&values, account_id);
     values_add_text(&values, error);

@@ -112,7 +112,13 @@ enum report_line {
     LINE_UPDATED_AT,
     LINE_ERROR,
 };
-enum session_verdict report_orders(struct session *session, const char *state, long limit,
+/* Which orders: NULL and 0 = whatever. Ages are since they were taken from the view. */
+struct report_filter {
+    const char *state, *provider;
+    int64_t older_than_s, newer_than_s;
+    long limit;
+};
+enum session_verdict report_orders(struct session *session, const struct report_filter *filter,
                                    PGresult **ret_rows, struct problem *reterr_problem);
 
 /* Everything about one order: one row, or none. */
@@ -163,9 +169,40 @@ enum report_story {
     STORY_SUBMITS_PAUSED_UNTIL,
     STORY_ALL_PAUSED_UNTIL,
     STORY_PAUSE_REASON,
+    STORY_HELD,              /* why it is not claimed although it is due: chwsync.queue.held */
+    STORY_NEXT_LOOK_AT,      /* for an uncertain one */
+    STORY_STOPS,             /* lost attempts that stop submits of its provider */
+    STORY_ACCOUNT_UNDECIDED, /* its provider's key was changed: nothing is sent */
+    STORY_ACCOUNT_IS_FORMER, /* its key is not the configured one: nobody asks about it */
+    STORY_SERVICE_NAME,      /* of the catalogue, where it is known */
+    STORY_SERVICE_TYPE,
+    STORY_SERVICE_RATE,
+    STORY_EXPECTED_CHARGE, /* by the catalogue, at the attempt that was accepted or the last */
+    STORY_DIFFERENCE,      /* charge less what was expected */
 };
 enum session_verdict report_order(struct session *session, const char *order_ref,
                                   PGresult **ret_rows, struct problem *reterr_problem);
+
+/* Its attempts, the first one first. */
+enum report_attempt {
+    ATTEMPT_NUMBER,
+    ATTEMPT_CLAIMED_AT,
+    ATTEMPT_ENDED_AT,
+    ATTEMPT_TOOK_S,
+    ATTEMPT_OUTCOME, /* NULL: no answer yet */
+    ATTEMPT_HTTP_STATUS,
+    ATTEMPT_ANSWER,
+    ATTEMPT_PROVIDER_ORDER_ID,
+    ATTEMPT_FOUND_BY,
+    ATTEMPT_EXPECTED_CHARGE,
+    ATTEMPT_SERVICE,
+    ATTEMPT_LINK,
+    ATTEMPT_QUANTITY,
+    ATTEMPT_FURTHER, /* the other parameters, as JSON */
+    ATTEMPT_ENDPOINT,
+};
+enum session_verdict report_attempts(struct session *session, const char *order_ref,
+                                     PGresult **ret_rows, struct problem *reterr_problem);
 
 /* What happened to it, the oldest first. */
 enum report_event {
