@@ -8,6 +8,7 @@
 #include "host/events.h"
 #include "host/log.h"
 #include "host/notify.h"
+#include "jobs/balance.h"
 #include "jobs/intake.h"
 #include "jobs/poll.h"
 #include "jobs/pulse.h"
@@ -47,6 +48,7 @@ struct provider {
     struct submit submit;
     struct poll poll;
     struct settle settle;
+    struct balance balance;
     bool opening;
     int64_t open_us; /* when opening is tried (again) */
 };
@@ -402,6 +404,13 @@ static void lost_order_found(void *userdata)
     poll_wake(&provider->poll, 0, clock_monotonic_us());
 }
 
+static void funds_have_risen(void *userdata)
+{
+    struct provider *provider = userdata;
+
+    submit_wake(&provider->submit, 0, clock_monotonic_us());
+}
+
 /* What was put back or ended is to be claimed, followed and told. */
 static void ledger_agrees(void *userdata)
 {
@@ -509,6 +518,9 @@ static int provider_init(struct engine *engine, struct world *world, size_t inde
     settle_init(&provider->settle, &provider->account);
     provider->settle.on_settled = lost_order_found;
     provider->settle.userdata = provider;
+    balance_init(&provider->balance, &provider->account, world->config->history_days);
+    provider->balance.on_risen = funds_have_risen;
+    provider->balance.userdata = provider;
     world->provider_names[index] = config->name;
     return 0;
 }
@@ -573,7 +585,8 @@ static bool world_is_quiet(const struct world *world)
     for (size_t i = 0; i < world->provider_count; i++)
         if (!submit_is_quiet(&world->providers[i].submit) ||
             !poll_is_quiet(&world->providers[i].poll) ||
-            !settle_is_quiet(&world->providers[i].settle))
+            !settle_is_quiet(&world->providers[i].settle) ||
+            !balance_is_quiet(&world->providers[i].balance))
             return false;
     return write_back_is_quiet(&world->write_back, clock_monotonic_us());
 }
@@ -759,7 +772,7 @@ static bool accounts_are_open(const struct world *world)
 static bool wants_lease(const struct provider *provider, int64_t now_us)
 {
     return submit_wants_lease(&provider->submit) || settle_wants_lease(&provider->settle) ||
-           provider->poll.next_us <= now_us;
+           balance_wants_lease(&provider->balance) || provider->poll.next_us <= now_us;
 }
 
 static int64_t work(struct engine *engine, int64_t now_us)
@@ -786,6 +799,7 @@ static int64_t work(struct engine *engine, int64_t now_us)
         /* Polls ask the gate first: while adds wait they get one slot in twenty, and only their
          * own. */
         next_us = earlier(next_us, settle_work(&provider->settle, now_us));
+        next_us = earlier(next_us, balance_work(&provider->balance, now_us));
         if (lease_holds(&provider->account.lease) || provider->poll.next_us > now_us)
             next_us = earlier(next_us, poll_work(&provider->poll, now_us));
         next_us = earlier(next_us, submit_work(&provider->submit, now_us));
@@ -799,11 +813,13 @@ static void tell_status(struct engine *engine, int64_t now_us)
 {
     struct world *world = engine->world;
     struct pulse_sum sum = {0};
-    char line[400];
+    char line[600];
 
     engine->status_us = now_us + STATUS_INTERVAL_US;
-    for (size_t i = 0; i < world->provider_count; i++)
+    for (size_t i = 0; i < world->provider_count; i++) {
         pulse_add(&sum, &world->providers[i].submit, &world->providers[i].poll, now_us);
+        pulse_add_balance(&sum, &world->providers[i].account, world->provider_count == 1);
+    }
     pulse_line(&world->pulse, &sum, line, sizeof line);
     notify_status(line);
 }
