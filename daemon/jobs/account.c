@@ -123,6 +123,9 @@ static void restore_pause(struct account *account, const PGresult *rows, bool fi
         account->submits_paused_until_us = now_us + wait_s * US_PER_S;
         account->submits_paused_at_us = now_us;
         say_out_of_funds(account, words ? words : "as before the start");
+    } else if (account->out_of_funds) { /* another instance has seen the end of it */
+        account->out_of_funds = false;
+        account->submits_paused_until_us = 0;
     } else if (words && first) {
         (void)accounts_pause_submits(account->workshop->lanes.ledger, account->id, 0, NULL, noted,
                                      NULL);

@@ -153,17 +153,17 @@ static void take_refusal(struct balance *balance, const struct reply *reply)
 static void take_amount(struct balance *balance, const struct reply *reply)
 {
     const struct account *account = balance->account;
-    const struct balance_told told = {.account_id = account->id,
-                                      .provider = provider_of(balance),
-                                      .amount = balance->amount,
-                                      .currency = balance->currency[0] ? balance->currency : NULL,
-                                      .asked_at = balance->asked_at,
-                                      .mark = account->config->low_balance,
-                                      .keep_days = balance->history_days};
+    struct balance_told told = {.account_id = account->id,
+                                .provider = provider_of(balance),
+                                .amount = balance->amount,
+                                .asked_at = balance->asked_at,
+                                .mark = account->config->low_balance,
+                                .keep_days = balance->history_days};
 
     snprintf(balance->amount, sizeof balance->amount, "%s", reply->balance);
     text_one_line(balance->currency, sizeof balance->currency,
                   reply->currency ? reply->currency : "");
+    told.currency = balance->currency[0] ? balance->currency : NULL;
     account_note_answer(balance->account);
     balance->failures = 0;
     balance->account->balance_mute = false;

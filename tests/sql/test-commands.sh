@@ -300,6 +300,33 @@ check_finds() {
     ask "UPDATE chwsync.accounts SET all_paused_until = NULL" >/dev/null
 }
 
+# Over TLS: its version, and a certificate that ends soon.
+check_sees_tls() {
+    local plain=$port
+    openssl req -x509 -newkey rsa:2048 -nodes -days 5 -subj /CN=localhost -addext subjectAltName=IP:127.0.0.1 \
+        -keyout "$CLUSTER_DIR/tls.key" -out "$CLUSTER_DIR/tls.pem" 2>/dev/null
+    "$panel" --port-file "$CLUSTER_DIR/tls-port" --key CHW-TEST-000000-00000000=12.50 --tls-cert "$CLUSTER_DIR/tls.pem" \
+        --tls-key "$CLUSTER_DIR/tls.key" &
+    local pid=$!
+    until [ -s "$CLUSTER_DIR/tls-port" ]; do kill -0 "$pid" || return; sleep 0.02; done
+    port=$(cat "$CLUSTER_DIR/tls-port")
+    configure '' "ca_file = \"$CLUSTER_DIR/tls.pem\";"
+    sed -i 's|http://|https://|' "$CLUSTER_DIR/chwsyncd.conf"
+    told check "${credentials[@]}"
+    has "a provider over TLS" "ok +provider +panel answers in [0-9]+ ms; TLSv1.[23], certificate verified, good until 20[0-9-]+" "$said"
+    has "... whose certificate ends soon" "warning +provider +panel: its certificate ends in [45] (days|d)" "$said"
+    told check "${credentials[@]}" --json
+    has "... as JSON" "^TLSv1" "$(json '{providers,0,tls}')"
+    configure
+    sed -i 's|http://|https://|' "$CLUSTER_DIR/chwsyncd.conf"
+    told check "${credentials[@]}"
+    is "a certificate that nobody vouches for" 69 "$code"
+    has "... is a fault with a remedy" "fault +provider +panel: .*certificate" "$said"
+    kill "$pid" && wait "$pid" 2>/dev/null
+    port=$plain
+    configure
+}
+
 broken_contracts() {
     cluster_psql >/dev/null <<'SQL'
 CREATE TABLE public.lines (id int PRIMARY KEY, note text, data jsonb, pieces numeric);
@@ -399,6 +426,7 @@ status_tells
 orders_are_listed
 one_order_tells_its_story
 check_finds
+check_sees_tls
 broken_contracts
 rights_and_versions
 what_is_away
