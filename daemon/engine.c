@@ -8,6 +8,7 @@
 #include "host/events.h"
 #include "host/log.h"
 #include "host/notify.h"
+#include "jobs/balance.h"
 #include "jobs/catalogue.h"
 #include "jobs/compare.h"
 #include "jobs/intake.h"
@@ -56,6 +57,7 @@ struct provider {
     struct settle settle;
     struct catalogue catalogue;
     struct compare compare;
+    struct balance balance;
     bool opening;
     int64_t open_us; /* when opening is tried (again) */
 };
@@ -445,7 +447,8 @@ static void lost_order_found(void *userdata)
     poll_wake(&provider->poll, 0, clock_monotonic_us());
 }
 
-static void catalogue_stored(void *userdata)
+/* What waited is due: for a catalogue, for money. */
+static void held_lines_are_due(void *userdata)
 {
     struct provider *provider = userdata;
 
@@ -553,13 +556,16 @@ static int provider_init(struct engine *engine, struct world *world, size_t inde
     provider->settle.on_settled = lost_order_found;
     provider->settle.userdata = provider;
     catalogue_init(&provider->catalogue, &provider->account);
-    provider->catalogue.on_stored = catalogue_stored;
+    provider->catalogue.on_stored = held_lines_are_due;
     provider->catalogue.userdata = provider;
     compare_init(&provider->compare, &provider->account);
     provider->compare.configured = world->accounts;
     provider->compare.configured_count = world->config->provider_count;
     provider->compare.on_moved = rows_taken_over;
     provider->compare.userdata = provider;
+    balance_init(&provider->balance, &provider->account, world->config->history_days);
+    provider->balance.on_risen = held_lines_are_due;
+    provider->balance.userdata = provider;
     world->provider_names[index] = config->name;
     return 0;
 }
@@ -629,7 +635,8 @@ static bool world_is_quiet(const struct world *world)
         if (!submit_is_quiet(&world->providers[i].submit) ||
             !poll_is_quiet(&world->providers[i].poll) ||
             !settle_is_quiet(&world->providers[i].settle) ||
-            !compare_is_quiet(&world->providers[i].compare))
+            !compare_is_quiet(&world->providers[i].compare) ||
+            !balance_is_quiet(&world->providers[i].balance))
             return false;
     return write_back_is_quiet(&world->write_back, clock_monotonic_us());
 }
@@ -882,7 +889,7 @@ static bool wants_lease(const struct provider *provider, int64_t now_us)
 {
     return submit_wants_lease(&provider->submit) || settle_wants_lease(&provider->settle) ||
            catalogue_wants_lease(&provider->catalogue) || compare_wants_lease(&provider->compare) ||
-           provider->poll.next_us <= now_us;
+           balance_wants_lease(&provider->balance) || provider->poll.next_us <= now_us;
 }
 
 static int64_t work(struct engine *engine, int64_t now_us)
@@ -915,6 +922,7 @@ static int64_t work(struct engine *engine, int64_t now_us)
         next_us = earlier(next_us, compare_work(&provider->compare, now_us));
         next_us = earlier(next_us, settle_work(&provider->settle, now_us));
         next_us = earlier(next_us, catalogue_work(&provider->catalogue, now_us));
+        next_us = earlier(next_us, balance_work(&provider->balance, now_us));
         if (lease_holds(&provider->account.lease) || provider->poll.next_us > now_us)
             next_us = earlier(next_us, poll_work(&provider->poll, now_us));
         next_us = earlier(next_us, submit_work(&provider->submit, now_us));
@@ -928,11 +936,13 @@ static void tell_status(struct engine *engine, int64_t now_us)
 {
     struct world *world = engine->world;
     struct pulse_sum sum = {0};
-    char line[400];
+    char line[600];
 
     engine->status_us = now_us + STATUS_INTERVAL_US;
-    for (size_t i = 0; i < world->provider_count; i++)
+    for (size_t i = 0; i < world->provider_count; i++) {
         pulse_add(&sum, &world->providers[i].submit, &world->providers[i].poll, now_us);
+        pulse_add_balance(&sum, &world->providers[i].account, world->provider_count == 1);
+    }
     pulse_line(&world->pulse, &sum, line, sizeof line);
     notify_status(line);
 }

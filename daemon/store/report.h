@@ -49,6 +49,14 @@ enum report_provider {
     PROVIDER_CONFIGURED_BURST,
     PROVIDER_TOLD_MINUTE, /* limits that the provider itself named, or NULL */
     PROVIDER_TOLD_DAY,
+    /* money; NULL until the provider told it */
+    PROVIDER_BALANCE,
+    PROVIDER_CURRENCY,
+    PROVIDER_BALANCE_AT,
+    PROVIDER_BALANCE_IS_LOW,
+    PROVIDER_AVAILABLE,
+    PROVIDER_OUT_OF_FUNDS_SINCE_AT,
+    PROVIDER_HELD_FOR_FUNDS,
 };
 enum session_verdict report_providers(struct session *session, PGresult **ret_rows,
                                       struct problem *reterr_problem);
