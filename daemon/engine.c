@@ -11,6 +11,7 @@
 #include "jobs/balance.h"
 #include "jobs/catalogue.h"
 #include "jobs/compare.h"
+#include "jobs/contract_watch.h"
 #include "jobs/intake.h"
 #include "jobs/poll.h"
 #include "jobs/pulse.h"
@@ -20,7 +21,6 @@
 #include "jobs/unconfigured.h"
 #include "jobs/write_back.h"
 #include "store/accounts.h"
-#include "store/contract.h"
 #include "store/orders.h"
 #include "store/schema.h"
 #include "store/services.h"
@@ -69,6 +69,7 @@ struct world {
     size_t provider_count;
     struct workshop workshop;
     struct connection *wake; /* its own connection that only listens, or NULL */
+    struct contract_watch contract;
     struct reconcile reconcile;
     struct intake intake;
     struct write_back write_back;
@@ -76,10 +77,9 @@ struct world {
     struct unconfigured unconfigured;
     const char **provider_names;
     struct configured_account *accounts; /* one a provider; digests owned, NULL until known */
-    char *salt;            /* of the ledger's key digests; NULL until the ledger was read */
-    struct shop *new_shop; /* found, waits until no statement of the old one runs */
-    bool asking_ledger, asking_contract, ledger_known;
-    int64_t ledger_us, contract_us, history_us;
+    char *salt; /* of the ledger's key digests; NULL until the ledger was read */
+    bool asking_ledger, ledger_known;
+    int64_t ledger_us, history_us;
     int64_t accounts_us; /* what does not belong to an account that cannot be opened goes on then */
     int64_t look_us;     /* when jobs look at their lists although no intake told what is due */
 };
@@ -96,8 +96,7 @@ struct engine {
     bool stop_asked, reload_asked, schema_newer, draining;
     int64_t drain_until_us, leases_until_us, reload_asked_us;
     int64_t status_us, watchdog_us, watchdog_interval_us, extend_us;
-    char *contract_said; /* all faults of the contract, as they were last said */
-    struct log_repeat contract_log, schema_log, ledger_log, down_log;
+    struct log_repeat schema_log, ledger_log, down_log;
 };
 
 static struct workshop *workshop_of(struct engine *engine)
@@ -202,114 +201,13 @@ static void ledger_read(void *userdata, const struct store_answer *answer)
     world->accounts_us = clock_monotonic_us() + ACCOUNTS_PATIENCE_US;
 }
 
-/* ---- what the contract says ---- */
-
-/* All faults; the first that stops intake says so. */
-static void report_faults(struct engine *engine, const struct contract *contract)
+/* Other statements are in force. */
+static void shop_replaced(void *userdata)
 {
-    const char *what_it_means =
-        ": intake pauses, everything else goes on; looked at again every 30 s";
+    struct world *world = ((struct engine *)userdata)->world;
 
-    for (size_t i = 0; i < contract->fault_count; i++) {
-        const struct contract_fault *fault = &contract->faults[i];
-
-        log_write(
-            fault->severity == CONTRACT_ERROR ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING,
-            &(struct log_entry){.message_id = MESSAGE_CONTRACT_FAULT, .hint = fault->problem.hint},
-            "%s%s", fault->problem.text, fault->severity == CONTRACT_ERROR ? what_it_means : "");
-        if (fault->severity == CONTRACT_ERROR)
-            what_it_means = "";
-        if (fault->severity == CONTRACT_ERROR)
-            workshop_note_error(workshop_of(engine), "%s", fault->problem.text);
-    }
-}
-
-/* Says all faults when they are other than before. */
-static void compare_faults(struct engine *engine, const struct contract *contract)
-{
-    OWN(text_done) struct text all = {0};
-
-    for (size_t i = 0; i < contract->fault_count; i++)
-        text_format(&all, "%s|", contract->faults[i].problem.text);
-    if (contract->fault_count == 0) {
-        free(GIVE(engine->contract_said));
-        if (log_recovered(&engine->contract_log)) {
-            log_event(LOG_LEVEL_NOTICE, MESSAGE_CONTRACT_WELL,
-                      "the shop's view and function are as they should be");
-            workshop_of(engine)->last_error[0] = '\0';
-        }
-        return;
-    }
-    if (engine->contract_said && strcmp(engine->contract_said, text_string(&all)) == 0)
-        return;
-    log_repeated(&engine->contract_log, LOG_LEVEL_DEBUG, NULL,
-                 "the contract with the shop has %zu faults", contract->fault_count);
-    report_faults(engine, contract);
-    free(engine->contract_said);
-    engine->contract_said = strdup(text_string(&all));
-}
-
-static void contract_looked(void *userdata, const struct store_answer *answer)
-{
-    struct engine *engine = userdata;
-    struct world *world = engine->world;
-    OWN(contract_done) struct contract contract = {0};
-    struct problem problem = {0};
-    struct shop *shop = NULL;
-
-    world->asking_contract = false;
-    world->contract_us = clock_monotonic_us() + LOOK_AGAIN_S * US_PER_S;
-    if (answer->verdict == STORE_LOST)
-        return;
-    if (answer->verdict == STORE_REFUSED) {
-        log_repeated(
-            &engine->contract_log, LOG_LEVEL_ERROR,
-            &(struct log_entry){.message_id = MESSAGE_CONTRACT_FAULT, .sqlstate = answer->sqlstate},
-            "unable to look at the contract with the shop: %s; next try in %d s",
-            answer->problem.text, LOOK_AGAIN_S);
-        return;
-    }
-    if (contract_read(answer->rows, &contract, &problem) != 0 ||
-        shop_new(&contract, world->config->write_back_timeout_s, &shop) != 0)
-        return;
-    compare_faults(engine, &contract);
-    world->workshop.contract_doubtful = false;
-    if (shop_has_view(shop))
-        world->contract_us = INT64_MAX; /* until a statement raises a doubt */
-    if (shop_equals(shop, world->workshop.shop)) {
-        shop_free(shop);
-        return;
-    }
-    shop_free(world->new_shop);
-    world->new_shop = shop;
-}
-
-/* The shop's statements are replaced when none of them runs or waits. */
-static void take_new_shop(struct world *world)
-{
-    struct lanes *lanes = &world->workshop.lanes;
-
-    if (!world->new_shop)
-        return;
-    if (world->workshop.shop &&
-        !(connection_is_quiet(lanes->orders) && connection_is_quiet(lanes->shop)))
-        return;
-    shop_free(world->workshop.shop);
-    world->workshop.shop = GIVE(world->new_shop);
     intake_wake(&world->intake);
     write_back_wake(&world->write_back, 0, clock_monotonic_us());
-}
-
-static void ask_contract(struct engine *engine)
-{
-    struct world *world = engine->world;
-    struct values values = {0};
-    struct transaction transaction = {.statement = &contract_statement, .values = &values};
-
-    values_add_text(&values, world->config->pending_orders);
-    values_add_text(&values, world->config->write_back);
-    if (connection_run(world->workshop.lanes.orders, &transaction, contract_looked, engine) == 0)
-        world->asking_contract = true;
 }
 
 /* ---- connections ---- */
@@ -327,7 +225,7 @@ static void lane_up(void *userdata)
     if (!world->ledger_known)
         world->ledger_us = now_us;
     reconcile_wake(&world->reconcile);
-    world->contract_us = now_us;
+    contract_watch_wake(&world->contract, now_us);
     intake_wake(&world->intake);
     for (size_t i = 0; i < world->provider_count; i++) {
         submit_wake(&world->providers[i].submit, 0, now_us);
@@ -501,10 +399,10 @@ static void world_free(struct world *world)
     reconcile_done(&world->reconcile);
     intake_done(&world->intake);
     shop_free(world->workshop.shop);
-    shop_free(world->new_shop);
     for (size_t i = 0; world->accounts && i < world->provider_count; i++)
         free((char *)(uintptr_t)world->accounts[i].digest);
     free(world->accounts);
+    contract_watch_done(&world->contract);
     free(world->providers);
     free(world->provider_names);
     free(world->salt);
@@ -611,6 +509,12 @@ static int world_new(struct engine *engine, struct config *config, struct world 
     }
     if (r != 0)
         return r;
+    world->contract = (struct contract_watch){.workshop = &world->workshop,
+                                              .view = config->pending_orders,
+                                              .function = config->write_back,
+                                              .timeout_s = config->write_back_timeout_s,
+                                              .on_shop = shop_replaced,
+                                              .userdata = engine};
     world->intake = (struct intake){.workshop = &world->workshop,
                                     .options = {.default_provider = config->default_provider,
                                                 .providers = world->provider_names,
@@ -838,17 +742,8 @@ static int64_t prepare(struct engine *engine, int64_t now_us)
 {
     struct world *world = engine->world;
     struct lanes *lanes = &world->workshop.lanes;
-    int64_t next_us = INT64_MAX;
+    int64_t next_us = contract_watch_work(&world->contract, now_us);
 
-    if (world->workshop.contract_doubtful && world->contract_us == INT64_MAX)
-        world->contract_us = now_us;
-    if (connection_is_up(lanes->orders) && !world->asking_contract) {
-        if (now_us >= world->contract_us)
-            ask_contract(engine);
-        else
-            next_us = earlier(next_us, world->contract_us);
-    }
-    take_new_shop(world);
     if (!connection_is_up(lanes->ledger))
         return next_us;
     if (!world->ledger_known) {
@@ -897,7 +792,7 @@ static int64_t work(struct engine *engine, int64_t now_us)
     struct world *world = engine->world;
     int64_t next_us = prepare(engine, now_us);
 
-    if (!world->ledger_known || world->new_shop)
+    if (!world->ledger_known || contract_watch_replaces(&world->contract))
         return next_us;
     /* What is put back belongs to one of them. */
     if (accounts_are_open(world) || now_us >= world->accounts_us)
@@ -1131,7 +1026,6 @@ void engine_free(struct engine *engine)
     for (size_t i = 0; i < COUNT_OF(engine->signals); i++)
         sd_event_source_unref(engine->signals[i]);
     sd_event_unref(engine->event);
-    free(engine->contract_said);
     free(engine->config_path);
     free(engine);
 }

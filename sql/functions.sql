@@ -12,7 +12,7 @@ BEGIN
          WHERE p.pronamespace = 'chwsync'::regnamespace
            AND p.proname IN ('record_outcomes', 'claim', 'deliver', 'follow_surplus', 'restore_attempt', 'release_submits',
                              'store_services', 'end_catalogue', 'account_of', 'take_over',
-                             'note_balance')
+                             'note_balance', 'rehearse')
     LOOP
         EXECUTE format('DROP FUNCTION %s', known.function);
     END LOOP;
@@ -194,7 +194,11 @@ BEGIN
     ), taken AS (
         DELETE FROM chwsync.queue q USING moved m WHERE q.order_id = m.id
     ), busy AS (
-        UPDATE chwsync.queue q SET next_at = now() + interval '2 seconds' FROM asked a, chwsync.orders o
+        -- Half a minute at the most, so that a line whose lock is long gone does not wait much longer.
+        UPDATE chwsync.queue q
+           SET next_at = now() + least(interval '2 seconds' * power(1.5, least(q.busy, 10)), interval '30 seconds'),
+               busy = q.busy + 1, busy_since = coalesce(q.busy_since, now())
+          FROM asked a, chwsync.orders o
          WHERE a.go IS NULL AND o.order_ref = a.order_ref AND q.order_id = o.id
         RETURNING q.order_id, o.order_ref
     ), attempt AS (
@@ -605,5 +609,62 @@ BEGIN
                        JOIN chwsync.attempts a ON a.order_id = o.id AND a.number = o.attempts AND a.account_id = of_account), false),
            coalesce(left_over > known.available, true),
            coalesce(known.balance < known.low_mark, false), coalesce(told < mark, false);
+END
+$$;
+
+-- Calls the shop's function for an order that does not exist, and for a line that the view shows, and takes all of it back. One row
+-- a play: what was asked last in it and answered, or the error it raised; `path` is the search_path it left behind, NULL = as it was.
+CREATE FUNCTION chwsync.rehearse(function_name text, view_name text)
+    RETURNS TABLE (order_ref text, is_line boolean, status text, answer boolean, code text, words text, took_ms bigint, path text)
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    line text;
+    path_before text := current_setting('search_path');
+    began timestamptz;
+    play record;
+BEGIN
+    BEGIN
+        EXECUTE format('SELECT v.order_ref::text FROM %s AS v WHERE v.order_ref IS NOT NULL
+                           AND octet_length(v.order_ref::text) BETWEEN 1 AND 200 LIMIT 1', view_name) INTO line;
+    EXCEPTION WHEN OTHERS THEN
+        line := NULL; -- what is wrong with the view shows when it is read
+    END;
+    FOR play IN SELECT * FROM (VALUES (line, true, ARRAY['submitting', 'completed']),
+                                      ('chwsyncd-check-unknown-reference', false, ARRAY['submitting']),
+                                      ('chwsyncd-check-unknown-reference', false, ARRAY['completed'])) AS p(ref, is_line, statuses)
+                 WHERE p.ref IS NOT NULL
+    LOOP
+        order_ref := play.ref;
+        is_line := play.is_line;
+        answer := NULL;
+        code := NULL;
+        words := NULL;
+        took_ms := NULL;
+        path := NULL;
+        BEGIN
+            FOREACH status IN ARRAY play.statuses LOOP
+                began := clock_timestamp();
+                -- Beyond any seq that was reported, so that the function takes it for news.
+                EXECUTE format('SELECT %s(jsonb_populate_record(NULL::chwsync.result, $1))', function_name) INTO answer
+                  USING jsonb_build_object('order_ref', play.ref, 'status', status, 'seq', 4000000000000000000
+                            + CASE status WHEN 'submitting' THEN 1 ELSE 2 END)
+                        || CASE WHEN play.is_line THEN jsonb_build_object('charge', 0.5, 'provider_order_id', 'rehearsal',
+                                                                          'currency', 'USD') ELSE '{}' END;
+                took_ms := coalesce(took_ms, round(extract(epoch FROM clock_timestamp() - began) * 1000)::bigint);
+                EXIT WHEN answer IS NOT true;
+            END LOOP;
+            SET CONSTRAINTS ALL IMMEDIATE;
+            path := nullif(current_setting('search_path'), path_before);
+            RAISE EXCEPTION SQLSTATE 'CHW00'; -- takes it back
+        EXCEPTION
+            WHEN SQLSTATE 'CHW00' THEN
+                NULL;
+            WHEN OTHERS THEN
+                code := SQLSTATE;
+                words := SQLERRM;
+        END;
+        RETURN NEXT;
+    END LOOP;
 END
 $$;

@@ -8,14 +8,14 @@
 #include <string.h>
 
 #define WATCH_INTERVAL_S 2
-enum { FAULTS_SHOWN = 3, PARKED_SHOWN = 5, TROUBLES_SHOWN = 5 };
+enum { FAULTS_SHOWN = 3, PARKED_SHOWN = 5, BUSY_SHOWN = 3, TROUBLES_SHOWN = 5 };
 
 /* Everything the ledger says, from one snapshot. */
 struct status {
     const struct config *config; /* borrowed */
     int64_t now_s;
-    PGresult *providers, *states, *queue, *write_backs, *write_back_faults, *parked, *troubles,
-        *undecided; /* owned */
+    PGresult *providers, *states, *queue, *write_backs, *write_back_faults, *contract, *busy,
+        *parked, *troubles, *undecided; /* owned */
 };
 
 static void status_done(struct status *status)
@@ -25,6 +25,8 @@ static void status_done(struct status *status)
     PQclear(status->queue);
     PQclear(status->write_backs);
     PQclear(status->write_back_faults);
+    PQclear(status->contract);
+    PQclear(status->busy);
     PQclear(status->parked);
     PQclear(status->troubles);
     PQclear(status->undecided);
@@ -43,6 +45,10 @@ static enum session_verdict collect(struct session *session, struct status *stat
     if (verdict == SESSION_DONE)
         verdict = report_write_back_faults(session, FAULTS_SHOWN, &status->write_back_faults,
                                            reterr_problem);
+    if (verdict == SESSION_DONE)
+        verdict = report_contract(session, &status->contract, reterr_problem);
+    if (verdict == SESSION_DONE)
+        verdict = report_busy(session, BUSY_SHOWN, &status->busy, reterr_problem);
     if (verdict == SESSION_DONE)
         verdict = report_parked(session, PARKED_SHOWN, &status->parked, reterr_problem);
     if (verdict == SESSION_DONE)
@@ -373,6 +379,41 @@ static void print_write_backs(const struct status *status)
     }
 }
 
+static void print_contract(const struct status *status)
+{
+    const PGresult *rows = status->contract;
+    for (int row = 0; row < PQntuples(rows); row++) {
+        OWN(text_done) struct text text = {0};
+        char since[DURATION_SIZE];
+        output_duration(status->now_s - number(rows, row, CONTRACT_FAULT_SINCE_AT), since);
+        text_format(
+            &text, "%s%s, for %s",
+            cell(rows, row, CONTRACT_FAULT_STOPS_INTAKE)[0] == 't' ? "no new line is taken: " : "",
+            cell(rows, row, CONTRACT_FAULT_SENTENCE), since);
+        output_field(stdout, "  ", 4, text_string(&text));
+        if (cell(rows, row, CONTRACT_FAULT_REMEDY) && cell(rows, row, CONTRACT_FAULT_REMEDY)[0])
+            output_field(stdout, "    ", 4, cell(rows, row, CONTRACT_FAULT_REMEDY));
+    }
+}
+
+static void print_busy(const struct status *status)
+{
+    const PGresult *rows = status->busy;
+    if (PQntuples(rows) == 0)
+        return;
+    printf("  lines for which the shop's function answers NULL: %s\n",
+           PQgetvalue(rows, 0, BUSY_IN_ALL));
+    for (int row = 0; row < PQntuples(rows); row++) {
+        OWN(text_done) struct text text = {0};
+        char since[DURATION_SIZE], next[RELATION_SIZE];
+        output_duration(status->now_s - number(rows, row, BUSY_SINCE_AT), since);
+        output_relation(number(rows, row, BUSY_NEXT_AT), status->now_s, next);
+        text_format(&text, "%s: %s times, for %s, again %s", cell(rows, row, BUSY_REF),
+                    cell(rows, row, BUSY_TIMES), since, next);
+        output_field(stdout, "    ", 4, text_string(&text));
+    }
+}
+
 static void print_parked(const struct status *status)
 {
     const PGresult *rows = status->parked;
@@ -394,7 +435,9 @@ static void print_status(const struct status *status)
     print_providers(status);
     print_states(status);
     puts("\nShop");
+    print_contract(status);
     print_write_backs(status);
+    print_busy(status);
     print_parked(status);
     print_troubles(status);
 }
@@ -427,6 +470,8 @@ static void print_status_json(const struct status *status)
     json_object_object_add(object, "write_backs", output_row_json(status->write_backs, 0));
     json_object_object_add(object, "write_back_faults",
                            output_rows_json(status->write_back_faults));
+    json_object_object_add(object, "contract_faults", output_rows_json(status->contract));
+    json_object_object_add(object, "busy_lines", output_rows_json(status->busy));
     json_object_object_add(object, "parked_lines", output_rows_json(status->parked));
     json_object_object_add(object, "last_errors", output_rows_json(status->troubles));
     output_json(stdout, object);

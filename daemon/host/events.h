@@ -25,6 +25,7 @@
 #define MESSAGE_CONTRACT_WELL     "d2b4a9ed7b314080aefae199d2b60388" /* the faults are gone */
 #define MESSAGE_INTAKE_FAILED     "9b5c0f7fe8974e208f75504881c20d78" /* the view cannot be read */
 #define MESSAGE_INTAKE_WELL       "8695a73466e74e6b8be10bf686dcbd9b" /* the view can be read again */
+#define MESSAGE_VIEW_SLOW         "45dadad040124c0f9e6b8861df33bcad" /* reading the view takes long */
 #define MESSAGE_LINE_PARKED       "890f994d1d2c4cc8b75543b1cfc2fab4" /* one row, or some, cannot be taken */
 #define MESSAGE_LINES_WELL        "554a13ce9f094903ab3fdd480593c738" /* no line is parked any more */
 #define MESSAGE_CLAIM_FAILED      "85ae33ec0d144d2ebc69edb892adbd2f" /* the veto raised for one order */

@@ -135,6 +135,31 @@ enum session_verdict report_parked(struct session *session, long limit, PGresult
     return ask_some(session, &statement, limit, ret_rows, reterr_problem);
 }
 
+enum session_verdict report_contract(struct session *session, PGresult **ret_rows,
+                                     struct problem *reterr_problem)
+{
+    /* clang-format off */
+    static const struct statement statement = {
+        "report contract",
+        "SELECT stops_intake, sentence, remedy, " EPOCH("since") " AS since_at FROM chwsync.contract_faults ORDER BY place"};
+    /* clang-format on */
+    return session_run(session, &statement, NULL, 0, ret_rows, reterr_problem);
+}
+
+enum session_verdict report_busy(struct session *session, long limit, PGresult **ret_rows,
+                                 struct problem *reterr_problem)
+{
+    /* clang-format off */
+    static const struct statement statement = {
+        "report busy lines",
+        "SELECT o.order_ref, q.busy AS times, " EPOCH("q.busy_since") " AS since_at, " EPOCH("q.next_at") " AS next_at,\n"
+        "       count(*) OVER () AS in_all\n"
+        "  FROM chwsync.queue q JOIN chwsync.orders o ON o.id = q.order_id WHERE q.busy > 0\n"
+        " ORDER BY q.busy_since, o.order_ref LIMIT $1::bigint"};
+    /* clang-format on */
+    return ask_some(session, &statement, limit, ret_rows, reterr_problem);
+}
+
 enum session_verdict report_errors(struct session *session, long limit, PGresult **ret_rows,
                                    struct problem *reterr_problem)
 {

@@ -100,6 +100,22 @@ enum report_parked {
 enum session_verdict report_parked(struct session *session, long limit, PGresult **ret_rows,
                                    struct problem *reterr_problem);
 
+/* What is wrong with the shop's view and function, as the daemon last found them. */
+enum report_contract {
+    CONTRACT_FAULT_STOPS_INTAKE,
+    CONTRACT_FAULT_SENTENCE,
+    CONTRACT_FAULT_REMEDY,
+    CONTRACT_FAULT_SINCE_AT
+};
+enum session_verdict report_contract(struct session *session, PGresult **ret_rows,
+                                     struct problem *reterr_problem);
+
+/* Lines for which the shop's function answers NULL (busy), the longest first; each row also says
+ * how many there are in all. */
+enum report_busy { BUSY_REF, BUSY_TIMES, BUSY_SINCE_AT, BUSY_NEXT_AT, BUSY_IN_ALL };
+enum session_verdict report_busy(struct session *session, long limit, PGresult **ret_rows,
+                                 struct problem *reterr_problem);
+
 /* Orders that something is in the way of, the latest first. */
 enum report_trouble { TROUBLE_REF, TROUBLE_STATE, TROUBLE_TEXT, TROUBLE_AT };
 enum session_verdict report_errors(struct session *session, long limit, PGresult **ret_rows,

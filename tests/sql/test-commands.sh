@@ -408,7 +408,7 @@ chwsync_shop.stale||1|fault .*is a materialized view
 nowhere.to_be_found||1|fault .*view nowhere.to_be_found does not exist
 chwsync_shop.pending_orders|chwsync_shop.other|1|fault .*other\(chwsync.result\) returns boolean does not exist \(found: chwsync_shop.other\(r jsonb\)
 chwsync_shop.pending_orders|chwsync_shop.raises|1|fault .*raises for submitting of an order that does not exist
-chwsync_shop.pending_orders|chwsync_shop.sleeps|1|fault .*sleeps raises .*57014
+chwsync_shop.pending_orders|chwsync_shop.sleeps|1|fault .*calling .*sleeps fails: .*57014
 chwsync_shop.pending_orders|chwsync_shop.says_yes|0|warning .*answers true to submitting
 chwsync_shop.pending_orders|chwsync_shop.says_yes|0|warning .*SECURITY DEFINER without a search_path
 chwsync_shop.pending_orders|chwsync_shop.says_null|0|warning .*answers NULL
