@@ -129,9 +129,12 @@ static const char intake_rest[] =
 static const char intake_clear_whole[] =
     "    DELETE FROM chwsync.parked_lines p\n"
     "     WHERE EXISTS (SELECT FROM good g WHERE g.order_ref = p.order_ref)\n"
-    "        OR p.sqlstate IS NULL AND NOT EXISTS (SELECT FROM fresh f WHERE "
-    "coalesce(left(f.order_ref, 200), '(NULL)')\n"
-    "                                                                       = p.order_ref)\n";
+    /* by hashing: of a million faulty rows and a thousand parked keys, not each with each */
+    "        OR p.sqlstate IS NULL AND p.order_ref NOT IN (\n"
+    "               SELECT DISTINCT coalesce(left(f.order_ref, 200), '(NULL)') FROM fresh f\n"
+    "                WHERE f.times > 1 OR f.order_ref IS NULL OR octet_length(f.order_ref) NOT "
+    "BETWEEN 1 AND "
+    "200)\n";
 static const char intake_clear_one[] =
     "    DELETE FROM chwsync.parked_lines p USING good g WHERE p.order_ref = g.order_ref\n";
 static const char intake_counts[] =
