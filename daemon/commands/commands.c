@@ -64,6 +64,17 @@ const struct command commands[] = {
      "The shop is asked before it is sent, as for every order. Never for an order that may exist "
      "at the provider. One that failed there was bought: it is charged again, so this asks first.",
      TAKES_CONFIG | TAKES_REASON | TAKES_YES, command_retry},
+    {"refill", "REF", 1, 1, "asks the provider to refill an order, or tells how it stands",
+     "As chwsync.request_refill() for the shop: the order is completed or partial, its service "
+     "offers refills, and while one is open, or has ended only lately, the answer is where that "
+     "one stands. The running daemon asks the provider; the answer is waited for, at most 10 s.\n"
+     "\n"
+     "When the answer was lost it is not known whether the provider took the request, and it is "
+     "not repeated by itself. Look there, then say one of:\n"
+     "\n"
+     "--placed ID    the refill exists there under this id, and is followed\n"
+     "--not-placed   it does not exist there: it is requested again",
+     TAKES_CONFIG | TAKES_JSON | TAKES_PLACED | TAKES_NOT_PLACED | TAKES_AGAIN, command_refill},
     {"metrics", "", 0, 0, "figures for a monitoring system",
      "Prints OpenMetrics text. With --http it answers one HTTP request on standard input, for a "
      "socket of systemd's\n"
@@ -73,7 +84,7 @@ const struct command commands[] = {
 const size_t command_count = COUNT_OF(commands);
 
 /* The place of enum adapter_option stands above the flags. */
-#define ADAPTER_ROW(place) (TAKES_ADAPTER | (unsigned)(place) << 16)
+#define ADAPTER_ROW(place) (TAKES_ADAPTER | (unsigned)(place) << 24)
 
 static const struct command_option_row {
     const char *name, *value, *help;
@@ -87,7 +98,8 @@ static const struct command_option_row {
     {"--state", "STATE", "only orders in that state", TAKES_STATE},
     {"--limit", "N", "at most so many orders (20)", TAKES_LIMIT},
     {"--placed", "ID", "it exists at the provider under this id", TAKES_PLACED},
-    {"--not-placed", NULL, "it does not exist there: buy it again", TAKES_NOT_PLACED},
+    {"--not-placed", NULL, "it does not exist there: ask for it again", TAKES_NOT_PLACED},
+    {"--again", NULL, "although a refill ended only lately", TAKES_AGAIN},
     {"--give-up", NULL, "never buy it again", TAKES_GIVE_UP},
     {"--reason", "TEXT", "why, for the order's history", TAKES_REASON},
     {"--yes", NULL, "do not ask", TAKES_YES},
@@ -252,7 +264,7 @@ static int take_limit(const struct command *command, const char *value, long *re
 static int take_option(const struct command_option_row *row, const char *value,
                        struct arguments *arguments)
 {
-    switch (row->taken_with & 0xffff) {
+    switch (row->taken_with & 0xffffff) {
     case TAKES_CONFIG:
         arguments->config_path = value;
         return 0;
@@ -279,6 +291,9 @@ static int take_option(const struct command_option_row *row, const char *value,
     case TAKES_GIVE_UP:
         arguments->give_up = true;
         return 0;
+    case TAKES_AGAIN:
+        arguments->again = true;
+        return 0;
     case TAKES_REASON:
         arguments->reason = value;
         return 0;
@@ -295,7 +310,7 @@ static int take_option(const struct command_option_row *row, const char *value,
         arguments->http = true;
         return 0;
     case TAKES_ADAPTER:
-        arguments->adapter[row->taken_with >> 16] = value ? value : "";
+        arguments->adapter[row->taken_with >> 24] = value ? value : "";
         return 0;
     default:
         print_help(arguments->command, stdout);

@@ -60,4 +60,10 @@
 #define MESSAGE_STANDS_BY         "8974ed178b87481d91669a531c2c1b05" /* another instance holds the lease */
 #define MESSAGE_LEASE_FAILED      "03a7d86201bd443ea4b9c36ce705fe4e" /* the lease cannot be taken */
 #define MESSAGE_DATABASE_CHANGED  "798ecde6d3ec44c88475581942906167" /* another server, or one that lost commits */
+#define MESSAGE_REFILL_ACCEPTED   "ed3b451eb5b44564a07c66ed2a844f78" /* the provider took a request for a refill */
+#define MESSAGE_REFILL_REFUSED    "23bbb5eccbe24f8ebb8a0ac9a3b93e2b" /* it did not, or it may not be asked */
+#define MESSAGE_REFILL_UNCERTAIN  "c87f4b3a610f47eba7b260e9f1b0defe" /* asked for, and the answer is lost */
+#define MESSAGE_REFILL_ENDED      "29727c9800e7407eb1edd468d8dd8879" /* completed, rejected or canceled */
+#define MESSAGE_REFILL_SILENT     "fae187e228b84ee7be06644517b4c88b" /* the provider does not say how a refill stands */
+#define MESSAGE_ORDER_CHANGED     "78c5fedd809c4144ad637d7096d512c5" /* an order that had ended is otherwise now */
 /* clang-format on */

@@ -4,6 +4,7 @@
 #include "host/crash_point.h"
 #include "host/events.h"
 #include "rules/poll_schedule.h"
+#include "rules/recheck.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +13,7 @@
 
 static void batch_free(struct poll_batch *batch)
 {
+    recheck_return(batch->loan, false);
     PQclear(batch->rows);
     reply_done(&batch->reply);
     free(batch);
@@ -121,6 +123,7 @@ static void note_end(struct poll_batch *batch, int row, struct poll_answer *answ
                     row_real(rows, row, POLL_UNASKED_S, 0));
     if (account->open > 0)
         account->open--;
+    answer->recheck_s = recheck_wait_s(answer->state, 0, account->config->recheck_days);
     if (strcmp(answer->state, "completed") != 0)
         return;
     answer->service = row_text(rows, row, POLL_SERVICE);
@@ -239,7 +242,9 @@ static void read_orders(struct poll_batch *batch)
     index_rows(&index, batch->rows);
     for (size_t i = 0; i < reply->order_count; i++) {
         const struct reply_order *order = &reply->orders[i];
-        int row = order->id ? find_row(&index, order->id) : index.count == 1 ? 0 : -1;
+        int row = order->id                          ? find_row(&index, order->id)
+                  : index.count == 1 && !batch->loan ? 0
+                                                     : -1;
 
         if (row < 0 || seen[row])
             continue;
@@ -376,12 +381,14 @@ static void answered(void *userdata, const struct client_answer *answer)
         memset(answer->reply, 0, sizeof *answer->reply);
         CRASH_POINT("poll: answered");
         read_orders(batch);
+        recheck_answered(GIVE(batch->loan), &batch->reply, row_text(batch->rows, 0, POLL_ASKED_AT));
         apply(batch);
         CRASH_POINT("poll: asked to record");
         return;
     case REPLY_REFUSED:
     case REPLY_NOT_EXECUTED:
         refused(poll, answer->reply);
+        recheck_return(GIVE(batch->loan), true);
         break;
     case REPLY_ACCEPTED:
     case REPLY_SERVICES:
@@ -399,14 +406,13 @@ static void answered(void *userdata, const struct client_answer *answer)
 
 /* ---- asking ---- */
 
-/* `rows` are taken. The slot was taken before. */
-static void ask(struct poll *poll, PGresult *rows)
+/* `rows` are taken. The slot was taken before. With `room`, ids that cost nothing are added. */
+static void ask(struct poll *poll, PGresult *rows, bool room)
 {
     const char *ids[POLLS_BATCH_MAX];
     size_t count = (size_t)PQntuples(rows);
     struct poll_batch *batch = calloc(1, sizeof *batch);
-    struct api_request request = {
-        .action = count == 1 ? ACTION_STATUS : ACTION_MULTI_STATUS, .ids = ids, .id_count = count};
+    struct api_request request = {.ids = ids};
 
     if (!batch) {
         client_give_back(poll->account->client, 1, clock_monotonic_us());
@@ -419,6 +425,11 @@ static void ask(struct poll *poll, PGresult *rows)
     batch->rows = rows;
     TAILQ_INSERT_TAIL(&poll->batches, batch, entry);
     poll->batch_count++;
+    if (room && count < poll->batch_limit)
+        batch->loan = recheck_lend(poll->recheck, poll->batch_limit - count);
+    count += recheck_loan_ids(batch->loan, ids + count);
+    request.action = count == 1 ? ACTION_STATUS : ACTION_MULTI_STATUS;
+    request.id_count = count;
     if (client_send(poll->account->client, &request, NULL, answered, batch) < 0)
         batch_end(batch);
 }
@@ -442,7 +453,7 @@ static void picked(void *userdata, const struct store_answer *answer)
     }
     if (rows) {
         poll_pace_sent(pace, worth, row_real(rows, 0, POLL_BATCH_TURN, 0));
-        ask(poll, rows);
+        ask(poll, rows, true);
         return;
     }
     client_give_back(poll->account->client, 1, now_us);
@@ -520,7 +531,7 @@ int64_t poll_work(struct poll *poll, int64_t now_us)
         return client_next_us(account->client, BUDGET_POLL, 0, now_us);
     if (poll->alone) {
         poll_pace_sent(&account->pace, account->pace.usual_worth, account->pace.turn);
-        ask(poll, GIVE(poll->alone));
+        ask(poll, GIVE(poll->alone), false);
         return now_us;
     }
     poll->next_us = INT64_MAX;
