@@ -15,7 +15,9 @@
 #include "jobs/intake.h"
 #include "jobs/poll.h"
 #include "jobs/pulse.h"
+#include "jobs/recheck.h"
 #include "jobs/reconcile.h"
+#include "jobs/refill.h"
 #include "jobs/settle.h"
 #include "jobs/submit.h"
 #include "jobs/unconfigured.h"
@@ -58,6 +60,8 @@ struct provider {
     struct catalogue catalogue;
     struct compare compare;
     struct balance balance;
+    struct refill refill;
+    struct recheck recheck;
     bool opening;
     int64_t open_us; /* when opening is tried (again) */
 };
@@ -308,6 +312,16 @@ static void intake_looked(void *userdata, int64_t queue_due_s, int64_t write_bac
     world->look_us = now_us + LOOK_ANYWAY_S * US_PER_S;
 }
 
+static void refills_told(void *userdata, const char *due)
+{
+    struct engine *engine = userdata;
+    struct world *world = engine->world;
+    int64_t now_us = clock_monotonic_us();
+
+    for (size_t i = 0; i < world->provider_count; i++)
+        refill_note_due(&world->providers[i].refill, due, now_us);
+}
+
 static void outcomes_recorded(void *userdata, unsigned accepted)
 {
     struct provider *provider = userdata;
@@ -335,6 +349,24 @@ static void rows_taken_over(void *userdata)
     provider->account.count_us = 0;
     poll_wake(&provider->poll, 0, clock_monotonic_us());
     settle_wake(&provider->settle, clock_monotonic_us());
+}
+
+static void refill_recorded(void *userdata)
+{
+    struct provider *provider = userdata;
+
+    recheck_wake(&provider->recheck, clock_monotonic_us());
+}
+
+/* `reopened` orders that had ended go on. */
+static void rechecked(void *userdata, unsigned reopened)
+{
+    struct provider *provider = userdata;
+
+    statuses_applied(provider);
+    provider->account.open += reopened;
+    if (reopened)
+        poll_wake(&provider->poll, 5, clock_monotonic_us());
 }
 
 static void lost_order_found(void *userdata)
@@ -380,6 +412,8 @@ static void provider_done(struct provider *provider)
     client_free(provider->account.client);
     submit_done(&provider->submit);
     poll_done(&provider->poll);
+    refill_done(&provider->refill);
+    recheck_done(&provider->recheck);
     settle_done(&provider->settle);
     catalogue_done(&provider->catalogue);
     compare_done(&provider->compare);
@@ -464,6 +498,13 @@ static int provider_init(struct engine *engine, struct world *world, size_t inde
     balance_init(&provider->balance, &provider->account, world->config->history_days);
     provider->balance.on_risen = held_lines_are_due;
     provider->balance.userdata = provider;
+    refill_init(&provider->refill, &provider->account);
+    provider->refill.on_recorded = refill_recorded;
+    provider->refill.userdata = provider;
+    recheck_init(&provider->recheck, &provider->account);
+    provider->recheck.on_applied = rechecked;
+    provider->recheck.userdata = provider;
+    provider->poll.recheck = &provider->recheck;
     world->provider_names[index] = config->name;
     return 0;
 }
@@ -521,6 +562,7 @@ static int world_new(struct engine *engine, struct config *config, struct world 
                                                 .provider_count = world->provider_count},
                                     .interval_us = config->intake_interval_s * US_PER_S,
                                     .on_looked = intake_looked,
+                                    .on_refills = refills_told,
                                     .userdata = engine};
     write_back_init(&world->write_back, &world->workshop);
     pulse_init(&world->pulse, &world->workshop);
@@ -540,7 +582,9 @@ static bool world_is_quiet(const struct world *world)
             !poll_is_quiet(&world->providers[i].poll) ||
             !settle_is_quiet(&world->providers[i].settle) ||
             !compare_is_quiet(&world->providers[i].compare) ||
-            !balance_is_quiet(&world->providers[i].balance))
+            !balance_is_quiet(&world->providers[i].balance) ||
+            !refill_is_quiet(&world->providers[i].refill) ||
+            !recheck_is_quiet(&world->providers[i].recheck))
             return false;
     return write_back_is_quiet(&world->write_back, clock_monotonic_us());
 }
@@ -784,7 +828,9 @@ static bool wants_lease(const struct provider *provider, int64_t now_us)
 {
     return submit_wants_lease(&provider->submit) || settle_wants_lease(&provider->settle) ||
            catalogue_wants_lease(&provider->catalogue) || compare_wants_lease(&provider->compare) ||
-           balance_wants_lease(&provider->balance) || provider->poll.next_us <= now_us;
+           balance_wants_lease(&provider->balance) ||
+           refill_wants_lease(&provider->refill, now_us) ||
+           recheck_wants_lease(&provider->recheck, now_us) || provider->poll.next_us <= now_us;
 }
 
 static int64_t work(struct engine *engine, int64_t now_us)
@@ -802,8 +848,11 @@ static int64_t work(struct engine *engine, int64_t now_us)
     next_us = earlier(next_us, unconfigured_work(&world->unconfigured, now_us));
     next_us = earlier(next_us, intake_work(&world->intake, now_us));
     next_us = earlier(next_us, pulse_work(&world->pulse, now_us));
-    if (now_us >= world->look_us)
+    if (now_us >= world->look_us) {
         intake_looked(engine, 0, 0);
+        for (size_t i = 0; i < world->provider_count; i++)
+            refill_wake(&world->providers[i].refill, now_us);
+    }
     next_us = earlier(next_us, world->look_us);
     for (size_t i = 0; i < world->provider_count; i++) {
         struct provider *provider = &world->providers[i];
@@ -818,6 +867,8 @@ static int64_t work(struct engine *engine, int64_t now_us)
         next_us = earlier(next_us, settle_work(&provider->settle, now_us));
         next_us = earlier(next_us, catalogue_work(&provider->catalogue, now_us));
         next_us = earlier(next_us, balance_work(&provider->balance, now_us));
+        next_us = earlier(next_us, refill_work(&provider->refill, now_us));
+        next_us = earlier(next_us, recheck_work(&provider->recheck, now_us));
         if (lease_holds(&provider->account.lease) || provider->poll.next_us > now_us)
             next_us = earlier(next_us, poll_work(&provider->poll, now_us));
         next_us = earlier(next_us, submit_work(&provider->submit, now_us));

@@ -12,7 +12,7 @@ BEGIN
          WHERE p.pronamespace = 'chwsync'::regnamespace
            AND p.proname IN ('record_outcomes', 'claim', 'deliver', 'follow_surplus', 'restore_attempt', 'release_submits',
                              'store_services', 'end_catalogue', 'account_of', 'take_over',
-                             'note_balance', 'rehearse')
+                             'note_balance', 'rehearse', 'ask_refill', 'refill_words')
     LOOP
         EXECUTE format('DROP FUNCTION %s', known.function);
     END LOOP;
@@ -668,3 +668,73 @@ BEGIN
     END LOOP;
 END
 $$;
+-- Where a refill stands, as request_refill() says it: the state's word, a colon, a sentence.
+CREATE FUNCTION chwsync.refill_words(r chwsync.refills) RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT CASE WHEN r.state = 'sending' THEN 'requested' ELSE r.state END || ': ' || CASE r.state
+        WHEN 'requested' THEN 'the provider is asked for it as soon as its limits allow'
+                              || coalesce('; it was tried at ' || date_trunc('second', r.sent_at), '') || coalesce('; ' || r.error, '')
+        WHEN 'sending' THEN 'the provider is being asked for it'
+        WHEN 'uncertain' THEN 'the provider was asked for it at ' || date_trunc('second', r.sent_at)
+                              || ' and the answer was lost; it is not asked again until an operator says whether it exists there'
+        WHEN 'refused' THEN coalesce(r.error, 'the provider gave no reason') || ', at ' || date_trunc('second', r.ended_at)
+        WHEN 'pending' THEN format('refill %s has not begun, requested at %s', r.refill_id, date_trunc('second', r.requested_at))
+        WHEN 'in_progress' THEN format('refill %s is under way, requested at %s', r.refill_id, date_trunc('second', r.requested_at))
+        ELSE format('refill %s was %s at %s', r.refill_id, r.state, date_trunc('second', r.ended_at)) END
+$$;
+
+-- A refill is asked for. While one is open, and for a while after its end (an hour when it was refused, else a day; not with
+-- `again`), the answer is where that one stands: whoever asks over and over costs no request.
+CREATE FUNCTION chwsync.ask_refill(ref text, who text, again boolean) RETURNS text
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    line chwsync.orders;
+    last chwsync.refills;
+    free_at timestamptz;
+    offered boolean;
+BEGIN
+    SELECT * INTO line FROM chwsync.orders o WHERE o.order_ref = ref;
+    IF NOT FOUND THEN
+        RETURN format('refused: there is no order line %s here', coalesce(ref, 'without a key'));
+    END IF;
+    SELECT * INTO last FROM chwsync.refills r WHERE r.order_id = line.id ORDER BY r.id DESC LIMIT 1;
+    free_at := last.ended_at + CASE WHEN last.state = 'refused' THEN interval '1 hour' ELSE interval '1 day' END;
+    IF last.id IS NOT NULL AND last.ended_at IS NULL THEN
+        RETURN chwsync.refill_words(last);
+    ELSIF free_at > now() AND NOT again THEN
+        RETURN chwsync.refill_words(last) || '; it can be requested again from ' || date_trunc('second', free_at);
+    END IF;
+    IF line.state NOT IN ('completed', 'partial') OR line.provider_order_id IS NULL THEN
+        RETURN format('refused: the order line is %s; a refill can be requested when it is completed or partial',
+                      chwsync.contract_status(line.state, line.in_progress));
+    END IF;
+    -- A service that is not in the catalogue, and an account without one: the provider decides.
+    SELECT s.refill INTO offered FROM chwsync.catalogue_services s
+     WHERE s.account_id = line.account_id AND (s.product_id = line.service OR s.service = line.service)
+     ORDER BY (s.product_id = line.service) IS TRUE DESC, s.listed DESC LIMIT 1;
+    IF NOT offered THEN
+        RETURN format('refused: the provider offers no refill for service %s', line.service);
+    END IF;
+    INSERT INTO chwsync.refills (order_id, account_id, requested_by) VALUES (line.id, line.account_id, who)
+    ON CONFLICT (order_id) WHERE ended_at IS NULL DO NOTHING RETURNING * INTO last;
+    IF NOT FOUND THEN -- somebody asked at the same moment
+        SELECT * INTO last FROM chwsync.refills r WHERE r.order_id = line.id ORDER BY r.id DESC LIMIT 1;
+        RETURN chwsync.refill_words(last);
+    END IF;
+    INSERT INTO chwsync.history (order_id, event, state, detail)
+    VALUES (line.id, 'refill', line.state, format('%s requested a refill', who));
+    RETURN chwsync.refill_words(last);
+END
+$$;
+
+-- For the shop; the daemon finds it at its next look at pending orders.
+CREATE OR REPLACE FUNCTION chwsync.request_refill(order_ref text) RETURNS text
+    LANGUAGE sql VOLATILE SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT chwsync.ask_refill($1, session_user::text, false)
+$$;
+REVOKE ALL ON FUNCTION chwsync.request_refill(text) FROM PUBLIC;
+COMMENT ON FUNCTION chwsync.request_refill(text) IS 'Asks the provider to refill an order line. Answers where that stands, as a word (requested, uncertain, pending, in_progress, completed, rejected, canceled, refused), a colon and a sentence; asked again, it answers from the ledger.';

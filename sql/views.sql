@@ -156,3 +156,24 @@ COMMENT ON COLUMN chwsync.provider_status.balance_is_low IS 'It was below low_ba
 COMMENT ON COLUMN chwsync.provider_status.available IS 'What is left of it by our count: less the expected charges of orders that it cannot have included.';
 COMMENT ON COLUMN chwsync.provider_status.out_of_funds_since IS 'An order was refused for want of money then, and none was accepted since.';
 COMMENT ON COLUMN chwsync.provider_status.held_for_funds IS 'Order lines that wait because what is available does not reach for them.';
+CREATE OR REPLACE VIEW chwsync.refill_status AS
+    SELECT o.order_ref, o.display_ref, o.provider, o.provider_order_id, r.refill_id,
+           CASE WHEN r.state = 'sending' THEN 'requested' ELSE r.state END AS status, r.error, r.requested_at, r.requested_by,
+           r.updated_at, r.word AS provider_status, r.sent_at, r.ended_at,
+           CASE WHEN r.state IN ('pending', 'in_progress') THEN r.next_at END AS next_look_at
+      FROM chwsync.refills r JOIN chwsync.orders o ON o.id = r.order_id;
+COMMENT ON VIEW chwsync.refill_status IS 'Every refill that was requested, and where it stands; an order line may have had several, the latest has the latest requested_at.';
+COMMENT ON COLUMN chwsync.refill_status.order_ref IS 'The key of the order line, as the shop''s view shows it.';
+COMMENT ON COLUMN chwsync.refill_status.display_ref IS 'The order number a person knows.';
+COMMENT ON COLUMN chwsync.refill_status.provider IS 'The configured provider.';
+COMMENT ON COLUMN chwsync.refill_status.provider_order_id IS 'The order''s id at the provider.';
+COMMENT ON COLUMN chwsync.refill_status.refill_id IS 'The refill''s id at the provider, once it was accepted.';
+COMMENT ON COLUMN chwsync.refill_status.status IS 'requested (waits to be sent, or is on its way), uncertain (sent, the answer was lost: an operator says what became of it), pending, in_progress, completed, rejected, canceled (the provider''s word), refused (not taken, or not allowed).';
+COMMENT ON COLUMN chwsync.refill_status.error IS 'Why it is where it is, when something is in the way, or the words it was refused with.';
+COMMENT ON COLUMN chwsync.refill_status.requested_at IS 'When it was asked for.';
+COMMENT ON COLUMN chwsync.refill_status.requested_by IS 'Who asked: a database role, or an operator.';
+COMMENT ON COLUMN chwsync.refill_status.updated_at IS 'The last change.';
+COMMENT ON COLUMN chwsync.refill_status.provider_status IS 'The provider''s own word for where it stands.';
+COMMENT ON COLUMN chwsync.refill_status.sent_at IS 'When the provider was last asked for it.';
+COMMENT ON COLUMN chwsync.refill_status.ended_at IS 'When it came to an end; NULL: it has not.';
+COMMENT ON COLUMN chwsync.refill_status.next_look_at IS 'When the provider is asked how it stands, if its limits allow.';

@@ -82,6 +82,17 @@ const struct command commands[] = {
      TAKES_CONFIG | TAKES_JSON | TAKES_CREDENTIALS_DIR | TAKES_LIMIT | TAKES_PROVIDER | TAKES_ALL |
          TAKES_CHANGES | TAKES_REFRESH,
      command_services},
+    {"refill", "REF", 1, 1, "asks the provider to refill an order, or tells how it stands",
+     "As chwsync.request_refill() for the shop: the order is completed or partial, its service "
+     "offers refills, and while one is open, or has ended only lately, the answer is where that "
+     "one stands. The running daemon asks the provider; the answer is waited for, at most 10 s.\n"
+     "\n"
+     "When the answer was lost it is not known whether the provider took the request, and it is "
+     "not repeated by itself. Look there, then say one of:\n"
+     "\n"
+     "--placed ID    the refill exists there under this id, and is followed\n"
+     "--not-placed   it does not exist there: it is requested again",
+     TAKES_CONFIG | TAKES_JSON | TAKES_PLACED | TAKES_NOT_PLACED | TAKES_AGAIN, command_refill},
     {"metrics", "", 0, 0, "figures for a monitoring system",
      "Prints OpenMetrics text. With --http it answers one HTTP request on standard input, for a "
      "socket of systemd's\n"
@@ -110,7 +121,8 @@ static const struct command_option_row {
     {"--refresh", NULL, "ask the providers first", TAKES_REFRESH},
     {"--age", "TIME", "older than 2h, 3d ...; with -2h: newer", TAKES_AGE},
     {"--placed", "ID", "it exists at the provider under this id", TAKES_PLACED},
-    {"--not-placed", NULL, "it does not exist there: buy it again", TAKES_NOT_PLACED},
+    {"--not-placed", NULL, "it does not exist there: ask for it again", TAKES_NOT_PLACED},
+    {"--again", NULL, "although a refill ended only lately", TAKES_AGAIN},
     {"--give-up", NULL, "never buy it again", TAKES_GIVE_UP},
     {"--account", "NAME", "the provider whose key or URL was changed", TAKES_ACCOUNT},
     {"--same", NULL, "it is the same account as before", TAKES_SAME},
@@ -340,6 +352,9 @@ static int take_option(const struct command_option_row *row, const char *value,
         return 0;
     case TAKES_GIVE_UP:
         arguments->give_up = true;
+        return 0;
+    case TAKES_AGAIN:
+        arguments->again = true;
         return 0;
     case TAKES_REASON:
         arguments->reason = value;

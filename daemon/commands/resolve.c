@@ -12,8 +12,7 @@
 
 enum { INDENT = 14, WAIT_S = 30, POLL_MS = 200, ID_MAX = 64 };
 
-/* Who types this, for the order's history. */
-static void name_operator(char *ret_name, size_t size)
+void command_name_operator(char *ret_name, size_t size)
 {
     const struct passwd *user = getpwuid(getuid());
     const char *name = user ? user->pw_name : "somebody", *behind = getenv("SUDO_USER");
@@ -139,7 +138,7 @@ static bool is_sure(const struct arguments *arguments, const char *consequence)
 
 /* ---- --placed ---- */
 
-static bool is_id(const char *id)
+bool command_is_id(const char *id)
 {
     size_t length = strlen(id);
 
@@ -250,7 +249,7 @@ static enum exit_code check_words(const struct arguments *arguments)
               stderr);
         return EXIT_USAGE;
     }
-    if (arguments->placed && !is_id(arguments->placed)) {
+    if (arguments->placed && !command_is_id(arguments->placed)) {
         fputs("chwsyncd: the ID after --placed is the provider's order id, one word\n", stderr);
         return EXIT_USAGE;
     }
@@ -309,7 +308,7 @@ static enum exit_code decide(const struct arguments *arguments, struct session *
     char who[160];
     enum session_verdict verdict;
 
-    name_operator(who, sizeof who);
+    command_name_operator(who, sizeof who);
     verdict = comparisons_decide(session, arguments->account, arguments->same_account, who,
                                  config->wake_channel, &rows, &problem);
     if (verdict != SESSION_DONE) {
@@ -372,7 +371,7 @@ static enum exit_code resolve_order(const struct arguments *arguments)
         code = open_order(arguments, &config, &session, &facts);
     if (code != EXIT_DONE)
         return code;
-    name_operator(who, sizeof who);
+    command_name_operator(who, sizeof who);
     struct resolve_word word = word_of(arguments, config, facts, who);
     enum order_state state = state_of(facts);
 
@@ -414,7 +413,7 @@ enum exit_code command_retry(const struct arguments *arguments)
 
     if (code != EXIT_DONE)
         return code;
-    name_operator(who, sizeof who);
+    command_name_operator(who, sizeof who);
     struct resolve_word word = word_of(arguments, config, facts, who);
     enum order_state state = state_of(facts);
 

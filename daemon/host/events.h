@@ -73,4 +73,10 @@
 #define MESSAGE_ACCOUNT_DECIDED   "8b2318c0937640ddb5153f4692a3f589" /* the doubt is over */
 #define MESSAGE_NOT_CONFIGURED    "049c50f5abef47dd8a0630d341f18c49" /* order lines for a provider we do not know */
 #define MESSAGE_RELOAD_BY_JOURNAL "8547c7d3b9bd46a5a4eafa50823fa25f" /* SIGHUP while the database is away */
+#define MESSAGE_REFILL_ACCEPTED   "ed3b451eb5b44564a07c66ed2a844f78" /* the provider took a request for a refill */
+#define MESSAGE_REFILL_REFUSED    "23bbb5eccbe24f8ebb8a0ac9a3b93e2b" /* it did not, or it may not be asked */
+#define MESSAGE_REFILL_UNCERTAIN  "c87f4b3a610f47eba7b260e9f1b0defe" /* asked for, and the answer is lost */
+#define MESSAGE_REFILL_ENDED      "29727c9800e7407eb1edd468d8dd8879" /* completed, rejected or canceled */
+#define MESSAGE_REFILL_SILENT     "fae187e228b84ee7be06644517b4c88b" /* the provider does not say how a refill stands */
+#define MESSAGE_ORDER_CHANGED     "78c5fedd809c4144ad637d7096d512c5" /* an order that had ended is otherwise now */
 /* clang-format on */

@@ -222,6 +222,7 @@ static void looked(void *userdata, const struct store_answer *answer)
     note_time(intake, answer->took_us);
     intake->on_looked(intake->userdata, result.taken || result.returned ? 0 : result.queue_due_s,
                       result.write_back_due_s);
+    intake->on_refills(intake->userdata, result.refills_due);
     if (answer->took_us > LONG_LOOK_US)
         intake->rested_us = clock_monotonic_us() + 4 * answer->took_us;
     if (intake->next_us < intake->rested_us) /* woken while it was read */

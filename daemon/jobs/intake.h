@@ -26,6 +26,7 @@ struct intake {
     struct log_repeat failed_log, slow_log;
     /* Seconds from the last look until something is due, told to the engine; -1 = nothing is. */
     void (*on_looked)(void *userdata, int64_t queue_due_s, int64_t write_back_due_s);
+    void (*on_refills)(void *userdata, const char *due); /* as in struct intake_result */
     void *userdata;
 };
 

@@ -4,6 +4,7 @@
 #include "host/crash_point.h"
 #include "host/events.h"
 #include "rules/poll_schedule.h"
+#include "rules/recheck.h"
 #include "store/accounts.h"
 #include <assert.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@
 
 static void batch_free(struct poll_batch *batch)
 {
+    recheck_return(batch->loan, false);
     PQclear(batch->rows);
     reply_done(&batch->reply);
     free(batch);
@@ -123,6 +125,7 @@ static void note_end(struct poll_batch *batch, int row, struct poll_answer *answ
                     row_real(rows, row, POLL_UNASKED_S, 0));
     if (account->open > 0)
         account->open--;
+    answer->recheck_s = recheck_wait_s(answer->state, 0, account->config->recheck_days);
     if (strcmp(answer->state, "completed") != 0)
         return;
     answer->service = row_text(rows, row, POLL_SERVICE);
@@ -256,7 +259,9 @@ static void read_orders(struct poll_batch *batch)
     index_rows(&index, batch->rows);
     for (size_t i = 0; i < reply->order_count; i++) {
         const struct reply_order *order = &reply->orders[i];
-        int row = order->id ? find_row(&index, order->id) : index.count == 1 ? 0 : -1;
+        int row = order->id                          ? find_row(&index, order->id)
+                  : index.count == 1 && !batch->loan ? 0
+                                                     : -1;
 
         if (row < 0 || seen[row])
             continue;
@@ -381,7 +386,7 @@ static void refused(struct poll *poll, const struct reply *reply)
  * account's. */
 static bool is_about_the_order(const struct poll_batch *batch, const struct reply *reply)
 {
-    return PQntuples(batch->rows) == 1 && reply->outcome == REPLY_REFUSED &&
+    return PQntuples(batch->rows) == 1 && !batch->loan && reply->outcome == REPLY_REFUSED &&
            reply->class != ERROR_KEY && reply->class != ERROR_ENDPOINT &&
            reply->class != ERROR_RATE && reply->class != ERROR_SERVER;
 }
@@ -411,6 +416,7 @@ static void answered(void *userdata, const struct client_answer *answer)
         take_reply(batch, answer->reply);
         CRASH_POINT("poll: answered");
         read_orders(batch);
+        recheck_answered(GIVE(batch->loan), &batch->reply, row_text(batch->rows, 0, POLL_ASKED_AT));
         apply(batch);
         CRASH_POINT("poll: asked to record");
         return;
@@ -423,6 +429,7 @@ static void answered(void *userdata, const struct client_answer *answer)
             return;
         }
         refused(poll, answer->reply);
+        recheck_return(GIVE(batch->loan), true);
         break;
     case REPLY_ACCEPTED:
     case REPLY_SERVICES:
@@ -440,14 +447,14 @@ static void answered(void *userdata, const struct client_answer *answer)
 
 /* ---- asking ---- */
 
-/* `rows` are taken. The slot was taken before, and is counted in the ledger. */
-static void ask(struct poll *poll, PGresult *rows)
+/* `rows` are taken. The slot was taken before, and is counted in the ledger. With `room`, ids that
+ * cost nothing are added. */
+static void ask(struct poll *poll, PGresult *rows, bool room)
 {
     const char *ids[POLLS_BATCH_MAX];
     size_t count = (size_t)PQntuples(rows);
     struct poll_batch *batch = calloc(1, sizeof *batch);
-    struct api_request request = {
-        .action = count == 1 ? ACTION_STATUS : ACTION_MULTI_STATUS, .ids = ids, .id_count = count};
+    struct api_request request = {.ids = ids};
 
     if (!batch) {
         client_give_back(poll->account->client, 1, clock_monotonic_us());
@@ -460,23 +467,29 @@ static void ask(struct poll *poll, PGresult *rows)
     batch->rows = rows;
     TAILQ_INSERT_TAIL(&poll->batches, batch, entry);
     poll->batch_count++;
+    if (room && count < poll->batch_limit)
+        batch->loan = recheck_lend(poll->recheck, poll->batch_limit - count);
+    count += recheck_loan_ids(batch->loan, ids + count);
+    request.action = count == 1 ? ACTION_STATUS : ACTION_MULTI_STATUS;
+    request.id_count = count;
     if (client_send(poll->account->client, &request, NULL, answered, batch) < 0)
         batch_end(batch);
 }
 
 /* As ask(), unless the account was told to wait since the slot was taken. */
-static void ask_or_hold(struct poll *poll, PGresult *rows)
+static void ask_or_hold(struct poll *poll, PGresult *rows, bool room)
 {
     struct client *client = poll->account->client;
     int64_t now_us = clock_monotonic_us();
 
     if (client_budget(client)->paused_until_us <= now_us) {
-        ask(poll, rows);
+        ask(poll, rows, room);
         return;
     }
     assert(!poll->held); /* nothing is picked before it has left */
     client_give_back(client, 1, now_us);
     poll->held = rows;
+    poll->held_room = room;
     poll->next_us = now_us;
 }
 
@@ -490,7 +503,7 @@ static void alone_counted(void *userdata, const struct store_answer *answer)
     if (answer->verdict == STORE_DONE) {
         poll_pace_sent(&poll->account->pace, poll->account->pace.usual_worth,
                        poll->account->pace.turn);
-        ask_or_hold(poll, GIVE(poll->alone));
+        ask_or_hold(poll, GIVE(poll->alone), false);
         return;
     }
     client_give_back(poll->account->client, 1, poll->next_us);
@@ -516,7 +529,7 @@ static void picked(void *userdata, const struct store_answer *answer)
     }
     if (rows) {
         poll_pace_sent(pace, worth, row_real(rows, 0, POLL_BATCH_TURN, 0));
-        ask_or_hold(poll, rows);
+        ask_or_hold(poll, rows, true);
         return;
     }
     client_give_back(poll->account->client, 1, now_us);
@@ -600,7 +613,7 @@ int64_t poll_work(struct poll *poll, int64_t now_us)
     if (client_take(account->client, BUDGET_POLL, 1, 0, now_us) == 0)
         return client_next_us(account->client, BUDGET_POLL, 0, now_us);
     if (poll->held) {
-        ask(poll, GIVE(poll->held));
+        ask(poll, GIVE(poll->held), poll->held_room);
         return now_us;
     }
     poll->next_us = INT64_MAX;

@@ -73,6 +73,7 @@ struct poll_answer {
     /* A completed order taught something about its service: written when `history.weight` > 0. */
     const char *service;
     struct service_history history;
+    int64_t recheck_s; /* of an order that ended: until it is looked at again; < 0 = never */
 };
 /*
  * One transaction, set-wise: only what changed is written, and only when the question was asked

@@ -166,8 +166,16 @@ enum session_verdict report_errors(struct session *session, long limit, PGresult
     /* clang-format off */
     static const struct statement statement = {
         "report errors",
-        "SELECT order_ref, state::text, error, " EPOCH("updated_at") " AS updated_at FROM chwsync.orders\n"
-        " WHERE error IS NOT NULL ORDER BY orders.updated_at DESC LIMIT $1::bigint"};
+        "(SELECT o.order_ref, 'refill ' || r.state AS state,\n"
+        "        CASE r.state WHEN 'uncertain' THEN 'see chwsyncd refill: ' ELSE '' END || coalesce(r.error, 'no answer') AS error,\n"
+        "        " EPOCH("r.updated_at") " AS updated_at\n"
+        "   FROM chwsync.refills r JOIN chwsync.orders o ON o.id = r.order_id\n"
+        "  WHERE r.ended_at IS NULL AND (r.state = 'uncertain' OR r.error IS NOT NULL)\n"
+        "  ORDER BY r.state = 'uncertain' DESC, r.updated_at DESC LIMIT ($1::bigint + 1) / 2)\n"
+        "UNION ALL\n"
+        "(SELECT order_ref, state::text, error, " EPOCH("updated_at") " FROM chwsync.orders\n"
+        "  WHERE error IS NOT NULL ORDER BY orders.updated_at DESC LIMIT $1::bigint)\n"
+        "LIMIT $1::bigint"};
     /* clang-format on */
     return ask_some(session, &statement, limit, ret_rows, reterr_problem);
 }

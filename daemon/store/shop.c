@@ -154,7 +154,12 @@ static const char intake_counts[] =
     "       (SELECT string_agg(i.order_ref || ' rejected: ' || i.error, E'\\n') FROM inserted i"
     "  WHERE i.state = 'rejected'),\n"
     "       (SELECT string_agg(p.order_ref || ': ' || p.reason, E'\\n')"
-    "  FROM (SELECT * FROM parked LIMIT 20) p)";
+    "  FROM (SELECT * FROM parked LIMIT 20) p),\n"
+    "       (SELECT string_agg(a.id || ':' || greatest(ceil(extract(epoch FROM n.next_at - "
+    "now())), 0)::bigint, ' ')\n"
+    "          FROM chwsync.accounts a, LATERAL (SELECT r.next_at FROM chwsync.refills r\n"
+    "               WHERE r.account_id = a.id AND r.next_at IS NOT NULL ORDER BY r.next_at LIMIT "
+    "1) n)";
 
 static const char claim_text[] =
     "SELECT * FROM chwsync.claim($1::text, $2::int, $3::uuid, $4::int, $5::int, $6::bigint, "
@@ -345,6 +350,7 @@ void shop_intake_decode(const PGresult *rows, struct intake_result *ret_result)
         .write_back_due_s = row_integer(rows, 0, 6, -1),
         .rejected = row_text(rows, 0, 7),
         .parked_lines = row_text(rows, 0, 8),
+        .refills_due = row_text(rows, 0, 9),
     };
 }
 
