@@ -401,6 +401,7 @@ static void finish(struct reconcile *reconcile)
     }
     if (reconcile->whole || reconcile->found_bought)
         reconcile->on_done(reconcile->userdata);
+    reconcile->found_bought = false; /* of all rounds since it was told last */
 }
 
 static bool others_left_some(const struct reconcile *reconcile)
@@ -446,7 +447,7 @@ static void begin(struct reconcile *reconcile)
     reconcile->place = reconcile->left = 0;
     reconcile->known_run =
         reconcile->whole ? 0 : RECONCILE_BATCH; /* journals that are named alone */
-    reconcile->judged_absent = reconcile->found_bought = false;
+    reconcile->judged_absent = false;
     reconcile->running = true;
     reconcile->busy = orders_open(workshop->lanes.ledger, workshop->instance, PATIENCE_S,
                                   opens_listed, reconcile) == 0;
