@@ -514,6 +514,15 @@ BEGIN
            all_paused_until = CASE WHEN isfinite(a.all_paused_until) THEN a.all_paused_until + shift ELSE a.all_paused_until END
      WHERE greatest(a.submits_paused_until, a.all_paused_until) > now();
     UPDATE chwsync.settlings s SET next_at = s.next_at + shift WHERE s.next_at > now() AND isfinite(s.next_at);
+    -- A balance of before would pass for later than every one that is told now, a catalogue for fresh.
+    UPDATE chwsync.balances b SET asked_at = b.asked_at + shift WHERE b.asked_at > now();
+    UPDATE chwsync.catalogues c SET read_at = c.read_at + shift, tried_at = c.tried_at + shift, wanted_at = c.wanted_at + shift
+     WHERE greatest(c.read_at, c.tried_at, c.wanted_at) > now();
+    UPDATE chwsync.refills r
+       SET next_at = CASE WHEN r.next_at > now() THEN r.next_at + shift ELSE r.next_at END,
+           ended_at = CASE WHEN r.ended_at > now() THEN r.ended_at + shift ELSE r.ended_at END
+     WHERE r.next_at > now() OR r.ended_at > now();
+    UPDATE chwsync.rechecks c SET due_at = c.due_at + shift WHERE c.due_at > now() AND isfinite(c.due_at);
     -- Nothing was noted yet of what was just lost. When it was given up stays as it was: neighbours are told by that.
     INSERT INTO chwsync.settlings (order_id, number, looks, next_at)
     SELECT a.order_id, a.number, 0, a.ended_at + shift + interval '5 minutes' FROM chwsync.attempts a
@@ -628,6 +637,7 @@ $$;
 -- The account's row is locked first, so that the sum below sees every claim that took its expected charges off it; a claim that
 -- comes later takes them off what is written here. Expected charges that the answer may not include: of what was under way when
 -- it was asked for, or has come to its end since. A request takes minutes at most, so an hour back is enough for those that ended.
+-- What seems to end later than now has ended before the clock was set back, and so before it was asked.
 CREATE OR REPLACE FUNCTION chwsync.note_balance(of_account int, of_provider text, told numeric, told_currency text,
                                                 asked timestamptz, mark numeric, keep_days int)
     RETURNS TABLE (available numeric, rose boolean, reaches boolean, frees boolean, was_low boolean, is_low boolean)
@@ -644,10 +654,11 @@ BEGIN
     END IF;
     left_over := told
         - coalesce((SELECT sum(a.expected_charge) FROM chwsync.attempts a
-                     WHERE a.account_id = of_account AND a.open AND (a.outcome IS NULL OR a.ended_at >= asked)), 0)
+                     WHERE a.account_id = of_account AND a.open
+                       AND (a.outcome IS NULL OR a.ended_at BETWEEN asked AND clock_timestamp())), 0)
         - coalesce((SELECT sum(a.expected_charge) FROM chwsync.attempts a
                      WHERE a.claimed_at > asked - interval '1 hour' AND a.account_id = of_account AND NOT a.open
-                       AND a.outcome = 'accepted' AND a.ended_at >= asked), 0);
+                       AND a.outcome = 'accepted' AND a.ended_at BETWEEN asked AND clock_timestamp()), 0);
     INSERT INTO chwsync.balances AS b (account_id, balance, currency, asked_at, available, low_mark)
     VALUES (of_account, told, told_currency, asked, left_over, mark)
     ON CONFLICT (account_id) DO UPDATE
