@@ -1,6 +1,8 @@
 /*
  * Each condition of adoption: a case that is adopted, and the same with one thing changed, where
- * the order that would be adopted is, or may be, another one.
+ * the order that would be adopted is, or may be, another one. All other conditions hold in each of
+ * them, for the span as well that a rule without this condition would find: without it the case
+ * would be adopted.
  */
 #include "base/own.h"
 #include "rules/settle_match.h"
@@ -8,6 +10,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -20,18 +23,23 @@
  * s. Between 104 and 109: 105 is ours (it was under way at the same time), 106 the provider does
  * not know, 107 is an order that costs what the lost one must cost, 108 is ours.
  */
+#define IDS 700 /* of the provider */
+
 struct world {
     struct settle_known known[SETTLE_KNOWN_MAX];
     size_t known_count;
-    struct settle_probe probes[16];
+    struct settle_probe there[IDS]; /* what the provider has, by id */
+    struct settle_probe probes[IDS];
+    size_t asked_less;      /* so many of the last ids are not asked */
+    uint64_t asked_instead; /* of 106 */
     struct settle_rival rivals[4];
     int64_t claimed_us, ended_us;
     struct settle_case lost;
 };
 
-static void set_probe(struct world *world, uint64_t id, enum settle_seen seen)
+static void put(struct world *world, uint64_t id, enum settle_seen seen)
 {
-    struct settle_probe *probe = &world->probes[id - world->lost.span.low - 1];
+    struct settle_probe *probe = &world->there[id];
 
     *probe = (struct settle_probe){.id = id, .seen = seen, .remains = INT64_MIN};
     if (seen != SEEN_ORDER)
@@ -61,12 +69,26 @@ static void begin(struct world *world)
                                        .charge = "0.27",
                                        .currency = "USD",
                                        .quantity = 300};
-    world->lost.span.low = 104;
-    set_probe(world, 105, SEEN_OURS);
-    set_probe(world, 106, SEEN_ABSENT);
-    set_probe(world, 107, SEEN_ORDER);
-    set_probe(world, 108, SEEN_OURS);
-    world->lost.probe_count = 4;
+    for (uint64_t id = 0; id < IDS; id++)
+        put(world, id, SEEN_ABSENT);
+    for (size_t i = 0; i < COUNT_OF(known); i++)
+        put(world, strtoull(known[i].id, NULL, 10), SEEN_OURS);
+    put(world, 107, SEEN_ORDER);
+}
+
+/* Every id between the neighbours is asked about, as jobs/settle does. */
+static void ask(struct world *world)
+{
+    const struct settle_span *span = &world->lost.span;
+
+    world->lost.probe_count = 0;
+    for (uint64_t id = span->low + 1; id < span->high - world->asked_less && id < IDS; id++) {
+        struct settle_probe *probe = &world->probes[world->lost.probe_count++];
+
+        *probe = world->there[id];
+        if (id == 106 && world->asked_instead)
+            *probe = world->there[world->asked_instead];
+    }
 }
 
 static enum settle_verdict judge(struct world *world, size_t *ret_matches)
@@ -74,7 +96,10 @@ static enum settle_verdict judge(struct world *world, size_t *ret_matches)
     enum settle_verdict verdict = settle_find_span(world->claimed_us, world->ended_us, world->known,
                                                    world->known_count, &world->lost.span);
 
-    return verdict == SETTLE_MATCHED ? settle_judge(&world->lost, ret_matches) : verdict;
+    if (verdict != SETTLE_MATCHED)
+        return verdict;
+    ask(world);
+    return settle_judge(&world->lost, ret_matches);
 }
 
 static struct settle_known *known(struct world *world, const char *id)
@@ -92,6 +117,12 @@ static void forget(struct world *world, const char *id)
     *row = world->known[--world->known_count];
 }
 
+static void add_known(struct world *world, const char *id, int64_t claimed_us, int64_t ended_us)
+{
+    world->known[world->known_count++] = (struct settle_known){id, claimed_us, ended_us};
+    put(world, strtoull(id, NULL, 10), SEEN_OURS);
+}
+
 static struct settle_rival *add_rival(struct world *world, int64_t claimed_us, int64_t ended_us,
                                       bool identical)
 {
@@ -103,7 +134,7 @@ static struct settle_rival *add_rival(struct world *world, int64_t claimed_us, i
 
 static struct settle_probe *probe(struct world *world, uint64_t id)
 {
-    return &world->probes[id - 105];
+    return &world->there[id];
 }
 
 /* ---- what keeps it from being adopted ---- */
@@ -122,45 +153,57 @@ static void beyond_range(struct world *world)
 {
     known(world, "111")->id = "1234567890123456789";
 }
+/* Of four nobody knows whether ids grow by chance. */
 static void few(struct world *world)
 {
-    for (; world->known_count > 4; world->known_count--)
-        memmove(&world->known[1], &world->known[2],
-                (world->known_count - 2) * sizeof world->known[0]);
+    forget(world, "101"), forget(world, "103"), forget(world, "111");
 }
 /* Ids that are dealt out at random: 107 may be from last year. */
 static void not_growing(struct world *world)
 {
-    known(world, "101")->id = "130";
+    known(world, "101")->id = "102";
+    known(world, "103")->id = "101";
+}
+/* The provider gave one id twice: what an id tells is nothing. */
+static void same_id(struct world *world)
+{
+    known(world, "105")->id = "104";
 }
 /* Nothing before it: 107 may be an order from before the ledger was begun. */
 static void no_lower(struct world *world)
 {
     forget(world, "101"), forget(world, "103"), forget(world, "104");
-    world->known[world->known_count++] = (struct settle_known){"113", 120 * S, 121 * S};
-    world->known[world->known_count++] = (struct settle_known){"114", 122 * S, 123 * S};
+    add_known(world, "113", 120 * S, 121 * S);
+    add_known(world, "114", 122 * S, 123 * S);
 }
-/* A neighbour that was still under way when this one was claimed may have the larger id. */
+/* A neighbour that was still under way when this one was claimed may have the larger id: here 103
+ * is the lost one, and 107 somebody's. */
 static void lower_overlaps(struct world *world)
 {
-    no_lower(world);
-    world->known[world->known_count++] = (struct settle_known){"104", 30 * S, 61 * S};
+    forget(world, "103"), forget(world, "104"), forget(world, "105");
+    add_known(world, "102", 20 * S, 22 * S);
+    add_known(world, "104", 30 * S, 61 * S);
+    put(world, 103, SEEN_ORDER);
 }
 /* Nothing after it: 110 may be what the next customer bought. */
 static void no_upper(struct world *world)
 {
     forget(world, "109"), forget(world, "111");
 }
-/* A neighbour that was claimed before this one was given up may have the smaller id. */
+/* A neighbour that was claimed before this one was given up may have the smaller id: here 110 is
+ * the lost one, and 107 somebody's. */
 static void upper_overlaps(struct world *world)
 {
-    no_upper(world);
-    world->known[world->known_count++] = (struct settle_known){"109", 89 * S, 103 * S};
+    forget(world, "108"), forget(world, "109");
+    add_known(world, "109", 89 * S, 103 * S);
+    put(world, 110, SEEN_ORDER);
 }
+/* Somebody buys hundreds there, and it is not us. */
 static void far(struct world *world)
 {
     forget(world, "109"), forget(world, "111");
-    world->known[world->known_count++] = (struct settle_known){"606", 100 * S, 103 * S};
+    put(world, 109, SEEN_ABSENT), put(world, 111, SEEN_ABSENT);
+    add_known(world, "606", 100 * S, 103 * S);
 }
 /* Another lost order may be 107. */
 static void rival(struct world *world)
@@ -176,11 +219,23 @@ static void rival_carried_out_late(struct world *world)
 {
     add_rival(world, 1 * S, 2 * S, false);
 }
-/* Identical, but not between the same neighbours: it may be after 109, and then 107 is the only
- * one. */
+/* Another one that is not known, and two orders there: which is whose? */
+static void rival_that_differs(struct world *world)
+{
+    add_rival(world, 62 * S, 80 * S, false);
+    put(world, 106, SEEN_ORDER);
+}
+/* Identical, but not between the same neighbours: it may be after 109, or before 104, and then one
+ * of the two that are found is somebody else's. */
 static void twin_outside(struct world *world)
 {
     add_rival(world, 62 * S, 101 * S, true);
+    put(world, 106, SEEN_ORDER);
+}
+static void twin_before(struct world *world)
+{
+    add_rival(world, 40 * S, 80 * S, true);
+    put(world, 106, SEEN_ORDER);
 }
 /* 106 may be the lost order, and 107 somebody's. */
 static void silent(struct world *world)
@@ -189,15 +244,15 @@ static void silent(struct world *world)
 }
 static void not_asked(struct world *world)
 {
-    world->lost.probe_count = 3;
+    world->asked_less = 1;
 }
 static void asked_another(struct world *world)
 {
-    probe(world, 106)->id = 116;
+    world->asked_instead = 116;
 }
 static void nothing(struct world *world)
 {
-    set_probe(world, 107, SEEN_ABSENT);
+    put(world, 107, SEEN_ABSENT);
 }
 static void no_price(struct world *world)
 {
@@ -228,12 +283,12 @@ static void more_remains(struct world *world)
  * there, and 107 may be theirs too. */
 static void stranger_beside(struct world *world)
 {
-    set_probe(world, 106, SEEN_ORDER);
+    put(world, 106, SEEN_ORDER);
     strcpy(probe(world, 106)->charge, "5.00");
 }
 static void two_candidates(struct world *world)
 {
-    set_probe(world, 106, SEEN_ORDER);
+    put(world, 106, SEEN_ORDER);
 }
 /* Two lost, one found: whose is it? Both are the same to everybody but their customers. */
 static void twin_without_candidate(struct world *world)
@@ -253,15 +308,18 @@ static void test_conditions(void **state)
         {"beyond range", beyond_range, SETTLE_NOT_DECIMAL},
         {"few known", few, SETTLE_FEW_KNOWN},
         {"not growing", not_growing, SETTLE_NOT_GROWING},
+        {"same id", same_id, SETTLE_NOT_GROWING},
         {"no lower", no_lower, SETTLE_NO_LOWER},
-        {"lower overlaps", lower_overlaps, SETTLE_NO_LOWER},
+        {"lower overlaps", lower_overlaps, SETTLE_AMBIGUOUS},
         {"no upper", no_upper, SETTLE_NO_UPPER},
-        {"upper overlaps", upper_overlaps, SETTLE_NO_UPPER},
+        {"upper overlaps", upper_overlaps, SETTLE_AMBIGUOUS},
         {"far", far, SETTLE_TOO_FAR},
         {"rival", rival, SETTLE_RIVAL},
         {"rival under way", rival_under_way, SETTLE_RIVAL},
         {"rival carried out late", rival_carried_out_late, SETTLE_RIVAL},
+        {"rival that differs", rival_that_differs, SETTLE_RIVAL},
         {"twin outside", twin_outside, SETTLE_RIVAL},
+        {"twin before", twin_before, SETTLE_RIVAL},
         {"silent", silent, SETTLE_SILENT},
         {"not asked", not_asked, SETTLE_SILENT},
         {"asked another", asked_another, SETTLE_SILENT},
@@ -353,7 +411,7 @@ static void test_twins_are_interchangeable(void **state)
     (void)state;
     begin(&world);
     add_rival(&world, 62 * S, 80 * S, true);
-    set_probe(&world, 106, SEEN_ORDER);
+    put(&world, 106, SEEN_ORDER);
     assert_int_equal(judge(&world, &matches), SETTLE_MATCHED);
     assert_int_equal(matches, 2);
 }
@@ -383,15 +441,15 @@ static void test_span(void **state)
 
 static void test_widest_span(void **state)
 {
+    size_t matches = 0;
     struct world world;
 
     (void)state;
     begin(&world);
-    forget(&world, "109"), forget(&world, "111");
-    world.known[world.known_count++] = (struct settle_known){"605", 100 * S, 103 * S};
-    assert_int_equal(settle_find_span(world.claimed_us, world.ended_us, world.known,
-                                      world.known_count, &world.lost.span),
-                     SETTLE_MATCHED);
+    far(&world);
+    known(&world, "606")->id = "605";
+    assert_int_equal(judge(&world, &matches), SETTLE_MATCHED);
+    assert_int_equal(matches, 1);
 }
 
 /* What can change with time is looked for again; the words are there for all. */
