@@ -63,7 +63,7 @@ const struct setting config_settings[] = {
      "Days for which orders that have ended are looked at again, rarely, because a provider may change its mind; 0 = never.",
      IN_PROVIDER(recheck_days)},
     {"providers", "uncertain", SETTING_CHOICE, 1, 16, "hold|prove", "\"hold\"", NULL,
-     "Orders whose sending was never answered: \"hold\" them for an operator, or \"prove\" them, which declares that nobody else buys on this account.",
+     "Orders whose sending was never answered: \"hold\" them for an operator, or \"prove\" them, which declares that nobody else buys on this account. What was sent within a day of a step of the database's clock is never proved.",
      IN_PROVIDER(uncertain)},
 
     {"log", "level", SETTING_CHOICE, 1, 16, "error|warning|notice|info|debug", "\"info\"", NULL,

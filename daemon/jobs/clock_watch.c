@@ -58,6 +58,10 @@ static void compare(struct clock_watch *watch, const struct clock_look *look)
     int64_t since_us = look->told_us - watch->last.asked_us;
 
     watch->last = *look;
+    if (step_us)
+        watch->workshop->clock_set_us = look->told_us;
+    else if (!watch->step_us)
+        watch->workshop->clock_seen_us = look->asked_us;
     if (step_us && watch->step_us) {
         watch->step_us += step_us;
         watch->since_us += since_us;
@@ -136,6 +140,7 @@ static void moved(void *userdata, const struct store_answer *answer)
     log_debug("what waits was moved along with the database's clock%s",
               row_boolean(answer->rows, 0, 0) ? "" : " by another instance");
     watch->step_us = 0;
+    watch->workshop->clock_set_us = clock_boottime_us();
     watch->on_moved(watch->userdata);
 }
 

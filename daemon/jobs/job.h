@@ -41,7 +41,10 @@ struct workshop {
     const char *const *dead_journals; /* borrowed; of processes that have ended */
     size_t dead_count;
     /* Told by jobs, acted on by the engine. */
-    bool ledger_doubtful; /* it may have lost commits: reconcile again before the next claim */
+    bool ledger_doubtful;  /* it may have lost commits: reconcile again before the next claim */
+    int64_t clock_seen_us; /* CLOCK_BOOTTIME: at a look since then it had not been set */
+    int64_t
+        clock_set_us; /* likewise: a step was noticed then, or moved along; 0 = none in this run */
     bool clock_doubtful; /* the database's clock may have been set: look before trusting its moments
                           */
     bool contract_doubtful; /* a statement failed as if the shop's objects had changed */

@@ -201,6 +201,26 @@ static void adopt(struct settle *settle, size_t matches)
         begin_anew(settle, NULL);
 }
 
+/*
+ * Whether the facts' moments tell what was first: the clock was looked at since they were read, and
+ * had not been set. Otherwise it is looked at, or all begins anew.
+ */
+static bool clock_agrees(struct settle *settle)
+{
+    struct workshop *workshop = settle->workshop;
+
+    if (workshop->clock_set_us >= settle->search->facts_us) {
+        begin_anew(settle, NULL);
+        return false;
+    }
+    if (workshop->clock_seen_us >= settle->search->facts_us)
+        return true;
+    workshop->clock_doubtful = true;
+    settle->busy = false;
+    settle->next_us = clock_monotonic_us() + US_PER_S;
+    return false;
+}
+
 static void judge(struct settle *settle)
 {
     struct settle_search *search = settle->search;
@@ -209,10 +229,10 @@ static void judge(struct settle *settle)
 
     if (verdict == SETTLE_MATCHED)
         verdict = settle_judge(&search->lost, &matches);
-    if (verdict == SETTLE_MATCHED && settle->account->config->uncertain == UNCERTAIN_PROVE)
-        adopt(settle, matches);
-    else
+    if (verdict != SETTLE_MATCHED || settle->account->config->uncertain != UNCERTAIN_PROVE)
         note(settle, verdict);
+    else if (clock_agrees(settle))
+        adopt(settle, matches);
 }
 
 /* ---- what an operator named ---- */
@@ -556,6 +576,8 @@ static void read_fact(struct settle_search *search, const PGresult *rows, int ro
         search->lost.charge = row_text(rows, row, FACT_TEXT);
         search->lost.currency = row_text(rows, row, FACT_TEXT_2);
         search->lost.quantity = integer;
+    } else if (strcmp(kind, "clock set") == 0) {
+        search->lost.clock_set = true;
     }
 }
 
@@ -570,6 +592,7 @@ static void facts_told(void *userdata, const struct store_answer *answer)
         begin_anew(settle, answer);
         return;
     }
+    search->facts_us = clock_boottime_us();
     for (int i = 0; i < PQntuples(search->facts); i++)
         read_fact(search, search->facts, i);
     search->lost.rivals = search->rivals;

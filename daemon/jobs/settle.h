@@ -29,6 +29,7 @@ struct settle_search {
     char *order_ref, *wanted_id;
     int64_t claimed_us, ended_us, looks;
     int64_t began_us; /* CLOCK_MONOTONIC */
+    int64_t facts_us; /* CLOCK_BOOTTIME: the facts were read */
     struct settle_known known[SETTLE_KNOWN_MAX];
     size_t known_count;
     PGresult *facts; /* what the known ids are borrowed from */

@@ -14,6 +14,10 @@ static const struct {
     [SETTLE_NO_LOWER] = {"no order was bought shortly before it", false},
     [SETTLE_NO_UPPER] = {"no order was bought shortly after it yet", true},
     [SETTLE_TOO_FAR] = {"too many ids lie between the orders bought before and after it", false},
+    [SETTLE_CLOCK_SET] =
+        {"the database's clock was set around that time: what was bought before and after "
+         "it is not certain",
+         false},
     [SETTLE_RIVAL] = {"another order whose answer is not known may have an id there", true},
     [SETTLE_SILENT] = {"the provider did not tell about every id", true},
     [SETTLE_NOTHING] = {"no order was found that is not ours, which proves nothing", true},
@@ -161,6 +165,8 @@ enum settle_verdict settle_judge(const struct settle_case *lost, size_t *ret_mat
 {
     size_t wanted = 1, found = 0;
 
+    if (lost->clock_set)
+        return SETTLE_CLOCK_SET;
     for (size_t i = 0; i < lost->rival_count; i++) {
         if (is_twin(&lost->rivals[i], lost))
             wanted++;

@@ -30,6 +30,7 @@ enum settle_verdict {
     SETTLE_NO_LOWER,    /* no order of ours ended shortly before it */
     SETTLE_NO_UPPER,    /* no order of ours was sent shortly after it: can still come */
     SETTLE_TOO_FAR,     /* too many ids between the neighbours */
+    SETTLE_CLOCK_SET,   /* the clock that tells before from after was set around that time */
     SETTLE_RIVAL,       /* another attempt of ours may have got an id there */
     SETTLE_SILENT,      /* the provider did not tell about every id: can still come */
     SETTLE_NOTHING,     /* no order stands there that is not ours: proves nothing */
@@ -89,6 +90,7 @@ struct settle_case {
     size_t probe_count;
     const struct settle_rival *rivals;
     size_t rival_count;
+    bool clock_set;       /* within a day of it: the moments here do not tell what was first */
     int64_t settle_us;    /* how long after being given up a request may still be carried out */
     const char *charge;   /* what it must have cost, or NULL */
     const char *currency; /* of the account's other orders, or NULL */

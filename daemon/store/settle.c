@@ -130,7 +130,12 @@ static const struct statement facts_statement = {
         "  WHERE n.provider_order_id IS NULL\n"
         "    AND (n.outcome IS NULL OR n.outcome = 'unknown' OR n.found_by IS NOT NULL) LIMIT 100)\n"
         "UNION ALL\n"
-        "SELECT 'price', a.charge::text, a.currency, p.pieces, NULL, NULL, NULL, NULL FROM agreed a, price p",
+        "SELECT 'price', a.charge::text, a.currency, p.pieces, NULL, NULL, NULL, NULL FROM agreed a, price p\n"
+        "UNION ALL\n"
+        "SELECT 'clock set', NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM lost l\n"
+        " WHERE EXISTS (SELECT FROM chwsync.clock_steps s\n"
+        "                WHERE s.at BETWEEN l.claimed_at - interval '1 day' - greatest(s.step, - s.step)\n"
+        "                               AND l.claimed_at + interval '1 day' + greatest(s.step, - s.step))",
 };
 /* clang-format on */
 

@@ -205,6 +205,11 @@ static void far(struct world *world)
     put(world, 109, SEEN_ABSENT), put(world, 111, SEEN_ABSENT);
     add_known(world, "606", 100 * S, 103 * S);
 }
+/* The lost order may have been claimed an hour after what seems to come after it. */
+static void clock_set(struct world *world)
+{
+    world->lost.clock_set = true;
+}
 /* Another lost order may be 107. */
 static void rival(struct world *world)
 {
@@ -314,6 +319,7 @@ static void test_conditions(void **state)
         {"no upper", no_upper, SETTLE_NO_UPPER},
         {"upper overlaps", upper_overlaps, SETTLE_AMBIGUOUS},
         {"far", far, SETTLE_TOO_FAR},
+        {"clock set", clock_set, SETTLE_CLOCK_SET},
         {"rival", rival, SETTLE_RIVAL},
         {"rival under way", rival_under_way, SETTLE_RIVAL},
         {"rival carried out late", rival_carried_out_late, SETTLE_RIVAL},
