@@ -1,6 +1,7 @@
 #include "jobs/settle.h"
 #include "base/own.h"
 #include "host/clock.h"
+#include "host/crash_point.h"
 #include "host/events.h"
 #include "store/accounts.h"
 #include <inttypes.h>
@@ -160,6 +161,7 @@ static void adopted(void *userdata, const struct store_answer *answer)
         begin_anew(settle, answer);
         return;
     }
+    CRASH_POINT("settle: adopted");
     for (int i = 0; i < PQntuples(answer->rows); i++)
         log_write(LOG_LEVEL_NOTICE,
                   &(struct log_entry){.order_ref = row_text(answer->rows, i, 0),

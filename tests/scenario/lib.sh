@@ -8,7 +8,7 @@
 #     routes_begin, route SERVICE PROVIDER   the view gets a column `provider`; '' = the default one
 #     configure [SECTION.NAME=VALUE ...]   writes the configuration; a VALUE is written as libconfig has it
 #     place N KIND                orders of the sample shop; their lines' keys come in the array `refs`
-#     daemon_start, daemon_stop, daemon_kill, daemon_reload
+#     daemon_start, daemon_stop, daemon_kill, daemon_reload; await_dead: it dies by itself, at a crash point
 #     settle                      stops the daemon and compares the provider's books, the ledger and the shop; `ledger_went_back`
 #                                 is set where the ledger has lost what it had counted
 #     finish                      the plan; the last line of a scenario
@@ -334,6 +334,19 @@ recorder_start() {
     "$BUILD/notify_recorder" "$directory/notify" "$directory/notified" &
     recorder_pid=$!
     await_true "the recorder listens" test -e "$directory/notified"
+}
+
+# It dies by itself, at a crash point.
+await_dead() { # WHAT [SECONDS]
+    local until=$((SECONDS + ${2:-40}))
+    while cluster_runs "$daemon_pid" && [ $SECONDS -lt $until ]; do sleep 0.05; done
+    if cluster_runs "$daemon_pid"; then
+        fails "$1" "it still runs"
+        give_up
+    fi
+    wait "$daemon_pid" 2>/dev/null
+    daemon_pid=''
+    passes "$1"
 }
 
 daemon_stop() { # [EXIT-CODE]
