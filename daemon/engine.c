@@ -13,6 +13,7 @@
 #include "jobs/clock_watch.h"
 #include "jobs/compare.h"
 #include "jobs/contract_watch.h"
+#include "jobs/grant.h"
 #include "jobs/intake.h"
 #include "jobs/poll.h"
 #include "jobs/pulse.h"
@@ -67,6 +68,7 @@ struct provider {
     struct balance balance;
     struct refill refill;
     struct recheck recheck;
+    struct grant grant;
     bool opening;
     int64_t open_us; /* when opening is tried (again) */
 };
@@ -267,6 +269,7 @@ static void woken(void *userdata)
         settle_wake(&world->providers[i].settle, clock_monotonic_us());
         catalogue_wake(&world->providers[i].catalogue, clock_monotonic_us());
         compare_wake(&world->providers[i].compare, clock_monotonic_us());
+        grant_wake(&world->providers[i].grant, clock_monotonic_us());
     }
 }
 
@@ -327,6 +330,15 @@ static void refills_told(void *userdata, const char *due)
 
     for (size_t i = 0; i < world->provider_count; i++)
         refill_note_due(&world->providers[i].refill, due, now_us);
+}
+
+static void wishes_told(void *userdata, const char *accounts)
+{
+    struct engine *engine = userdata;
+    struct world *world = engine->world;
+
+    for (size_t i = 0; i < world->provider_count; i++)
+        grant_note_wishes(&world->providers[i].grant, accounts, clock_monotonic_us());
 }
 
 static void outcomes_recorded(void *userdata, unsigned accepted)
@@ -557,6 +569,7 @@ static int provider_init(struct engine *engine, struct world *world, size_t inde
     provider->recheck.on_applied = rechecked;
     provider->recheck.userdata = provider;
     provider->poll.recheck = &provider->recheck;
+    grant_init(&provider->grant, &provider->account);
     world->provider_names[index] = config->name;
     return 0;
 }
@@ -620,6 +633,7 @@ static int world_new(struct engine *engine, struct config *config, struct world 
                                     .on_looked = intake_looked,
                                     .on_clock = clock_seen,
                                     .on_refills = refills_told,
+                                    .on_wishes = wishes_told,
                                     .userdata = engine};
     write_back_init(&world->write_back, &world->workshop);
     pulse_init(&world->pulse, &world->workshop);
@@ -641,7 +655,8 @@ static bool world_is_quiet(const struct world *world)
             !compare_is_quiet(&world->providers[i].compare) ||
             !balance_is_quiet(&world->providers[i].balance) ||
             !refill_is_quiet(&world->providers[i].refill) ||
-            !recheck_is_quiet(&world->providers[i].recheck))
+            !recheck_is_quiet(&world->providers[i].recheck) ||
+            !grant_is_quiet(&world->providers[i].grant))
             return false;
     return write_back_is_quiet(&world->write_back, clock_monotonic_us());
 }
@@ -893,7 +908,8 @@ static bool wants_lease(const struct provider *provider, int64_t now_us)
            catalogue_wants_lease(&provider->catalogue) || compare_wants_lease(&provider->compare) ||
            balance_wants_lease(&provider->balance) ||
            refill_wants_lease(&provider->refill, now_us) ||
-           recheck_wants_lease(&provider->recheck, now_us) || provider->poll.next_us <= now_us;
+           recheck_wants_lease(&provider->recheck, now_us) || grant_wants_lease(&provider->grant) ||
+           provider->poll.next_us <= now_us;
 }
 
 static int64_t work(struct engine *engine, int64_t now_us)
@@ -913,8 +929,10 @@ static int64_t work(struct engine *engine, int64_t now_us)
     next_us = earlier(next_us, pulse_work(&world->pulse, now_us));
     if (now_us >= world->look_us) {
         intake_looked(engine, 0, 0);
-        for (size_t i = 0; i < world->provider_count; i++)
+        for (size_t i = 0; i < world->provider_count; i++) {
             refill_wake(&world->providers[i].refill, now_us);
+            grant_wake(&world->providers[i].grant, now_us);
+        }
     }
     next_us = earlier(next_us, world->look_us);
     for (size_t i = 0; i < world->provider_count; i++) {
@@ -932,6 +950,7 @@ static int64_t work(struct engine *engine, int64_t now_us)
         next_us = earlier(next_us, balance_work(&provider->balance, now_us));
         next_us = earlier(next_us, refill_work(&provider->refill, now_us));
         next_us = earlier(next_us, recheck_work(&provider->recheck, now_us));
+        next_us = earlier(next_us, grant_work(&provider->grant, now_us));
         if (lease_holds(&provider->account.lease) || provider->poll.next_us > now_us)
             next_us = earlier(next_us, poll_work(&provider->poll, now_us));
         next_us = earlier(next_us, submit_work(&provider->submit, now_us));

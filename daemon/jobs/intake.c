@@ -226,6 +226,7 @@ static void looked(void *userdata, const struct store_answer *answer)
     intake->on_looked(intake->userdata, result.taken || result.returned ? 0 : result.queue_due_s,
                       result.write_back_due_s);
     intake->on_refills(intake->userdata, result.refills_due);
+    intake->on_wishes(intake->userdata, result.wishes);
     if (answer->took_us > LONG_LOOK_US)
         intake->rested_us = clock_monotonic_us() + 4 * answer->took_us;
     if (intake->next_us < intake->rested_us) /* woken while it was read */

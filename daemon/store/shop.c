@@ -161,7 +161,9 @@ static const char intake_counts[] =
     "          FROM chwsync.accounts a, LATERAL (SELECT r.next_at FROM chwsync.refills r\n"
     "               WHERE r.account_id = a.id AND r.next_at IS NOT NULL ORDER BY r.next_at LIMIT "
     "1) n),\n"
-    "       (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
+    "       (extract(epoch FROM clock_timestamp()) * 1000000)::bigint,\n"
+    "       (SELECT string_agg(b.account_id::text, ' ') FROM chwsync.budgets b"
+    "  WHERE b.granted < b.wishes AND b.wished_at > now() - interval '35 seconds')";
 
 static const char claim_text[] =
     "SELECT * FROM chwsync.claim($1::text, $2::int, $3::uuid, $4::int, $5::int, $6::bigint, "
@@ -354,6 +356,7 @@ void shop_intake_decode(const PGresult *rows, struct intake_result *ret_result)
         .parked_lines = row_text(rows, 0, 8),
         .refills_due = row_text(rows, 0, 9),
         .server_us = row_integer(rows, 0, 10, 0),
+        .wishes = row_text(rows, 0, 11),
     };
 }
 
