@@ -8,6 +8,7 @@
 #include "host/events.h"
 #include "host/log.h"
 #include "host/notify.h"
+#include "jobs/balance.h"
 #include "jobs/catalogue.h"
 #include "jobs/intake.h"
 #include "jobs/poll.h"
@@ -50,6 +51,7 @@ struct provider {
     struct poll poll;
     struct settle settle;
     struct catalogue catalogue;
+    struct balance balance;
     bool opening;
     int64_t open_us; /* when opening is tried (again) */
 };
@@ -414,6 +416,13 @@ static void catalogue_stored(void *userdata)
     submit_wake(&provider->submit, 0, clock_monotonic_us());
 }
 
+static void funds_have_risen(void *userdata)
+{
+    struct provider *provider = userdata;
+
+    submit_wake(&provider->submit, 0, clock_monotonic_us());
+}
+
 /* What was put back or ended is to be claimed, followed and told. */
 static void ledger_agrees(void *userdata)
 {
@@ -525,6 +534,9 @@ static int provider_init(struct engine *engine, struct world *world, size_t inde
     catalogue_init(&provider->catalogue, &provider->account);
     provider->catalogue.on_stored = catalogue_stored;
     provider->catalogue.userdata = provider;
+    balance_init(&provider->balance, &provider->account, world->config->history_days);
+    provider->balance.on_risen = funds_have_risen;
+    provider->balance.userdata = provider;
     world->provider_names[index] = config->name;
     return 0;
 }
@@ -589,7 +601,8 @@ static bool world_is_quiet(const struct world *world)
     for (size_t i = 0; i < world->provider_count; i++)
         if (!submit_is_quiet(&world->providers[i].submit) ||
             !poll_is_quiet(&world->providers[i].poll) ||
-            !settle_is_quiet(&world->providers[i].settle))
+            !settle_is_quiet(&world->providers[i].settle) ||
+            !balance_is_quiet(&world->providers[i].balance))
             return false;
     return write_back_is_quiet(&world->write_back, clock_monotonic_us());
 }
@@ -777,7 +790,8 @@ static bool accounts_are_open(const struct world *world)
 static bool wants_lease(const struct provider *provider, int64_t now_us)
 {
     return submit_wants_lease(&provider->submit) || settle_wants_lease(&provider->settle) ||
-           catalogue_wants_lease(&provider->catalogue) || provider->poll.next_us <= now_us;
+           catalogue_wants_lease(&provider->catalogue) ||
+           balance_wants_lease(&provider->balance) || provider->poll.next_us <= now_us;
 }
 
 static int64_t work(struct engine *engine, int64_t now_us)
@@ -805,6 +819,7 @@ static int64_t work(struct engine *engine, int64_t now_us)
          * own. */
         next_us = earlier(next_us, settle_work(&provider->settle, now_us));
         next_us = earlier(next_us, catalogue_work(&provider->catalogue, now_us));
+        next_us = earlier(next_us, balance_work(&provider->balance, now_us));
         if (lease_holds(&provider->account.lease) || provider->poll.next_us > now_us)
             next_us = earlier(next_us, poll_work(&provider->poll, now_us));
         next_us = earlier(next_us, submit_work(&provider->submit, now_us));
@@ -818,11 +833,13 @@ static void tell_status(struct engine *engine, int64_t now_us)
 {
     struct world *world = engine->world;
     struct pulse_sum sum = {0};
-    char line[400];
+    char line[600];
 
     engine->status_us = now_us + STATUS_INTERVAL_US;
-    for (size_t i = 0; i < world->provider_count; i++)
+    for (size_t i = 0; i < world->provider_count; i++) {
         pulse_add(&sum, &world->providers[i].submit, &world->providers[i].poll, now_us);
+        pulse_add_balance(&sum, &world->providers[i].account, world->provider_count == 1);
+    }
     pulse_line(&world->pulse, &sum, line, sizeof line);
     notify_status(line);
 }

@@ -11,7 +11,7 @@ BEGIN
         SELECT p.oid::regprocedure AS function FROM pg_catalog.pg_proc p
          WHERE p.pronamespace = 'chwsync'::regnamespace
            AND p.proname IN ('record_outcomes', 'claim', 'deliver', 'follow_surplus', 'restore_attempt', 'release_submits',
-                             'store_services', 'end_catalogue')
+                             'store_services', 'end_catalogue', 'note_balance')
     LOOP
         EXECUTE format('DROP FUNCTION %s', known.function);
     END LOOP;
@@ -101,14 +101,16 @@ BEGIN
                    AND EXISTS (SELECT FROM chwsync.attempts b
                                 WHERE b.order_id = e.order_id AND b.number = e.number AND b.found_by IS NOT NULL
                                   AND b.provider_order_id = o.provider_order_id))
-        RETURNING o.id, o.order_ref, o.provider, o.state, o.seq, e.account_id, e.wait_s, e.number
+        RETURNING o.id, o.order_ref, o.provider, o.state, o.seq, e.account_id, e.wait_s, e.number, o.created_at
     ), followed AS (
         INSERT INTO chwsync.polls (order_id, account_id, next_at, interval_s)
         SELECT m.id, m.account_id, now() + make_interval(secs => $9::int), $9::int FROM moved m WHERE m.state = 'active'
         ON CONFLICT (order_id) DO NOTHING
     ), queued AS (
+        -- Less than 0 s: where it stood before.
         INSERT INTO chwsync.queue (order_id, provider, next_at)
-        SELECT m.id, m.provider, now() + make_interval(secs => m.wait_s) FROM moved m WHERE m.state = 'queued'
+        SELECT m.id, m.provider, CASE WHEN m.wait_s < 0 THEN m.created_at ELSE now() + make_interval(secs => m.wait_s) END
+          FROM moved m WHERE m.state = 'queued'
         ON CONFLICT (order_id) DO NOTHING
     ), unqueued AS (
         DELETE FROM chwsync.queue q USING moved m WHERE m.state = 'active' AND q.order_id = m.id
@@ -474,5 +476,56 @@ BEGIN
         UPDATE chwsync.queue q SET next_at = now()
          WHERE q.provider = of_provider AND q.held IN ('disabled', 'unpriced', 'price', 'identity') AND q.next_at > now();
     END IF;
+END
+$$;
+
+-- What a provider told of the balance when it was asked at `asked`. Without a row: a later question was answered before.
+-- The account's row is locked first, so that the sum below sees every claim that took its expected charges off it; a claim that
+-- comes later takes them off what is written here. Expected charges that the answer may not include: of what was under way when
+-- it was asked for, or has come to its end since. A request takes minutes at most, so an hour back is enough for those that ended.
+CREATE OR REPLACE FUNCTION chwsync.note_balance(of_account int, of_provider text, told numeric, told_currency text,
+                                                asked timestamptz, mark numeric, keep_days int)
+    RETURNS TABLE (available numeric, rose boolean, reaches boolean, frees boolean, was_low boolean, is_low boolean)
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    known chwsync.balances;
+    left_over numeric;
+BEGIN
+    SELECT * INTO known FROM chwsync.balances b WHERE b.account_id = of_account FOR UPDATE;
+    IF known.asked_at >= asked THEN
+        RETURN;
+    END IF;
+    left_over := told
+        - coalesce((SELECT sum(a.expected_charge) FROM chwsync.attempts a
+                     WHERE a.account_id = of_account AND a.open AND (a.outcome IS NULL OR a.ended_at >= asked)), 0)
+        - coalesce((SELECT sum(a.expected_charge) FROM chwsync.attempts a
+                     WHERE a.claimed_at > asked - interval '1 hour' AND a.account_id = of_account AND NOT a.open
+                       AND a.outcome = 'accepted' AND a.ended_at >= asked), 0);
+    INSERT INTO chwsync.balances AS b (account_id, balance, currency, asked_at, available, low_mark)
+    VALUES (of_account, told, told_currency, asked, left_over, mark)
+    ON CONFLICT (account_id) DO UPDATE
+       SET balance = excluded.balance, currency = excluded.currency, asked_at = excluded.asked_at, available = excluded.available,
+           low_mark = excluded.low_mark
+     WHERE b.asked_at < excluded.asked_at;
+    IF NOT FOUND THEN
+        RETURN; -- the very first answers met
+    END IF;
+    IF (known.balance, known.currency) IS DISTINCT FROM (told, told_currency) THEN
+        INSERT INTO chwsync.balance_history (account_id, at, balance, currency) VALUES (of_account, asked, told, told_currency);
+        DELETE FROM chwsync.balance_history h
+         WHERE keep_days > 0 AND h.account_id = of_account AND h.at < now() - make_interval(days => keep_days);
+    END IF;
+    RETURN QUERY
+    SELECT left_over, coalesce(told > known.balance, false),
+           -- The oldest line, as what was refused stands where it stood before.
+           coalesce((SELECT a.expected_charge <= left_over
+                       FROM (SELECT q.order_id FROM chwsync.queue q WHERE q.provider = of_provider
+                              ORDER BY q.next_at, q.order_id LIMIT 1) AS oldest
+                       JOIN chwsync.orders o ON o.id = oldest.order_id
+                       JOIN chwsync.attempts a ON a.order_id = o.id AND a.number = o.attempts AND a.account_id = of_account), false),
+           coalesce(left_over > known.available, true),
+           coalesce(known.balance < known.low_mark, false), coalesce(told < mark, false);
 END
 $$;

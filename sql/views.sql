@@ -60,9 +60,13 @@ CREATE OR REPLACE VIEW chwsync.provider_status AS
            CASE WHEN b.per_day > 0 THEN greatest(b.per_day - u.requests_last_day, 0) END AS requests_left_day,
            b.day_ends_at, round(b.pace::numeric, 1) AS pace_per_minute, round(b.poll_rate::numeric * 60, 2) AS polls_per_minute,
            round(b.reserve::numeric)::bigint AS reserve, b.queue_ends_at, b.refusals AS rate_refusals, b.refused_at AS rate_refused_at,
-           b.probing, round(b.planned_delay_s::numeric, 1) AS planned_delay_s, round(b.measured_delay_s::numeric, 1) AS measured_delay_s
+           b.probing, round(b.planned_delay_s::numeric, 1) AS planned_delay_s, round(b.measured_delay_s::numeric, 1) AS measured_delay_s,
+           k.balance, k.currency, k.asked_at AS balance_at, coalesce(k.balance < k.low_mark, false) AS balance_is_low, k.available,
+           a.out_of_funds_since,
+           (SELECT count(*) FROM chwsync.queue q WHERE q.provider = a.provider AND q.held = 'funds') AS held_for_funds
       FROM chwsync.accounts a
       LEFT JOIN chwsync.budgets b ON b.account_id = a.id
+      LEFT JOIN chwsync.balances k ON k.account_id = a.id
      CROSS JOIN LATERAL (
            SELECT coalesce(sum(m.adds + m.polls + m.reads), 0)::bigint AS requests_last_day FROM chwsync.budget_minutes m
             WHERE m.account_id = a.id
@@ -128,3 +132,10 @@ COMMENT ON COLUMN chwsync.service_changes.at IS 'When the change was found, by t
 COMMENT ON COLUMN chwsync.service_changes.change IS 'new, gone (no longer listed), back, or what is another: price, min, max, name, type, category, refill, product_id.';
 COMMENT ON COLUMN chwsync.service_changes.before IS 'What it was; NULL: nothing was told.';
 COMMENT ON COLUMN chwsync.service_changes.after IS 'What it is now; NULL: nothing is told any more.';
+COMMENT ON COLUMN chwsync.provider_status.balance IS 'What the provider told last; NULL: never.';
+COMMENT ON COLUMN chwsync.provider_status.currency IS 'Its currency, as the provider names it.';
+COMMENT ON COLUMN chwsync.provider_status.balance_at IS 'When it was asked for that.';
+COMMENT ON COLUMN chwsync.provider_status.balance_is_low IS 'It was below low_balance of the configuration.';
+COMMENT ON COLUMN chwsync.provider_status.available IS 'What is left of it by our count: less the expected charges of orders that it cannot have included.';
+COMMENT ON COLUMN chwsync.provider_status.out_of_funds_since IS 'An order was refused for want of money then, and none was accepted since.';
+COMMENT ON COLUMN chwsync.provider_status.held_for_funds IS 'Order lines that wait because what is available does not reach for them.';

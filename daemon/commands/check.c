@@ -1,10 +1,6 @@
-#include "api/client.h"
-#include "api/transport.h"
+#include "commands/check.h"
 #include "base/own.h"
-#include "commands/commands.h"
 #include "commands/output.h"
-#include "host/clock.h"
-#include "host/credentials.h"
 #include "store/rehearsal.h"
 #include <errno.h>
 #include <inttypes.h>
@@ -14,31 +10,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum severity { SEVERITY_OK, SEVERITY_WARNING, SEVERITY_FAULT };
 static const char *const severity_names[] = {"ok", "warning", "fault"};
 
-struct finding {
-    enum severity severity;
-    const char *area;
-    struct problem problem;
-    enum exit_code code; /* of a fault */
-};
-
-/* Everything that was found; what a check needs is borrowed from command_check(). */
-struct check {
-    const struct arguments *arguments;
-    const struct config *config;
-    struct session *session; /* NULL when the database was not reached */
-    struct secret *keys;     /* by provider; text NULL when it could not be read */
-    struct finding *findings;
-    size_t finding_count;
-    bool failed; /* memory ran out */
-    struct problem nowhere;
-};
-
-/* Adds a finding; its problem is to be written. A finding too many is written into the void. */
-static struct problem *found(struct check *check, enum severity severity, const char *area,
-                             enum exit_code code)
+struct problem *found(struct check *check, enum severity severity, const char *area,
+                      enum exit_code code)
 {
     struct finding *grown = reallocarray(check->findings, check->finding_count + 1, sizeof *grown);
     if (!grown) {
@@ -437,7 +412,8 @@ static void check_contract(struct check *check)
                   &problem))
         return;
     check_server(check, contract.has_schema);
-    if (contract_is_sound(&contract, CONTRACT_LEDGER))
+    check->has_ledger = contract_is_sound(&contract, CONTRACT_LEDGER);
+    if (check->has_ledger)
         problem_set(found(check, SEVERITY_OK, "schema", EXIT_DONE), "chwsync is at version %d",
                     contract.schema_version);
     for (size_t i = 0; i < contract.fault_count; i++) {
@@ -458,129 +434,6 @@ static void check_contract(struct check *check)
     else if (!contract.function_wanted)
         problem_set(found(check, SEVERITY_OK, "contract", EXIT_DONE),
                     "no write-back function: the shop reads chwsync.order_status");
-}
-
-/* ---- providers ---- */
-
-/* One request for the balance, under way. */
-struct inquiry {
-    struct check *check;
-    const struct provider_config *provider;
-    struct client *client;
-    bool waits;
-};
-
-static void take_answer(void *userdata, const struct client_answer *answer)
-{
-    struct inquiry *inquiry = userdata;
-    const char *name = inquiry->provider->name;
-    const struct reply *reply = answer->reply;
-    struct problem *found_one;
-    inquiry->waits = false;
-    if (!reply) {
-        found_one = found(inquiry->check, SEVERITY_FAULT, "provider", EXIT_UNAVAILABLE);
-        problem_set(found_one, "%s: %s", name, answer->problem.text);
-        problem_hint(found_one, "%s",
-                     answer->problem.hint[0] ? answer->problem.hint
-                                             : "look at url, the network, and ca_file");
-    } else if (reply->outcome == REPLY_BALANCE) {
-        problem_set(found(inquiry->check, SEVERITY_OK, "provider", EXIT_DONE),
-                    "%s accepts the key; balance %s %s", name, reply->balance,
-                    reply->currency ? reply->currency : "");
-    } else if (reply->class == ERROR_RATE) {
-        problem_set(found(inquiry->check, SEVERITY_WARNING, "provider", EXIT_DONE),
-                    "%s has no request free: %s", name, reply->error);
-    } else {
-        char words[200];
-        text_one_line(words, sizeof words,
-                      reply->error ? reply->error : "an answer that is no balance");
-        found_one = found(inquiry->check, SEVERITY_FAULT, "provider", EXIT_FINDING);
-        problem_set(found_one, "%s refuses: %s (HTTP %ld)", name, words, answer->http_status);
-        problem_hint(found_one, "%s",
-                     reply->class == ERROR_KEY ? "is it the right key, and may this address use it?"
-                                               : "is url the API's address?");
-    }
-}
-
-/* False: the provider asked to be left alone, and that holds for checks too. */
-static bool may_ask(struct check *check, const struct provider_config *provider)
-{
-    struct problem problem = {0};
-    int64_t pause_s = 0;
-    if (!check->session || rehearsal_pause(check->session, provider->name, provider->url, &pause_s,
-                                           &problem) != SESSION_DONE)
-        return true; /* no ledger yet: nobody was asked to wait */
-    if (pause_s > 0) {
-        char pause[DURATION_SIZE];
-        output_duration(pause_s, pause);
-        problem_set(
-            found(check, SEVERITY_WARNING, "provider", EXIT_DONE),
-            "%s was not asked: it wants no request, or its budget has no room, for another %s",
-            provider->name, pause);
-        return false;
-    }
-    rehearsal_count_request(check->session, provider->name, provider->url, &problem);
-    return true;
-}
-
-static void ask(struct check *check, struct transport *transport,
-                const struct provider_config *provider, const char *key, struct inquiry *inquiry)
-{
-    const struct api_request request = {.action = ACTION_BALANCE};
-    const struct client_options options = {
-        .name = provider->name,
-        .key = key,
-        .endpoint = {.url = provider->url,
-                     .ca_file = provider->ca_file,
-                     .max_in_flight = 1,
-                     .timeout_s = provider->timeout_s},
-        .limits = {.burst = 1},
-    };
-    struct problem problem = {0};
-    int64_t now_us = clock_monotonic_us();
-    *inquiry = (struct inquiry){.check = check, .provider = provider};
-    int r = client_new(transport, &options, now_us, &inquiry->client, &problem);
-    if (r > 0) {
-        found_problem(check, SEVERITY_FAULT, "provider", EXIT_CONFIGURATION, &problem);
-        return;
-    }
-    if (r == 0 && client_take(inquiry->client, BUDGET_READ, 1, 0, now_us) == 1)
-        r = client_send(inquiry->client, &request, NULL, take_answer, inquiry);
-    if (r < 0)
-        problem_set(found(check, SEVERITY_FAULT, "provider", EXIT_FINDING), "%s: unable to ask: %s",
-                    provider->name, strerror(-r));
-    inquiry->waits = r == 0;
-}
-
-static bool any_waits(const struct inquiry *inquiries, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        if (inquiries[i].waits)
-            return true;
-    return false;
-}
-
-/* All at once; each has its own time limit in the transport. */
-static void check_providers(struct check *check)
-{
-    size_t count = check->config->provider_count;
-    struct transport *transport = NULL;
-    struct inquiry *inquiries = calloc(count + 1, sizeof *inquiries);
-    if (!inquiries || transport_new(&transport) < 0) {
-        check->failed = true;
-        free(inquiries);
-        return;
-    }
-    for (size_t i = 0; i < count; i++)
-        if (check->keys[i].text && may_ask(check, &check->config->providers[i]))
-            ask(check, transport, &check->config->providers[i], check->keys[i].text, &inquiries[i]);
-    while (any_waits(inquiries, count) && transport_wait(transport, -1, US_PER_S) >= 0)
-        if (transport_work(transport) < 0)
-            break;
-    for (size_t i = 0; i < count; i++)
-        client_free(inquiries[i].client);
-    transport_free(transport);
-    free(inquiries);
 }
 
 /* ---- what was found ---- */
@@ -622,6 +475,7 @@ static void print_findings_json(const struct check *check, enum exit_code code)
     }
     json_object_object_add(object, "exit_code", json_object_new_int((int)code));
     json_object_object_add(object, "findings", array);
+    json_object_object_add(object, "providers", json_object_get(check->providers));
     output_json(stdout, object);
 }
 
@@ -641,6 +495,7 @@ static void check_done(struct check *check)
         secret_done(&check->keys[i]);
     free(check->keys);
     free(check->findings);
+    json_object_put(check->providers);
     session_free(check->session);
 }
 

@@ -16,8 +16,8 @@ const struct command commands[] = {
     {"check", "", 0, 0, "configuration, credentials, database, contract, provider",
      "Lists every fault at once, each with its remedy. It changes nothing: the shop's function is "
      "called for an order that does not exist, in a transaction that is rolled back; each provider "
-     "gets one request for the balance. With --config-only neither network nor database is "
-     "touched.",
+     "gets three requests: ping, balance, and the list of services. With --config-only neither "
+     "network nor database is touched.",
      TAKES_CONFIG | TAKES_JSON | TAKES_CREDENTIALS_DIR | TAKES_CONFIG_ONLY, command_check},
     {"schema", "install|upgrade|show", 1, 1, "the roles and schemas in the shop's database",
      "install   creates the roles, schema chwsync, and an empty schema chwsync_shop\n"

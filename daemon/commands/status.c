@@ -210,6 +210,33 @@ static void print_budget_of(const struct status *status, int row)
     output_field(stdout, "  ", 2, text_string(&text));
 }
 
+/* "panel: balance 12.50 USD, told 3 min ago (08:30:01), 10.20 of it not spoken for" */
+static void print_money_of(const struct status *status, int row)
+{
+    const PGresult *rows = status->providers;
+    OWN(text_done) struct text text = {0};
+    char when[RELATION_SIZE];
+    const char *amount = cell(rows, row, PROVIDER_BALANCE);
+    int64_t held = number(rows, row, PROVIDER_HELD_FOR_FUNDS);
+    if (!amount)
+        return; /* never told */
+    output_relation(number(rows, row, PROVIDER_BALANCE_AT), status->now_s, when);
+    text_format(&text, "%s: balance %s%s%s, told %s", PQgetvalue(rows, row, PROVIDER_NAME), amount,
+                cell(rows, row, PROVIDER_CURRENCY) ? " " : "",
+                PQgetvalue(rows, row, PROVIDER_CURRENCY), when);
+    if (strcmp(amount, PQgetvalue(rows, row, PROVIDER_AVAILABLE)) != 0)
+        text_format(&text, ", %s of it not spoken for", PQgetvalue(rows, row, PROVIDER_AVAILABLE));
+    if (PQgetvalue(rows, row, PROVIDER_BALANCE_IS_LOW)[0] == 't')
+        text_add(&text, "; LOW: add funds");
+    if (cell(rows, row, PROVIDER_OUT_OF_FUNDS_SINCE_AT)) {
+        output_relation(number(rows, row, PROVIDER_OUT_OF_FUNDS_SINCE_AT), status->now_s, when);
+        text_format(&text, "; out of funds, first seen %s", when);
+    }
+    if (held > 0)
+        text_format(&text, "; %lld order lines wait for money", (long long)held);
+    output_field(stdout, "  ", 2, text_string(&text));
+}
+
 static void print_providers(const struct status *status)
 {
     static const struct table_column columns[] = {
@@ -233,6 +260,7 @@ static void print_providers(const struct status *status)
     for (int row = 0; row < PQntuples(status->providers); row++)
         if (is_shown(status->providers, row)) {
             print_budget_of(status, row);
+            print_money_of(status, row);
             print_trouble_of(status, row);
         }
 }

@@ -3,12 +3,10 @@
 #include "host/clock.h"
 #include "host/events.h"
 #include "rules/backoff.h"
+#include "rules/balance_watch.h"
 #include "store/accounts.h"
+#include "store/balances.h"
 #include <string.h>
-
-/* While funds are missing one order is tried that often: a refused add costs a request and nothing
- * else. */
-#define FUNDS_WAIT_S 30
 
 /* Notes in the ledger are for people: losing one with the connection loses nothing else. */
 static void noted(void *userdata, const struct store_answer *answer)
@@ -80,10 +78,65 @@ static void burst_found(void *userdata, const struct store_answer *answer)
         shares_learn_burst(&account->shares, row_real(answer->rows, 0, 0, 0));
 }
 
+/* Said once, by whichever way it showed: a refusal, or a line that the claim holds. */
+static void say_out_of_funds(struct account *account, const char *words)
+{
+    const struct log_entry entry = {
+        .message_id = MESSAGE_OUT_OF_FUNDS,
+        .provider = account->config->name,
+        .hint = "add funds at the provider; orders stay queued and go on by themselves"};
+
+    if (account->funds_log.count == 0)
+        log_repeated(&account->funds_log, LOG_LEVEL_WARNING, &entry,
+                     "provider %s is out of funds: %s; orders wait, %s is %s every 30 s",
+                     account->config->name, words, account->balance_mute ? "one" : "the balance",
+                     account->balance_mute ? "tried" : "asked");
+    workshop_note_error(account->workshop, "provider %s: %s", account->config->name, words);
+}
+
+static void say_funds_are_back(struct account *account)
+{
+    if (!log_recovered(&account->funds_log))
+        return;
+    account->workshop->last_error[0] = '\0';
+    log_event(LOG_LEVEL_NOTICE, MESSAGE_FUNDS_BACK, "provider %s accepts orders again",
+              account->config->name);
+}
+
+static void note_funds(struct account *account, int64_t wait_us, const char *words)
+{
+    (void)balances_out_of_funds(account->workshop->lanes.ledger, account->id, wait_us / US_PER_S,
+                                words, noted, NULL);
+}
+
+/*
+ * Missing funds are missing for a new process too: it goes on waiting for them. What else paused
+ * the account is tried at once, and no longer shown: somebody who restarts has mended it.
+ */
+static void restore_pause(struct account *account, const PGresult *rows, bool first, int64_t now_us)
+{
+    int64_t wait_s = row_integer(rows, 0, ACCOUNT_SUBMITS_PAUSED_S, 0);
+    const char *words = row_text(rows, 0, ACCOUNT_PAUSE_REASON);
+
+    if (row_boolean(rows, 0, ACCOUNT_OUT_OF_FUNDS)) {
+        account->probing = account->out_of_funds = true;
+        account->submits_paused_until_us = now_us + wait_s * US_PER_S;
+        account->submits_paused_at_us = now_us;
+        say_out_of_funds(account, words ? words : "as before the start");
+    } else if (account->out_of_funds) { /* another instance has seen the end of it */
+        account->out_of_funds = false;
+        account->submits_paused_until_us = 0;
+    } else if (words && first) {
+        (void)accounts_pause_submits(account->workshop->lanes.ledger, account->id, 0, NULL, noted,
+                                     NULL);
+    }
+}
+
 void account_open(struct account *account, const struct store_answer *answer, int64_t now_us)
 {
     const PGresult *rows = answer->rows;
     int64_t wait_s = row_integer(rows, 0, ACCOUNT_PAUSED_S, 0);
+    bool first = account->id == 0;
 
     account->id = (int)row_integer(rows, 0, ACCOUNT_ID, 0);
     if (wait_s > 0)
@@ -96,6 +149,7 @@ void account_open(struct account *account, const struct store_answer *answer, in
     else
         (void)accounts_largest_burst(account->workshop->lanes.ledger, account->config->name,
                                      burst_found, account);
+    restore_pause(account, rows, first, now_us);
     account->commands = row_integer(rows, 0, ACCOUNT_COMMANDS, 0);
     account->opened = true;
     account->opened_us = now_us;
@@ -109,6 +163,7 @@ double account_poll_rate(struct account *account, int64_t now_us)
 
 void account_note_add(struct account *account, int64_t now_us)
 {
+    account->adds++;
     shares_count_adds(&account->shares, 1, now_us, now_us);
     if (account->shares.queued > 0)
         account->shares.queued--;
@@ -226,24 +281,60 @@ void account_pause(struct account *account, enum error_class class, const char *
                                  words, noted, NULL);
 }
 
-void account_pause_submits(struct account *account, const char *words, int64_t now_us)
+void account_pause_submits(struct account *account, const char *words, int64_t sent_us,
+                           int64_t now_us)
 {
-    struct log_entry entry = {
-        .message_id = MESSAGE_OUT_OF_FUNDS,
-        .provider = account->config->name,
-        .hint = "add funds at the provider; orders stay queued and go on by themselves"};
+    int64_t wait_us = balance_probe_s(!account->balance_mute) * US_PER_S;
 
-    if (account->submits_paused_until_us > now_us)
+    if (sent_us < account->funds_risen_us)
         return;
-    account->submits_paused_until_us = now_us + FUNDS_WAIT_S * US_PER_S;
+    account->probing = account->out_of_funds = true;
+    if (account->submits_paused_until_us > now_us)
+        return; /* it was on the wire when the pause began */
+    account->submits_paused_until_us = now_us + wait_us;
     account->submits_paused_at_us = now_us;
-    account->probing = true;
-    log_repeated(&account->funds_log, LOG_LEVEL_WARNING, &entry,
-                 "provider %s is out of funds: %s; orders wait, one is tried every %d s",
-                 account->config->name, words, FUNDS_WAIT_S);
-    workshop_note_error(account->workshop, "provider %s: %s", account->config->name, words);
-    (void)accounts_pause_submits(account->workshop->lanes.ledger, account->id, FUNDS_WAIT_S, words,
-                                 noted, NULL);
+    say_out_of_funds(account, words);
+    note_funds(account, wait_us, words);
+}
+
+void account_funds_risen(struct account *account)
+{
+    const struct log_entry entry = {.provider = account->config->name, .action = "balance"};
+
+    log_write(LOG_LEVEL_INFO, &entry, "provider %s has a balance of %s%s%s: orders are tried again",
+              account->config->name, account->balance, account->currency[0] ? " " : "",
+              account->currency);
+    account->out_of_funds = false;
+    account->submits_paused_until_us = 0;
+    account->funds_risen_us = clock_monotonic_us();
+    note_funds(account, 0, NULL);
+}
+
+void account_balance_not_told(struct account *account)
+{
+    int64_t until_us = account->submits_paused_at_us + balance_probe_s(false) * US_PER_S;
+
+    account->balance_mute = true;
+    if (!account->out_of_funds || until_us >= account->submits_paused_until_us)
+        return;
+    account->submits_paused_until_us = until_us;
+    note_funds(account, until_us - clock_monotonic_us(),
+               "out of funds, and no balance is told: one order is tried every 30 s");
+}
+
+void account_note_held(struct account *account)
+{
+    OWN(text_done) struct text words = {0};
+
+    text_format(&words, "a balance of %s%s%s does not reach for the next order", account->balance,
+                account->currency[0] ? " " : "", account->currency);
+    say_out_of_funds(account, text_string(&words));
+}
+
+void account_note_not_held(struct account *account)
+{
+    if (!account->probing)
+        say_funds_are_back(account);
 }
 
 void account_note_rate(struct account *account, const char *words, int64_t now_us)
@@ -291,8 +382,12 @@ void account_note_answer(struct account *account)
     if (account->pauses) {
         account->pauses = 0;
         account->paused_until_us = 0;
-        (void)accounts_pause_submits(account->workshop->lanes.ledger, account->id, 0, NULL, noted,
-                                     NULL);
+        if (account->out_of_funds) /* which that pause had written over */
+            note_funds(account, account->submits_paused_until_us - clock_monotonic_us(),
+                       "out of funds");
+        else
+            (void)accounts_pause_submits(account->workshop->lanes.ledger, account->id, 0, NULL,
+                                         noted, NULL);
     }
     if (was_refused || was_silent) {
         log_event(LOG_LEVEL_NOTICE, MESSAGE_PROVIDER_ANSWERS, "provider %s answers again",
@@ -346,19 +441,15 @@ void account_note_accepted(struct account *account, int64_t sent_us)
     /* What was on the wire already when the pause began may have been served before. */
     if (!account->probing || sent_us < account->submits_paused_at_us)
         return;
-    account->probing = false;
+    account->probing = account->out_of_funds = false;
     account->submits_paused_until_us = 0;
-    log_recovered(&account->funds_log);
-    account->workshop->last_error[0] = '\0';
-    log_event(LOG_LEVEL_NOTICE, MESSAGE_FUNDS_BACK, "provider %s accepts orders again",
-              account->config->name);
-    (void)accounts_pause_submits(account->workshop->lanes.ledger, account->id, 0, NULL, noted,
-                                 NULL);
+    say_funds_are_back(account);
+    note_funds(account, 0, NULL);
 }
 
 bool account_is_probing(const struct account *account)
 {
-    return account->probing || breaker_is_open(&account->breaker);
+    return account->probing || account->pauses > 0 || breaker_is_open(&account->breaker);
 }
 
 int64_t account_free_us(const struct account *account, int64_t now_us)

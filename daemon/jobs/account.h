@@ -23,9 +23,16 @@ struct account {
     int64_t paused_until_us;         /* everything: key, endpoint */
     int64_t submits_paused_until_us; /* submits: funds */
     int64_t submits_paused_at_us;
-    unsigned pauses;      /* in a row, for the back-off of a wrong key */
-    bool probing;         /* after a pause of submits: one order at a time until one is accepted */
     bool service_refused; /* an add was, for its service: jobs/catalogue looks into it */
+    int64_t funds_risen_us; /* a refusal of what was sent before says nothing */
+    unsigned pauses;        /* in a row, for the back-off of a wrong key */
+    bool probing;      /* after a pause of submits: one order at a time until one is accepted */
+    bool out_of_funds; /* refused for want of money: until the balance has risen */
+    bool balance_mute; /* the last question for the balance got no amount */
+    char balance[DECIMAL_SIZE]; /* as told last, "" = never; for people */
+    char currency[16];
+    bool balance_low;       /* below low_balance */
+    uint64_t adds;          /* that left */
     struct breaker breaker; /* of adds that found nobody, or whose answer was lost */
     struct lease lease;
     int64_t opened_us;
@@ -54,8 +61,19 @@ void account_note_add(struct account *account, int64_t now_us);
  * min. */
 void account_pause(struct account *account, enum error_class class, const char *words,
                    int64_t now_us);
-/* Submits wait: out of funds. */
-void account_pause_submits(struct account *account, const char *words, int64_t now_us);
+/*
+ * Submits wait: an order that was sent at `sent_us` was refused for want of money. They go on when
+ * jobs/balance says so, or one is tried after a time (rules/balance_watch).
+ */
+void account_pause_submits(struct account *account, const char *words, int64_t sent_us,
+                           int64_t now_us);
+/* The balance has risen, or is enough: one order is tried, and the others follow it. */
+void account_funds_risen(struct account *account);
+/* The provider tells no balance: if submits wait for it, one order is tried soon instead. */
+void account_balance_not_told(struct account *account);
+/* The claim holds lines because what is left does not reach for them; or it no longer does. */
+void account_note_held(struct account *account);
+void account_note_not_held(struct account *account);
 /* The provider asked to wait; the budget waits already. Kept in the ledger for whoever comes next.
  */
 void account_note_rate(struct account *account, const char *words, int64_t now_us);

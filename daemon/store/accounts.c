@@ -57,7 +57,7 @@ static const struct statement open_statement = {
             "       b.configured_minute, b.configured_day, b.per_minute, b.per_day, b.burst, "
             "b.told_minute, b.told_day,\n"
             "       b.refusals, b.probing, b.largest_burst, b.clock_speed, b.usual_worth, "
-            "b.planned_delay_s, b.measured_delay_s, b.commands\n"
+            "b.planned_delay_s, b.measured_delay_s, b.commands, a.out_of_funds_since IS NOT NULL\n"
             "  FROM account a LEFT JOIN chwsync.budget_minutes m\n"
             "    ON m.account_id = a.id AND m.minute > now() - interval '1 day 10 minutes'\n"
             "  LEFT JOIN chwsync.budgets b ON b.account_id = a.id\n"

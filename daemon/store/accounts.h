@@ -45,6 +45,7 @@ enum account_column {
     ACCOUNT_PLANNED_DELAY_S,
     ACCOUNT_MEASURED_DELAY_S,
     ACCOUNT_COMMANDS,
+    ACCOUNT_OUT_OF_FUNDS,
 };
 /* Finds or makes the account. */
 int accounts_open(struct connection *lane, const char *provider, const char *endpoint,

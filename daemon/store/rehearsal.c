@@ -437,3 +437,95 @@ enum session_verdict rehearsal_count_request(struct session *session, const char
     const char *values[] = {provider, endpoint};
     return session_run(session, &statement, values, 2, NULL, reterr_problem);
 }
+
+/* One row for each reason for which lines are held, one with NULLs when there is none. */
+enum account_column {
+    COLUMN_PAUSE_REASON,
+    COLUMN_PAUSE_S,
+    COLUMN_OUT_OF_FUNDS,
+    COLUMN_STOPS,
+    COLUMN_UNCERTAIN,
+    COLUMN_CONFIGURED_MINUTE,
+    COLUMN_CONFIGURED_DAY,
+    COLUMN_LIMIT_MINUTE,
+    COLUMN_LIMIT_DAY,
+    COLUMN_USED_DAY,
+    COLUMN_REFUSALS,
+    COLUMN_CATALOGUE_ERROR,
+    COLUMN_HELD,
+    COLUMN_LINES,
+};
+
+static void read_account(const PGresult *rows, struct rehearsal_account *account)
+{
+    account->has_budget = !PQgetisnull(rows, 0, COLUMN_CONFIGURED_MINUTE);
+    snprintf(account->pause_reason, sizeof account->pause_reason, "%s",
+             PQgetvalue(rows, 0, COLUMN_PAUSE_REASON));
+    account->pause_s = atoll(PQgetvalue(rows, 0, COLUMN_PAUSE_S));
+    account->out_of_funds = PQgetvalue(rows, 0, COLUMN_OUT_OF_FUNDS)[0] == 't';
+    account->stops = atoll(PQgetvalue(rows, 0, COLUMN_STOPS));
+    account->uncertain = atoll(PQgetvalue(rows, 0, COLUMN_UNCERTAIN));
+    account->configured_minute = (unsigned)atoll(PQgetvalue(rows, 0, COLUMN_CONFIGURED_MINUTE));
+    account->configured_day = (unsigned)atoll(PQgetvalue(rows, 0, COLUMN_CONFIGURED_DAY));
+    account->limit_minute = (unsigned)atoll(PQgetvalue(rows, 0, COLUMN_LIMIT_MINUTE));
+    account->limit_day = (unsigned)atoll(PQgetvalue(rows, 0, COLUMN_LIMIT_DAY));
+    account->used_day = atoll(PQgetvalue(rows, 0, COLUMN_USED_DAY));
+    account->refusals = atoll(PQgetvalue(rows, 0, COLUMN_REFUSALS));
+    snprintf(account->catalogue_error, sizeof account->catalogue_error, "%s",
+             PQgetvalue(rows, 0, COLUMN_CATALOGUE_ERROR));
+    for (int row = 0; row < PQntuples(rows) && account->held_count < REHEARSAL_HELD_MAX; row++) {
+        if (PQgetisnull(rows, row, COLUMN_HELD))
+            continue;
+        snprintf(account->held[account->held_count].why, sizeof account->held[0].why, "%s",
+                 PQgetvalue(rows, row, COLUMN_HELD));
+        account->held[account->held_count++].lines = atoll(PQgetvalue(rows, row, COLUMN_LINES));
+    }
+}
+
+enum session_verdict rehearsal_account(struct session *session, const char *provider,
+                                       const char *endpoint, struct rehearsal_account *ret_account,
+                                       struct problem *reterr_problem)
+{
+    /* clang-format off */
+    static const struct statement statement = {
+        "rehearsal account",
+        "SELECT CASE WHEN s.submits_paused_until > now() THEN coalesce(s.pause_reason, 'no reason is known') END,\n"
+        "       extract(epoch FROM least(s.submits_paused_until, now() + interval '30 days') - now())::bigint,\n"
+        "       a.out_of_funds_since IS NOT NULL,\n"
+        "       (SELECT count(*) FROM chwsync.submit_stops t WHERE t.account_id = a.id AND t.released_at IS NULL),\n"
+        "       s.uncertain, s.configured_minute, s.configured_day, s.limit_minute, s.limit_day, s.requests_last_day, s.rate_refusals,\n"
+        "       c.error, h.held, h.lines\n"
+        "  FROM (SELECT * FROM chwsync.accounts b WHERE b.provider = $1::text AND b.endpoint = $2::text\n"
+        "         ORDER BY b.last_used_at DESC LIMIT 1) AS a\n"
+        "  JOIN chwsync.provider_status s ON s.provider = a.provider AND s.endpoint = a.endpoint AND s.last_used_at = a.last_used_at\n"
+        "  LEFT JOIN chwsync.catalogues c ON c.account_id = a.id\n"
+        "  LEFT JOIN (SELECT q.held, count(*) AS lines FROM chwsync.queue q WHERE q.provider = $1::text AND q.held IS NOT NULL\n"
+        "              GROUP BY q.held) AS h ON true\n"
+        " ORDER BY h.lines DESC"};
+    /* clang-format on */
+    OWN(rows_freep) PGresult *rows = NULL;
+    const char *values[] = {provider, endpoint};
+    enum session_verdict verdict =
+        session_run(session, &statement, values, 2, &rows, reterr_problem);
+
+    *ret_account = (struct rehearsal_account){0};
+    if (verdict == SESSION_DONE && PQntuples(rows) > 0)
+        read_account(rows, ret_account);
+    return verdict;
+}
+
+enum session_verdict rehearsal_is_below(struct session *session, const char *amount,
+                                        const char *mark, bool *ret_is_below,
+                                        struct problem *reterr_problem)
+{
+    static const struct statement statement = {"rehearsal amounts",
+                                               "SELECT $1::numeric < $2::numeric"};
+    OWN(rows_freep) PGresult *rows = NULL;
+    const char *values[] = {amount, mark};
+    enum session_verdict verdict =
+        session_run(session, &statement, values, 2, &rows, reterr_problem);
+
+    if (verdict == SESSION_DONE)
+        *ret_is_below = PQgetvalue(rows, 0, 0)[0] == 't';
+    return verdict;
+}

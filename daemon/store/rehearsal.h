@@ -89,3 +89,29 @@ enum session_verdict rehearsal_pause(struct session *session, const char *provid
                                      struct problem *reterr_problem);
 enum session_verdict rehearsal_count_request(struct session *session, const char *provider,
                                              const char *endpoint, struct problem *reterr_problem);
+
+/* What the ledger says of an account that keeps orders waiting. Amounts are the ledger's text. */
+#define REHEARSAL_HELD_MAX 8
+struct rehearsal_account {
+    bool has_budget; /* the daemon has kept it: the next four are known */
+    unsigned configured_minute, configured_day; /* as the daemon last had them; 0 = none */
+    unsigned limit_minute, limit_day;           /* in force, as refusals taught */
+    char pause_reason[200];                     /* why nothing is submitted now, "" = it is */
+    int64_t pause_s;                            /* for how long still */
+    bool out_of_funds;                          /* an order was refused for want of money */
+    int64_t stops, uncertain; /* lost attempts that stop submits; orders of unknown outcome */
+    int64_t used_day, refusals;
+    char catalogue_error[200]; /* "" = none */
+    struct {
+        char why[16]; /* of chwsync.queue.held */
+        int64_t lines;
+    } held[REHEARSAL_HELD_MAX];
+    size_t held_count;
+};
+enum session_verdict rehearsal_account(struct session *session, const char *provider,
+                                       const char *endpoint, struct rehearsal_account *ret_account,
+                                       struct problem *reterr_problem);
+/* Whether an amount is below another one: both are decimal texts. */
+enum session_verdict rehearsal_is_below(struct session *session, const char *amount,
+                                        const char *mark, bool *ret_is_below,
+                                        struct problem *reterr_problem);

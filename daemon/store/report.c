@@ -63,7 +63,9 @@ enum session_verdict report_providers(struct session *session, PGresult **ret_ro
         "       " EPOCH("last_error_at") " AS last_error_at, " EPOCH("last_used_at") " AS last_used_at,\n"
         "       limit_minute, limit_day, requests_left_day AS left_day, " EPOCH("day_ends_at") " AS day_ends_at,\n"
         "       pace_per_minute, polls_per_minute, reserve, " EPOCH("queue_ends_at") " AS queue_ends_at, rate_refusals,\n"
-        "       " EPOCH("rate_refused_at") " AS rate_refused_at, probing, planned_delay_s, measured_delay_s\n"
+        "       " EPOCH("rate_refused_at") " AS rate_refused_at, probing, planned_delay_s, measured_delay_s,\n"
+        "       balance, currency, " EPOCH("balance_at") " AS balance_at, balance_is_low, available,\n"
+        "       " EPOCH("out_of_funds_since") " AS out_of_funds_since_at, held_for_funds\n"
         "  FROM chwsync.provider_status ORDER BY provider, provider_status.last_used_at DESC"};
     /* clang-format on */
     return ask(session, &statement, ret_rows, reterr_problem);

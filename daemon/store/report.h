@@ -45,6 +45,14 @@ enum report_provider {
     PROVIDER_PROBING,
     PROVIDER_PLANNED_DELAY_S,
     PROVIDER_MEASURED_DELAY_S,
+    /* money; NULL until the provider told it */
+    PROVIDER_BALANCE,
+    PROVIDER_CURRENCY,
+    PROVIDER_BALANCE_AT,
+    PROVIDER_BALANCE_IS_LOW,
+    PROVIDER_AVAILABLE,
+    PROVIDER_OUT_OF_FUNDS_SINCE_AT,
+    PROVIDER_HELD_FOR_FUNDS,
 };
 enum session_verdict report_providers(struct session *session, PGresult **ret_rows,
                                       struct problem *reterr_problem);

@@ -213,6 +213,36 @@ one_order_tells_its_story() {
     has "... or by the number a person knows" "similar ones: .*line-7" "$said"
 }
 
+# What there is to say of money: low, gone, held, and limits that were learned.
+money_is_told() {
+    ask "INSERT INTO chwsync.budgets (account_id, configured_minute, configured_day, per_minute, per_day, refusals)
+         VALUES (1, 60, 5000, 30, 5000, 2);
+         UPDATE chwsync.accounts SET out_of_funds_since = now(), pause_reason = 'Insufficient balance.',
+                submits_paused_until = now() + interval '10 min';
+         UPDATE chwsync.queue SET held = 'funds' WHERE order_id IN (SELECT order_id FROM chwsync.queue LIMIT 3);
+         INSERT INTO chwsync.attempts (order_id, number, account_id, instance, claim, send_before, outcome)
+         VALUES (6, 1, 1, gen_random_uuid(), 1, now(), 'unknown');
+         INSERT INTO chwsync.balances VALUES (1, 12.5, 'USD', now() - interval '3 min', 9.25, 20)" >/dev/null
+    configure '' 'low_balance = "20";'
+    told check "${credentials[@]}"
+    has "a low balance" "warning +provider +panel: the balance is below low_balance \(20\)" "$said"
+    has "... orders that wait for it" "warning +orders +panel: 3 order lines wait for money" "$said"
+    has "... and a pause" "warning +orders +panel: no order is sent for another .*: Insufficient balance" "$said"
+    has "... what helps" "HINT: add funds at the provider; orders go on by themselves" "$said"
+    has "... orders that may have been bought" "warning +orders +panel: 1 orders may or may not have been bought" "$said"
+    has "... with a remedy" "HINT: chwsyncd orders --state uncertain, then chwsyncd resolve" "$said"
+    has "limits that were learned" "warning +provider +panel: requests allowed: 30 a minute \(of 60 configured\), 5000 a day" "$said"
+    told status
+    has "status shows the balance" "panel: balance 12.5 USD, told 3 min ago .*, 9.25 of it not spoken for; LOW" "$(tr '\n' ' ' <<<"$said" | tr -s ' ')"
+    has "... and that it does not reach" "out of funds, first seen .*; 3 order lines wait for money" "$(tr '\n' ' ' <<<"$said" | tr -s ' ')"
+    is "... within 80 columns" "" "$(too_wide)"
+    told status --json
+    is "... as JSON" "12.5 USD 9.25 true 3" "$(json '{providers,0,balance}') $(json '{providers,0,currency}') $(json '{providers,0,available}') $(json '{providers,0,balance_is_low}') $(json '{providers,0,held_for_funds}')"
+    ask "DELETE FROM chwsync.budgets; DELETE FROM chwsync.balances; UPDATE chwsync.queue SET held = NULL;
+         UPDATE chwsync.accounts SET out_of_funds_since = NULL" >/dev/null
+    configure
+}
+
 start_panel() {
     "$panel" --port-file "$CLUSTER_DIR/panel-port" --key CHW-TEST-000000-00000000=12.50 --currency USD &
     panel_pid=$!
@@ -223,7 +253,7 @@ start_panel() {
 }
 
 check_finds() {
-    local credentials=(--credentials-dir "$CLUSTER_DIR")
+    credentials=(--credentials-dir "$CLUSTER_DIR")
     configure
     told check "${credentials[@]}"
     is "check before the adapter" 1 "$code"
@@ -231,12 +261,22 @@ check_finds() {
     has "... and so is the function" "fault +contract +function chwsync_shop.write_back" "$said"
     has "... with a remedy" "HINT: create it from an adapter" "$said"
     has "... the provider is asked all the same" "ok +provider +panel accepts the key; balance 12.50* USD" "$said"
+    has "... whether anybody is there, and how the way is protected" "ok +provider +panel answers in [0-9]+ ms; plain HTTP, on this machine only" "$said"
+    has "... what it sells" "ok +provider +panel sells [1-9][0-9]* services" "$said"
+    has "... the limits in force" "ok +provider +panel: requests allowed: 60 a minute, 5000 a day; used in the last day: [0-9]+" "$said"
+    has "... a pause" "warning +orders +panel: no order is sent for another .*: the key" "$said"
+    money_is_told
 
     cluster_psql -f sql/sample-store.sql -f sql/adapters/sample-store.sql >/dev/null 2>&1
+    ask "UPDATE chwsync.attempts SET open = false WHERE outcome = 'unknown'; UPDATE chwsync.accounts SET submits_paused_until = NULL" >/dev/null
     told check "${credentials[@]}"
     is "check of a sound installation" "0 All is well." "$code $(tail -n 1 <<<"$said")"
     told check "${credentials[@]}" --json
     is "... as JSON" "0 ok" "$(json '{exit_code}') $(json '{findings,0,severity}')"
+    is "... what each provider told" "panel true USD t t" "$(json '{providers,0,name}') $(json '{providers,0,key_accepted}') $(json '{providers,0,currency}') $(ask "SELECT (\$j\$$said\$j\$::json #>> '{providers,0,services}')::int > 0") $(ask "SELECT (\$j\$$said\$j\$::json #>> '{providers,0,latency_ms}')::int < 10000")"
+    before=$(ask "SELECT sum(reads) FROM chwsync.budget_minutes")
+    told check "${credentials[@]}"
+    is "... three requests, all counted" 3 "$(($(ask "SELECT sum(reads) FROM chwsync.budget_minutes") - before))"
     is "... leaves no trace in the shop" 0 "$(ask "SELECT count(*) FROM chwsync_shop.sample_store_line WHERE order_ref LIKE 'chwsyncd-check%'")"
     is "... and its request in the budget" t "$(ask "SELECT sum(reads) >= 1 FROM chwsync.budget_minutes")"
 
@@ -248,7 +288,9 @@ check_finds() {
     chmod 600 "$CLUSTER_DIR/panel.key"
     told check "${credentials[@]}"
     is "check with a wrong key" 1 "$code"
-    has "... the provider's words" "fault +provider +panel refuses: " "$said"
+    has "... ping needs none" "ok +provider +panel answers in" "$said"
+    has "... the provider's words" "fault +provider +panel refuses: Invalid API key" "$said"
+    is "... nothing more is asked" "" "$(grep sells <<<"$said")"
     is "... never the key" "" "$(grep wrong-key <<<"$said")"
     mv "$CLUSTER_DIR/other.key" "$CLUSTER_DIR/panel.key"
 
@@ -256,6 +298,33 @@ check_finds() {
     told check "${credentials[@]}"
     has "a pause the provider asked for holds for checks too" "warning +provider +panel was not asked" "$said"
     ask "UPDATE chwsync.accounts SET all_paused_until = NULL" >/dev/null
+}
+
+# Over TLS: its version, and a certificate that ends soon.
+check_sees_tls() {
+    local plain=$port
+    openssl req -x509 -newkey rsa:2048 -nodes -days 5 -subj /CN=localhost -addext subjectAltName=IP:127.0.0.1 \
+        -keyout "$CLUSTER_DIR/tls.key" -out "$CLUSTER_DIR/tls.pem" 2>/dev/null
+    "$panel" --port-file "$CLUSTER_DIR/tls-port" --key CHW-TEST-000000-00000000=12.50 --tls-cert "$CLUSTER_DIR/tls.pem" \
+        --tls-key "$CLUSTER_DIR/tls.key" &
+    local pid=$!
+    until [ -s "$CLUSTER_DIR/tls-port" ]; do kill -0 "$pid" || return; sleep 0.02; done
+    port=$(cat "$CLUSTER_DIR/tls-port")
+    configure '' "ca_file = \"$CLUSTER_DIR/tls.pem\";"
+    sed -i 's|http://|https://|' "$CLUSTER_DIR/chwsyncd.conf"
+    told check "${credentials[@]}"
+    has "a provider over TLS" "ok +provider +panel answers in [0-9]+ ms; TLSv1.[23], certificate verified, good until 20[0-9-]+" "$said"
+    has "... whose certificate ends soon" "warning +provider +panel: its certificate ends in [45] (days|d)" "$said"
+    told check "${credentials[@]}" --json
+    has "... as JSON" "^TLSv1" "$(json '{providers,0,tls}')"
+    configure
+    sed -i 's|http://|https://|' "$CLUSTER_DIR/chwsyncd.conf"
+    told check "${credentials[@]}"
+    is "a certificate that nobody vouches for" 69 "$code"
+    has "... is a fault with a remedy" "fault +provider +panel: .*certificate" "$said"
+    kill "$pid" && wait "$pid" 2>/dev/null
+    port=$plain
+    configure
 }
 
 broken_contracts() {
@@ -357,6 +426,7 @@ status_tells
 orders_are_listed
 one_order_tells_its_story
 check_finds
+check_sees_tls
 broken_contracts
 rights_and_versions
 what_is_away
