@@ -820,7 +820,8 @@ CREATE OR REPLACE FUNCTION chwsync.accept_service(of_account int, named text, OU
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    SELECT format('%s (%s)', k.ordered_name, k.ordered_type), format('%s (%s)', k.name, k.type) INTO was, is_now
+    SELECT CASE WHEN k.ordered_name IS NOT NULL THEN format('%s (%s)', k.ordered_name, k.ordered_type) END,
+           format('%s (%s)', k.name, k.type) INTO was, is_now
       FROM chwsync.catalogue_services k WHERE k.account_id = of_account AND k.service = named FOR UPDATE;
     UPDATE chwsync.catalogue_services k SET ordered_name = k.name, ordered_type = k.type
      WHERE k.account_id = of_account AND k.service = named;

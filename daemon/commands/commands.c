@@ -71,9 +71,13 @@ const struct command commands[] = {
      "The daemon reads the catalogues at its start and then once in providers.catalogue_interval. "
      "--refresh asks the providers now, within their budgets, and keeps the answer as the daemon "
      "does, whether it runs or not: orders that wait for a price or a service are looked at again. "
-     "It reads the keys.",
+     "It reads the keys.\n"
+     "\n"
+     "A provider may give a service id to another service. Orders that name a service by an id "
+     "whose name or type is another than at the last order wait; --accept says that it is right, "
+     "and they go.",
      TAKES_CONFIG | TAKES_JSON | TAKES_CREDENTIALS_DIR | TAKES_LIMIT | TAKES_PROVIDER | TAKES_ALL |
-         TAKES_CHANGES | TAKES_REFRESH,
+         TAKES_CHANGES | TAKES_REFRESH | TAKES_ACCEPT,
      command_services},
     {"metrics", "", 0, 0, "figures for a monitoring system",
      "Prints OpenMetrics text. With --http it answers one HTTP request on standard input, for a "
@@ -101,6 +105,7 @@ static const struct command_option_row {
     {"--all", NULL, "also what cannot be bought now", TAKES_ALL},
     {"--changes", NULL, "what changed, the newest first", TAKES_CHANGES},
     {"--refresh", NULL, "ask the providers first", TAKES_REFRESH},
+    {"--accept", "ID", "this service is what its orders mean", TAKES_ACCEPT},
     {"--placed", "ID", "it exists at the provider under this id", TAKES_PLACED},
     {"--not-placed", NULL, "it does not exist there: buy it again", TAKES_NOT_PLACED},
     {"--give-up", NULL, "never buy it again", TAKES_GIVE_UP},
@@ -285,6 +290,9 @@ static int take_option(const struct command_option_row *row, const char *value,
         return 0;
     case TAKES_LIMIT:
         return take_limit(arguments->command, value, &arguments->limit);
+    case TAKES_ACCEPT:
+        arguments->accept = value;
+        return EXIT_DONE;
     case TAKES_PLACED:
         arguments->placed = value;
         return 0;

@@ -44,6 +44,7 @@ enum command_option {
     TAKES_ALL = 1 << 16,
     TAKES_CHANGES = 1 << 17,
     TAKES_REFRESH = 1 << 18,
+    TAKES_ACCEPT = 1 << 19,
 };
 
 /* What `chwsyncd adapter` takes; the columns of the contract come first, in their order. */
@@ -73,6 +74,7 @@ struct arguments {
     const char *reason;   /* as given, or NULL */
     const char *provider; /* as given, or NULL */
     bool all, changes, refresh;
+    const char *accept; /* a service id, or NULL */
     const char *adapter[ADAPTER_OPTION_COUNT]; /* NULL = not given */
     char *const *words;                        /* what is no option */
     int word_count;

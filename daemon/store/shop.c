@@ -131,7 +131,8 @@ static const char intake_counts[] =
 
 static const char claim_text[] =
     "SELECT * FROM chwsync.claim($1::text, $2::int, $3::uuid, $4::int, $5::int, $6::bigint, "
-    "$7::bigint, $8::bigint, $9::uuid, $10::text, $11::text)";
+    "$7::bigint, $8::bigint, $9::uuid, $10::text, $11::text, $12::numeric, $13::numeric, "
+    "$14::boolean)";
 static const char deliver_text[] = "SELECT * FROM chwsync.deliver($1::int, $2::bigint, $3::text)";
 
 /* What those two ask the shop: $1 the questions (chwsync.result[]), the answer's columns their keys
@@ -371,6 +372,9 @@ int shop_claim(struct shop *shop, struct connection *lane, const struct claim_op
     values_add_text(&values, options->journal);
     values_add_text(&values, text_string(&shop->ask));
     values_add_text(&values, shop->has_function ? NULL : text_string(&shop->ask_any));
+    values_add_text(&values, options->max_charge);
+    values_add_text(&values, options->max_spend_per_day);
+    values_add_boolean(&values, options->tell_shop);
     return run(shop, lane, SHOP_CLAIM, &values, shop->timeout_ms, done, userdata);
 }
 
