@@ -790,8 +790,8 @@ static bool accounts_are_open(const struct world *world)
 static bool wants_lease(const struct provider *provider, int64_t now_us)
 {
     return submit_wants_lease(&provider->submit) || settle_wants_lease(&provider->settle) ||
-           catalogue_wants_lease(&provider->catalogue) ||
-           balance_wants_lease(&provider->balance) || provider->poll.next_us <= now_us;
+           catalogue_wants_lease(&provider->catalogue) || balance_wants_lease(&provider->balance) ||
+           provider->poll.next_us <= now_us;
 }
 
 static int64_t work(struct engine *engine, int64_t now_us)

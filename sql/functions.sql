@@ -144,7 +144,7 @@ BEGIN
 END
 $$;
 
--- Lines of a text that are not blank: what comments and usernames are charged by, as rules/add_check sends them.
+-- Lines of a text that are not blank: what comments and usernames are charged by, as wire/add_check sends them.
 CREATE OR REPLACE FUNCTION chwsync.count_lines(lines text) RETURNS bigint
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 AS $$
@@ -342,6 +342,8 @@ AS $$
 #variable_conflict use_column
 DECLARE
     has_catalogue boolean;
+    is_new boolean;          -- its catalogue was never asked for
+    used_since timestamptz;
     funds numeric;           -- what of the balance is not spoken for; NULL: it is not known
     room numeric;            -- what is left of the day's limit; NULL: no limit
     funds_waited boolean;    -- older lines wait for the balance
@@ -377,13 +379,20 @@ BEGIN
     IF NOT FOUND THEN
         RETURN; -- without a row
     END IF;
-    SELECT EXISTS (SELECT FROM chwsync.catalogues c WHERE c.account_id = $2 AND c.read_at IS NOT NULL),
-           (SELECT b.available FROM chwsync.balances b WHERE b.account_id = $2),
+    SELECT c.read_at IS NOT NULL, c.tried_at IS NULL, a.first_used_at, b.available,
            CASE WHEN day_limit IS NOT NULL
                 THEN day_limit - coalesce((SELECT sum(m.spent) FROM chwsync.budget_minutes m
                                             WHERE m.account_id = $2 AND m.minute > now() - interval '1 day'), 0) END,
            EXISTS (SELECT FROM chwsync.queue q WHERE q.provider = $1 AND q.held = 'funds' AND q.next_at > now())
-      INTO has_catalogue, funds, room, funds_waited;
+      INTO has_catalogue, is_new, used_since, funds, room, funds_waited
+      FROM chwsync.accounts a LEFT JOIN chwsync.catalogues c ON c.account_id = a.id LEFT JOIN chwsync.balances b ON b.account_id = a.id
+     WHERE a.id = $2;
+    -- The very first orders of an account wait a moment for its catalogue.
+    IF is_new AND used_since > now() - interval '10 seconds' THEN
+        more := false;
+        RETURN NEXT;
+        RETURN;
+    END IF;
     LOOP
         SELECT array_agg(ROW(j.order_ref, 'submitting', NULL, NULL, NULL, NULL, NULL, NULL, j.seq + 1)::chwsync.result)
                    FILTER (WHERE j.verdict IS NULL),

@@ -74,7 +74,7 @@ struct arguments {
     const char *reason;   /* as given, or NULL */
     const char *provider; /* as given, or NULL */
     bool all, changes, refresh;
-    const char *accept; /* a service id, or NULL */
+    const char *accept;                        /* a service id, or NULL */
     const char *adapter[ADAPTER_OPTION_COUNT]; /* NULL = not given */
     char *const *words;                        /* what is no option */
     int word_count;

@@ -264,7 +264,8 @@ static void log_change(const struct poll *poll, const PGresult *rows, int row)
 
     if (row_text(rows, row, 6)) {
         entry.message_id = MESSAGE_CHARGE_DIFFERS;
-        entry.hint = "compare with the provider's catalogue: chwsyncd services, chwsyncd orders REF";
+        entry.hint =
+            "compare with the provider's catalogue: chwsyncd services, chwsyncd orders REF";
         log_write(LOG_LEVEL_WARNING, &entry, "order %s: %s %s", order_ref,
                   poll->account->config->name, row_text(rows, row, 6));
         return;

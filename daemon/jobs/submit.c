@@ -3,9 +3,9 @@
 #include "host/clock.h"
 #include "host/crash_point.h"
 #include "host/events.h"
-#include "rules/add_check.h"
 #include "rules/add_outcome.h"
 #include "store/shop.h"
+#include "wire/add_check.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +13,8 @@
 #define SEND_WITHIN_S 30 /* a claim that could not be sent by then goes back to the queue */
 #define FIRST_POLL_S 5
 #define JOURNAL_AGAIN_S 5
-#define SERVICE_WAIT_S 60 /* by then its service is known as refused, and it waits for the catalogue */
+#define SERVICE_WAIT_S                                                                             \
+    60 /* by then its service is known as refused, and it waits for the catalogue */
 #define UNRECORDED_MAX 1000 /* no claim while that many ends wait for the ledger */
 /* Instead of a wait: the account is paused, and when it is not, the older ones go first. */
 #define IN_ITS_PLACE ((int64_t)-1)

@@ -3,9 +3,9 @@
  *
  * 1. Claim: lines that are due are judged by the catalogue, by what they may cost and by the
  * balance; of those that may go as many as there are budget slots and connections are moved to
- * `submitting`, through the shop's veto, under the account's lease (jobs/lease), naming the flight journal.
- * Nothing is sent before the server confirmed the commit; a claim whose commit is ambiguous is
- * never sent, and released when the lease's count says that it was committed.
+ * `submitting`, through the shop's veto, under the account's lease (jobs/lease), naming the flight
+ * journal. Nothing is sent before the server confirmed the commit; a claim whose commit is
+ * ambiguous is never sent, and released when the lease's count says that it was committed.
  * 2. Send: one `add` each, through the transport's gate. Immediately before the first byte leaves
  * it asks for send_before, the lease and the epoch, and the journal gets its record.
  * 3. Record: the reply's end goes to the journal first. It is kept here until the ledger confirmed

@@ -74,9 +74,9 @@ struct claim_options {
     int64_t only_order_id;              /* 0 = whichever is due */
     int64_t lease_number, lease_claims; /* as jobs/lease knows them */
     const char *journal;                /* uuid text of the flight journal */
-    const char *max_charge;        /* per order; decimal text, NULL = no limit */
-    const char *max_spend_per_day; /* likewise */
-    bool tell_shop;                /* a write-back is due for what is rejected or held */
+    const char *max_charge;             /* per order; decimal text, NULL = no limit */
+    const char *max_spend_per_day;      /* likewise */
+    bool tell_shop;                     /* a write-back is due for what is rejected or held */
 };
 /*
  * Columns of the answer, one row a line: claimed, withdrawn, asked again later, or judged (then

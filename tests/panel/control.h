@@ -4,7 +4,7 @@
  * GET  books | requests | counters | accounts      TSV with a heading line
  * POST fault      kind [n action link service chance seed execute retry_after millis http text] see
  * faults.h faults-clear balance    [key] set=AMOUNT | add=AMOUNT key        key [blocked=0|1]
- * [new=KEY]      blocks, frees or renames a key service    service [enabled=0|1] [paused=0|1] [rate
+ * [new=KEY]      blocks, frees or renames a key service    service [name] [enabled=0|1] [paused=0|1] [rate
  * min max] [outcome] [seconds] limits     [minute day minute_seconds day_seconds limiter]   all
  * accounts, empty windows order      order|link [status remains start_count charge]    fixes what
  * an order looks like refill     refill status next-id    id [step] latency    millis variant

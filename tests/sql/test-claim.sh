@@ -73,6 +73,8 @@ expected() { ask "SELECT trim_scale(a.expected_charge) FROM chwsync.attempts a J
 
 # ---- no catalogue was ever read ----
 line a X 5
+is "the very first orders wait a moment for the catalogue" "end" "$(claim)"
+ask "UPDATE chwsync.accounts SET first_used_at = now() - interval '11 seconds'" >/dev/null
 line b X 5 '{"max_charge": 2}'
 is "without a catalogue all goes but what has a limit" "b unpriced: its price is not known beforehand, and max_charge 2 applies; it goes when a catalogue tells the price
 a goes as unknown

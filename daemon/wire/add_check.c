@@ -1,4 +1,4 @@
-#include "rules/add_check.h"
+#include "wire/add_check.h"
 #include "base/decimal.h"
 #include "base/own.h"
 #include "rules/service_type.h"
@@ -223,8 +223,7 @@ static enum add_verdict check_value(const char *name, struct json_object *value,
 {
     char title[80];
 
-    if (json_object_is_type(value, json_type_object) ||
-        json_object_is_type(value, json_type_array))
+    if (json_object_is_type(value, json_type_object) || json_object_is_type(value, json_type_array))
         problem_set(reterr_problem, "params may hold only plain values, and \"%s\" is none", name);
     else if (is_cut(value))
         problem_set(reterr_problem, "params holds too large a number: \"%s\"", name);

@@ -1,5 +1,5 @@
 /*
- * rules/add_check.h - what is sent for an order line, or the sentence that says why it is not.
+ * wire/add_check.h - what is sent for an order line, or the sentence that says why it is not.
  *
  * Whatever a request would be spent on in vain is found here: what a service of that type needs and
  * is not given, numbers that make no sense, text that no provider takes. The sentence is for the
