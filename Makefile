@@ -91,7 +91,7 @@ $(FUZZERS): $(BUILD)/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/daemon.a
 $(BUILD)/relay: $(BUILD)/tests/lib/relay.o
 	$(Q)$(CC) $(CFLAGS) $(SANITIZE) $(LDFLAGS) -o $@ $^
 
-tests: all $(BUILD)/simulate $(BUILD)/panel $(BUILD)/scripted $(BUILD)/relay $(BUILD)/notify_recorder $(PURE) $(UNIT) $(SQLTEST)
+tests: all $(BUILD)/simulate $(BUILD)/bench-tool $(BUILD)/panel $(BUILD)/scripted $(BUILD)/relay $(BUILD)/notify_recorder $(PURE) $(UNIT) $(SQLTEST)
 
 # The sanitizer build lives beside the plain one and is made by the same rules.
 ASAN_MAKE := +$(MAKE) --no-print-directory BUILD=$(BUILD)/asan CFLAGS='-O1 -g -fno-omit-frame-pointer' \
@@ -127,8 +127,9 @@ bench: deps ## the table of rates and costs, on a throwaway cluster
 	@$(MAKE) --no-print-directory -j2 all $(BUILD)/panel $(BUILD)/bench-tool
 	@BUILD=$(BUILD) tests/bench/run; run=$$?; BUILD=$(BUILD) tests/bench/schedule && BUILD=$(BUILD) tests/bench/size && exit $$run
 
-simulate: $(BUILD)/simulate ## the rules of budget and polling on a virtual clock: the whole table (minutes)
-	@$(BUILD)/simulate
+simulate: deps ## the rules of budget and polling on a virtual clock, bar by bar; choosing a batch in the database (minutes)
+	@$(MAKE) --no-print-directory -j2 all $(BUILD)/simulate $(BUILD)/bench-tool
+	@$(BUILD)/simulate; run=$$?; BUILD=$(BUILD) tests/bench/schedule && exit $$run
 
 check-unit check-sql check-panel check-scenario: check-%: ## one kind of tests alone
 	@BUILD=$(BUILD) tests/lib/check $*

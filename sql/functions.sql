@@ -11,7 +11,8 @@ BEGIN
         SELECT p.oid::regprocedure AS function FROM pg_catalog.pg_proc p
          WHERE p.pronamespace = 'chwsync'::regnamespace
            AND p.proname IN ('record_outcomes', 'claim', 'deliver', 'follow_surplus', 'restore_attempt', 'release_submits',
-                             'store_services', 'end_catalogue', 'note_balance', 'count_lines',
+                             'store_services', 'end_catalogue', 'account_of', 'take_over',
+                             'note_balance', 'rehearse', 'ask_refill', 'refill_words', 'count_lines',
                              'judge_due', 'room_at', 'hold_lines', 'refuse_service', 'accept_service')
     LOOP
         EXECUTE format('DROP FUNCTION %s', known.function);
@@ -294,7 +295,7 @@ BEGIN
           FROM unnest(ids, verdicts, reasons, former) AS j(id, verdict, reason, former)
     ), moved AS (
         UPDATE chwsync.queue q
-           SET held = j.verdict,
+           SET held = j.verdict, busy = 0, busy_since = NULL,
                next_at = CASE j.verdict WHEN 'funds' THEN coalesce(funds_at, now() + interval '1 minute')
                                         WHEN 'spent' THEN least(greatest(room_from, now() + interval '10 seconds'), now() + interval '5 minutes')
                                         ELSE now() + interval '1 minute' END
@@ -455,7 +456,11 @@ BEGIN
         ), taken AS (
             DELETE FROM chwsync.queue q USING moved m WHERE q.order_id = m.id
         ), busy AS (
-            UPDATE chwsync.queue q SET next_at = now() + interval '2 seconds', held = NULL FROM asked a, chwsync.orders o
+            -- Half a minute at the most, so that a line whose lock is long gone does not wait much longer.
+            UPDATE chwsync.queue q
+               SET next_at = now() + least(interval '2 seconds' * power(1.5, least(q.busy, 10)), interval '30 seconds'),
+                   busy = q.busy + 1, busy_since = coalesce(q.busy_since, now()), held = NULL
+              FROM asked a, chwsync.orders o
              WHERE a.go IS NULL AND o.order_ref = a.order_ref AND q.order_id = o.id AND o.id = ANY (passed)
             RETURNING q.order_id, o.order_ref
         ), attempt AS (
@@ -601,6 +606,79 @@ BEGIN
 END
 $$;
 
+-- The account that an attempt of a flight journal belongs to: as it is named there, where this database has it under that
+-- provider; else the provider's latest; and in both cases the one that took its rows over. Where the provider has none (a restored
+-- backup of before its first use), one stands for it until it is configured and compared.
+CREATE OR REPLACE FUNCTION chwsync.account_of(named int, of_provider text) RETURNS int
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    found int := coalesce((SELECT a.id FROM chwsync.accounts a WHERE a.id = named AND a.provider = of_provider),
+                          (SELECT a.id FROM chwsync.accounts a WHERE a.provider = of_provider ORDER BY a.last_used_at DESC LIMIT 1));
+    later int;
+BEGIN
+    IF found IS NULL THEN
+        INSERT INTO chwsync.accounts (provider, endpoint, key_digest)
+        VALUES (of_provider, 'known from a flight journal only', format('account %s', named))
+        ON CONFLICT (endpoint, key_digest) DO UPDATE SET provider = excluded.provider
+        RETURNING id INTO found;
+    END IF;
+    FOR i IN 1..100 LOOP -- a circle is never made
+        SELECT a.continued_by INTO later FROM chwsync.accounts a WHERE a.id = found AND a.continued_by IS NOT NULL;
+        EXIT WHEN later IS NULL;
+        found := later;
+    END LOOP;
+    RETURN found;
+END
+$$;
+
+-- Moves what belongs to the earlier account's orders to the later one: rows of every table that names both an order and an account.
+-- The budget stays where it is: a new key has its own. Returns how many rows it moved, at most about `at_most` of each table;
+-- 0: everything is moved, and that is noted. An id that stands already at the later one by proof stays behind.
+CREATE OR REPLACE FUNCTION chwsync.take_over(earlier int, later int, at_most int) RETURNS bigint
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
+AS $$
+DECLARE
+    wanted record;
+    moved bigint := 0;
+    step bigint;
+BEGIN
+    FOR wanted IN
+        SELECT c.relname AS name, w.filter,
+               -- It was placed on another account's clock.
+               CASE c.relname WHEN 'polls' THEN $q$, turn = '-Infinity', next_at = now()$q$ ELSE '' END AS also
+          FROM pg_class c
+         CROSS JOIN LATERAL (
+               SELECT '' WHERE c.relname <> 'attempts'
+               UNION ALL SELECT ' AND t.open' WHERE c.relname = 'attempts'
+               UNION ALL SELECT $q$ AND t.provider_order_id IS NOT NULL AND NOT (t.found_by IS NOT NULL AND EXISTS (
+                   SELECT FROM chwsync.attempts b WHERE b.account_id = $2 AND b.found_by IS NOT NULL
+                      AND b.provider_order_id = t.provider_order_id))$q$ WHERE c.relname = 'attempts') AS w(filter)
+         WHERE c.relnamespace = 'chwsync'::regnamespace AND c.relkind = 'r'
+           AND (SELECT count(*) FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname IN ('order_id', 'account_id')) = 2
+    LOOP
+        EXECUTE format('WITH picked AS MATERIALIZED (SELECT t.ctid AS place FROM chwsync.%1$I t WHERE t.account_id = $1%2$s
+                                                     LIMIT $3 FOR UPDATE),
+                             moved AS (UPDATE chwsync.%1$I t SET account_id = $2%3$s FROM picked p WHERE t.ctid = p.place
+                                       RETURNING t.order_id),
+                             orders AS (UPDATE chwsync.orders o SET account_id = $2 FROM moved m
+                                         WHERE o.id = m.order_id AND o.account_id = $1)
+                        SELECT count(*) FROM moved', wanted.name, wanted.filter, wanted.also)
+           INTO step USING earlier, later, at_most;
+        moved := moved + step;
+    END LOOP;
+    IF moved = 0 THEN
+        INSERT INTO chwsync.service_histories (account_id, service, mean, variance, weight)
+        SELECT later, h.service, h.mean, h.variance, h.weight FROM chwsync.service_histories h WHERE h.account_id = earlier
+        ON CONFLICT (account_id, service) DO NOTHING;
+        UPDATE chwsync.accounts a SET continued_by = CASE WHEN a.id = earlier THEN later END WHERE a.id IN (earlier, later);
+        DELETE FROM chwsync.account_comparisons c WHERE c.account_id = earlier AND c.earlier_id = later;
+        UPDATE chwsync.account_comparisons c SET moved_at = now() WHERE c.account_id = later AND c.earlier_id = earlier;
+    END IF;
+    RETURN moved;
+END
+$$;
+
 -- Puts an attempt back that only a flight journal knows, with what became of it, and stops the account's submits.
 -- Returns where the order stands then.
 CREATE OR REPLACE FUNCTION chwsync.restore_attempt(ref text, of_provider text, of_account int, of_journal uuid, known_number int,
@@ -613,8 +691,7 @@ DECLARE
     attempt int;
     becomes chwsync.order_state;
 BEGIN
-    of_account := coalesce((SELECT a.id FROM chwsync.accounts a WHERE a.id = of_account AND a.provider = of_provider),
-                        (SELECT max(a.id) FROM chwsync.accounts a WHERE a.provider = of_provider), of_account);
+    of_account := chwsync.account_of(of_account, of_provider);
     INSERT INTO chwsync.orders (order_ref, provider, service, link, quantity, state, account_id, error)
     VALUES (ref, of_provider, nullif(of_service, ''), nullif(of_link, ''), of_quantity,
             CASE WHEN ended_as = 'refused' THEN 'rejected' ELSE 'withdrawn' END::chwsync.order_state, of_account,
@@ -634,6 +711,11 @@ BEGIN
     VALUES (line.id, attempt, of_account, '00000000-0000-0000-0000-000000000000', 0, left_at, left_at, nullif(of_service, ''),
             nullif(of_link, ''), of_quantity, ended_as = 'unknown', ended_as, clock_timestamp(), nullif(http, 0),
             nullif(words, ''), nullif(their_id, ''), of_journal, known_number);
+    -- It used a slot of that minute's budget, which the database has lost with it.
+    IF left_at > now() - interval '1 day' THEN
+        INSERT INTO chwsync.budget_minutes AS b (account_id, minute, adds) VALUES (of_account, date_trunc('minute', left_at), 1)
+        ON CONFLICT (account_id, minute) DO UPDATE SET adds = b.adds + 1;
+    END IF;
     becomes := CASE
         WHEN ended_as = 'accepted' AND line.state IN ('queued', 'submitting', 'uncertain', 'withdrawn', 'rejected', 'abandoned')
             THEN 'active'
@@ -842,3 +924,130 @@ BEGIN
     SELECT count(*) INTO freed FROM due;
 END
 $$;
+
+-- Calls the shop's function for an order that does not exist, and for a line that the view shows, and takes all of it back. One row
+-- a play: what was asked last in it and answered, or the error it raised; `path` is the search_path it left behind, NULL = as it was.
+CREATE FUNCTION chwsync.rehearse(function_name text, view_name text)
+    RETURNS TABLE (order_ref text, is_line boolean, status text, answer boolean, code text, words text, took_ms bigint, path text)
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    line text;
+    path_before text := current_setting('search_path');
+    began timestamptz;
+    play record;
+BEGIN
+    BEGIN
+        EXECUTE format('SELECT v.order_ref::text FROM %s AS v WHERE v.order_ref IS NOT NULL
+                           AND octet_length(v.order_ref::text) BETWEEN 1 AND 200 LIMIT 1', view_name) INTO line;
+    EXCEPTION WHEN OTHERS THEN
+        line := NULL; -- what is wrong with the view shows when it is read
+    END;
+    FOR play IN SELECT * FROM (VALUES (line, true, ARRAY['submitting', 'completed']),
+                                      ('chwsyncd-check-unknown-reference', false, ARRAY['submitting']),
+                                      ('chwsyncd-check-unknown-reference', false, ARRAY['completed'])) AS p(ref, is_line, statuses)
+                 WHERE p.ref IS NOT NULL
+    LOOP
+        order_ref := play.ref;
+        is_line := play.is_line;
+        answer := NULL;
+        code := NULL;
+        words := NULL;
+        took_ms := NULL;
+        path := NULL;
+        BEGIN
+            FOREACH status IN ARRAY play.statuses LOOP
+                began := clock_timestamp();
+                -- Beyond any seq that was reported, so that the function takes it for news.
+                EXECUTE format('SELECT %s(jsonb_populate_record(NULL::chwsync.result, $1))', function_name) INTO answer
+                  USING jsonb_build_object('order_ref', play.ref, 'status', status, 'seq', 4000000000000000000
+                            + CASE status WHEN 'submitting' THEN 1 ELSE 2 END)
+                        || CASE WHEN play.is_line THEN jsonb_build_object('charge', 0.5, 'provider_order_id', 'rehearsal',
+                                                                          'currency', 'USD') ELSE '{}' END;
+                took_ms := coalesce(took_ms, round(extract(epoch FROM clock_timestamp() - began) * 1000)::bigint);
+                EXIT WHEN answer IS NOT true;
+            END LOOP;
+            SET CONSTRAINTS ALL IMMEDIATE;
+            path := nullif(current_setting('search_path'), path_before);
+            RAISE EXCEPTION SQLSTATE 'CHW00'; -- takes it back
+        EXCEPTION
+            WHEN SQLSTATE 'CHW00' THEN
+                NULL;
+            WHEN OTHERS THEN
+                code := SQLSTATE;
+                words := SQLERRM;
+        END;
+        RETURN NEXT;
+    END LOOP;
+END
+$$;
+-- Where a refill stands, as request_refill() says it: the state's word, a colon, a sentence.
+CREATE FUNCTION chwsync.refill_words(r chwsync.refills) RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT CASE WHEN r.state = 'sending' THEN 'requested' ELSE r.state END || ': ' || CASE r.state
+        WHEN 'requested' THEN 'the provider is asked for it as soon as its limits allow'
+                              || coalesce('; it was tried at ' || date_trunc('second', r.sent_at), '') || coalesce('; ' || r.error, '')
+        WHEN 'sending' THEN 'the provider is being asked for it'
+        WHEN 'uncertain' THEN 'the provider was asked for it at ' || date_trunc('second', r.sent_at)
+                              || ' and the answer was lost; it is not asked again until an operator says whether it exists there'
+        WHEN 'refused' THEN coalesce(r.error, 'the provider gave no reason') || ', at ' || date_trunc('second', r.ended_at)
+        WHEN 'pending' THEN format('refill %s has not begun, requested at %s', r.refill_id, date_trunc('second', r.requested_at))
+        WHEN 'in_progress' THEN format('refill %s is under way, requested at %s', r.refill_id, date_trunc('second', r.requested_at))
+        ELSE format('refill %s was %s at %s', r.refill_id, r.state, date_trunc('second', r.ended_at)) END
+$$;
+
+-- A refill is asked for. While one is open, and for a while after its end (an hour when it was refused, else a day; not with
+-- `again`), the answer is where that one stands: whoever asks over and over costs no request.
+CREATE FUNCTION chwsync.ask_refill(ref text, who text, again boolean) RETURNS text
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    line chwsync.orders;
+    last chwsync.refills;
+    free_at timestamptz;
+    offered boolean;
+BEGIN
+    SELECT * INTO line FROM chwsync.orders o WHERE o.order_ref = ref;
+    IF NOT FOUND THEN
+        RETURN format('refused: there is no order line %s here', coalesce(ref, 'without a key'));
+    END IF;
+    SELECT * INTO last FROM chwsync.refills r WHERE r.order_id = line.id ORDER BY r.id DESC LIMIT 1;
+    free_at := last.ended_at + CASE WHEN last.state = 'refused' THEN interval '1 hour' ELSE interval '1 day' END;
+    IF last.id IS NOT NULL AND last.ended_at IS NULL THEN
+        RETURN chwsync.refill_words(last);
+    ELSIF free_at > now() AND NOT again THEN
+        RETURN chwsync.refill_words(last) || '; it can be requested again from ' || date_trunc('second', free_at);
+    END IF;
+    IF line.state NOT IN ('completed', 'partial') OR line.provider_order_id IS NULL THEN
+        RETURN format('refused: the order line is %s; a refill can be requested when it is completed or partial',
+                      chwsync.contract_status(line.state, line.in_progress));
+    END IF;
+    -- A service that is not in the catalogue, and an account without one: the provider decides.
+    SELECT s.refill INTO offered FROM chwsync.catalogue_services s
+     WHERE s.account_id = line.account_id AND (s.product_id = line.service OR s.service = line.service)
+     ORDER BY (s.product_id = line.service) IS TRUE DESC, s.listed DESC LIMIT 1;
+    IF NOT offered THEN
+        RETURN format('refused: the provider offers no refill for service %s', line.service);
+    END IF;
+    INSERT INTO chwsync.refills (order_id, account_id, requested_by) VALUES (line.id, line.account_id, who)
+    ON CONFLICT (order_id) WHERE ended_at IS NULL DO NOTHING RETURNING * INTO last;
+    IF NOT FOUND THEN -- somebody asked at the same moment
+        SELECT * INTO last FROM chwsync.refills r WHERE r.order_id = line.id ORDER BY r.id DESC LIMIT 1;
+        RETURN chwsync.refill_words(last);
+    END IF;
+    INSERT INTO chwsync.history (order_id, event, state, detail)
+    VALUES (line.id, 'refill', line.state, format('%s requested a refill', who));
+    RETURN chwsync.refill_words(last);
+END
+$$;
+
+-- For the shop; the daemon finds it at its next look at pending orders.
+CREATE OR REPLACE FUNCTION chwsync.request_refill(order_ref text) RETURNS text
+    LANGUAGE sql VOLATILE SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT chwsync.ask_refill($1, session_user::text, false)
+$$;
+REVOKE ALL ON FUNCTION chwsync.request_refill(text) FROM PUBLIC;
+COMMENT ON FUNCTION chwsync.request_refill(text) IS 'Asks the provider to refill an order line. Answers where that stands, as a word (requested, uncertain, pending, in_progress, completed, rejected, canceled, refused), a colon and a sentence; asked again, it answers from the ledger.';

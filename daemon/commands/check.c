@@ -1,6 +1,7 @@
 #include "commands/check.h"
 #include "base/own.h"
 #include "commands/output.h"
+#include "store/contract_rehearsal.h"
 #include "store/rehearsal.h"
 #include <errno.h>
 #include <inttypes.h>
@@ -176,27 +177,6 @@ static void check_server(struct check *check, bool has_ledger)
 
 /* ---- the contract with the shop ---- */
 
-/* What helps against an error, by its SQLSTATE; "" = nothing special. */
-static const char *remedy_for(const char *sqlstate)
-{
-    static const struct {
-        const char *sqlstate, *remedy;
-    } remedies[] = {
-        {"57014", "it takes longer than it may: an index is missing, or the condition is too wide"},
-        {"55P03", "it waits for a lock: lock rows with SKIP LOCKED, and answer NULL"},
-        {"42501", "its owner lacks a right: GRANT it to chwsync_adapter"},
-        {"2D000", "it must not COMMIT or ROLLBACK: the daemon does that"},
-        {"25006", "it must not write: it is read in a transaction that cannot"},
-        {"25000", "it must not change the transaction"},
-        {"42P01", "it names a table that is not there, or not by its schema"},
-        {"42703", "it names a column that is not there any more"},
-    };
-    for (size_t i = 0; i < COUNT_OF(remedies); i++)
-        if (strcmp(remedies[i].sqlstate, sqlstate) == 0)
-            return remedies[i].remedy;
-    return "";
-}
-
 /* All configured providers, joined by commas. */
 static void join_providers(const struct config *config, struct text *text)
 {
@@ -262,7 +242,7 @@ static void check_view(struct check *check, const struct contract *contract)
                           verdict == SESSION_LOST ? EXIT_UNAVAILABLE : EXIT_FINDING);
         problem_set(found_one, "reading %s fails: %s (SQLSTATE %s)", contract->view_sql,
                     problem.text, session_sqlstate(check->session));
-        const char *remedy = remedy_for(session_sqlstate(check->session));
+        const char *remedy = contract_remedy_for(session_sqlstate(check->session));
         problem_hint(found_one, "%s",
                      remedy[0] ? remedy
                                : "one bad row is enough: chwsync.try_jsonb() and try_bigint() give "
@@ -291,86 +271,6 @@ static void check_view(struct check *check, const struct contract *contract)
                                 "chwsyncd adapter ... --queue");
 }
 
-/* One status in, one answer out; false when something was found. */
-static bool check_answer(struct check *check, const struct contract *contract, const char *status)
-{
-    struct problem problem = {0}, *found_one;
-    char answer = 'f';
-    enum session_verdict verdict = rehearsal_function(
-        check->session, contract, status, check->config->write_back_timeout_s, &answer, &problem);
-    if (verdict != SESSION_DONE) {
-        found_one = found(check, SEVERITY_FAULT, "contract",
-                          verdict == SESSION_LOST ? EXIT_UNAVAILABLE : EXIT_FINDING);
-        problem_set(found_one, "%s raises for %s of an order that does not exist: %s (SQLSTATE %s)",
-                    contract->function_sql, status, problem.text, session_sqlstate(check->session));
-        const char *remedy = remedy_for(session_sqlstate(check->session));
-        problem_hint(found_one, "%s",
-                     remedy[0] ? remedy
-                               : "test the key's form before casting it, and answer false");
-        return false;
-    }
-    if (answer == 'f')
-        return true;
-    found_one = found(check, SEVERITY_WARNING, "contract", EXIT_DONE);
-    problem_set(found_one, "%s answers %s to %s of an order that does not exist, should be false",
-                contract->function_sql, answer == 't' ? "true" : "NULL", status);
-    problem_hint(found_one, answer == 't' ? "so a line that was deleted or withdrawn would be "
-                                            "bought, or a lost result pass for told"
-                                          : "NULL means busy: it would be asked again for ever");
-    return false;
-}
-
-static void judge_line(struct check *check, const struct contract *contract,
-                       const struct rehearsal_line *line)
-{
-    struct problem *found_one;
-    if (line->asked == 'f' || line->told != 't') {
-        found_one = found(check, SEVERITY_WARNING, "contract", EXIT_DONE);
-        problem_set(found_one, "%s answers %s to %s of line %s, which the view shows",
-                    contract->function_sql,
-                    line->asked == 'f' || line->told == 'f' ? "false" : "NULL",
-                    line->asked == 'f' ? "submitting" : "completed", line->order_ref);
-        problem_hint(found_one, "both have to mean the same lines: what the view shows, the "
-                                "function lets go, and records");
-    }
-    if (line->took_ms > 50) {
-        found_one = found(check, SEVERITY_WARNING, "contract", EXIT_DONE);
-        problem_set(found_one, "%s took %" PRId64 " ms for one line; it is called for 100 at once",
-                    contract->function_sql, line->took_ms);
-        problem_hint(found_one, "an index has to lead to the line by its key");
-    }
-    if (line->path[0]) {
-        found_one = found(check, SEVERITY_FAULT, "contract", EXIT_FINDING);
-        problem_set(found_one, "%s changes search_path, to %s", contract->function_sql, line->path);
-        problem_hint(found_one,
-                     "ALTER FUNCTION %s(chwsync.result) SET search_path = pg_catalog, "
-                     "pg_temp; and take the SET out of its body",
-                     contract->function_sql);
-    }
-}
-
-/* A line that is there shows the rights that one which is not there does not need. */
-static void check_line(struct check *check, const struct contract *contract)
-{
-    struct rehearsal_line line;
-    struct problem problem = {0}, *found_one;
-    enum session_verdict verdict = rehearsal_line(
-        check->session, contract, check->config->write_back_timeout_s, &line, &problem);
-    if (verdict == SESSION_DONE) {
-        if (line.order_ref[0])
-            judge_line(check, contract, &line);
-        return;
-    }
-    found_one = found(check, SEVERITY_FAULT, "contract",
-                      verdict == SESSION_LOST ? EXIT_UNAVAILABLE : EXIT_FINDING);
-    problem_set(found_one, "%s raises for line %s, which the view shows: %s (SQLSTATE %s)",
-                contract->function_sql, line.order_ref, problem.text,
-                session_sqlstate(check->session));
-    const char *remedy = remedy_for(session_sqlstate(check->session));
-    problem_hint(found_one, "%s",
-                 remedy[0] ? remedy : "the line cannot be bought until it is mended");
-}
-
 static void check_wake(struct check *check)
 {
     const char *channel = check->config->wake_channel;
@@ -393,10 +293,33 @@ static void check_wake(struct check *check)
                      channel);
 }
 
-static void check_function(struct check *check, const struct contract *contract)
+static void report_fault(struct check *check, const struct contract_fault *fault)
 {
-    bool veto = check_answer(check, contract, "submitting");
-    if (check_answer(check, contract, "completed") && veto)
+    bool is_fault = fault->severity != CONTRACT_WARNING;
+
+    found_problem(check, is_fault ? SEVERITY_FAULT : SEVERITY_WARNING,
+                  fault->part == CONTRACT_LEDGER ? "schema" : "contract", EXIT_FINDING,
+                  &fault->problem);
+}
+
+static void check_function(struct check *check, struct contract *contract)
+{
+    struct problem problem = {0};
+    size_t known = contract->fault_count;
+    int r =
+        rehearsal_function(check->session, contract, check->config->write_back_timeout_s, &problem);
+
+    if (r < 0) {
+        check->failed = true;
+        return;
+    }
+    if (r > 0) {
+        found_problem(check, SEVERITY_FAULT, "contract", EXIT_UNAVAILABLE, &problem);
+        return;
+    }
+    for (size_t i = known; i < contract->fault_count; i++)
+        report_fault(check, &contract->faults[i]);
+    if (contract->fault_count == known)
         problem_set(found(check, SEVERITY_OK, "contract", EXIT_DONE),
                     "%s answers as it should for an unknown order", contract->function_sql);
 }
@@ -416,20 +339,13 @@ static void check_contract(struct check *check)
     if (check->has_ledger)
         problem_set(found(check, SEVERITY_OK, "schema", EXIT_DONE), "chwsync is at version %d",
                     contract.schema_version);
-    for (size_t i = 0; i < contract.fault_count; i++) {
-        const struct contract_fault *fault = &contract.faults[i];
-        bool is_error = fault->severity == CONTRACT_ERROR;
-        found_problem(check, is_error ? SEVERITY_FAULT : SEVERITY_WARNING,
-                      fault->part == CONTRACT_LEDGER ? "schema" : "contract", EXIT_FINDING,
-                      &fault->problem);
-    }
+    for (size_t i = 0; i < contract.fault_count; i++)
+        report_fault(check, &contract.faults[i]);
     if (contract_is_sound(&contract, CONTRACT_VIEW))
         check_view(check, &contract);
     check_wake(check);
-    bool has_function = contract.function_wanted && contract_is_sound(&contract, CONTRACT_FUNCTION);
-    if (has_function && contract_is_sound(&contract, CONTRACT_VIEW))
-        check_line(check, &contract);
-    if (has_function)
+    if (contract.function_wanted && contract_is_sound(&contract, CONTRACT_FUNCTION) &&
+        contract_is_sound(&contract, CONTRACT_LEDGER))
         check_function(check, &contract);
     else if (!contract.function_wanted)
         problem_set(found(check, SEVERITY_OK, "contract", EXIT_DONE),

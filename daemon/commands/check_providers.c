@@ -234,8 +234,13 @@ static bool may_ask(struct check *check, const struct provider_config *provider)
             provider->name, pause);
         return false;
     }
-    rehearsal_count_request(check->session, provider->name, provider->url, &problem);
-    return true;
+    if (rehearsal_count_request(check->session, provider->name, provider->url, &problem) ==
+        SESSION_DONE)
+        return true;
+    problem_set(found(check, SEVERITY_WARNING, "provider", EXIT_DONE),
+                "%s was not asked: the request could not be counted in its budget: %s",
+                provider->name, problem.text);
+    return false;
 }
 
 static void take_answer(void *userdata, const struct client_answer *answer)

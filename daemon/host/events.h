@@ -25,6 +25,7 @@
 #define MESSAGE_CONTRACT_WELL     "d2b4a9ed7b314080aefae199d2b60388" /* the faults are gone */
 #define MESSAGE_INTAKE_FAILED     "9b5c0f7fe8974e208f75504881c20d78" /* the view cannot be read */
 #define MESSAGE_INTAKE_WELL       "8695a73466e74e6b8be10bf686dcbd9b" /* the view can be read again */
+#define MESSAGE_VIEW_SLOW         "45dadad040124c0f9e6b8861df33bcad" /* reading the view takes long */
 #define MESSAGE_LINE_PARKED       "890f994d1d2c4cc8b75543b1cfc2fab4" /* one row, or some, cannot be taken */
 #define MESSAGE_LINES_WELL        "554a13ce9f094903ab3fdd480593c738" /* no line is parked any more */
 #define MESSAGE_CLAIM_FAILED      "85ae33ec0d144d2ebc69edb892adbd2f" /* the veto raised for one order */
@@ -70,4 +71,15 @@
 #define MESSAGE_ORDER_HELD        "f69b06fd6b124331824d7c59d8ba90a8" /* queued for a reason that can pass */
 #define MESSAGE_SPENDING_STOPPED  "462709e4276b42db94aa357c542b6ef3" /* max_charge_per_order or max_spend_per_day */
 #define MESSAGE_CHARGE_DIFFERS    "eb45c970f557497380230d766e52c40f" /* the provider charged another amount than its catalogue says */
+#define MESSAGE_ACCOUNT_DOUBTED   "53f9b17ea11d47628483d49c39bdbc1f" /* key or URL changed: another account? */
+#define MESSAGE_ACCOUNT_CONTINUED "9b871541c87e4d549a3e395f9dca00f1" /* the new key leads to the same account */
+#define MESSAGE_ACCOUNT_DECIDED   "8b2318c0937640ddb5153f4692a3f589" /* the doubt is over */
+#define MESSAGE_NOT_CONFIGURED    "049c50f5abef47dd8a0630d341f18c49" /* order lines for a provider we do not know */
+#define MESSAGE_RELOAD_BY_JOURNAL "8547c7d3b9bd46a5a4eafa50823fa25f" /* SIGHUP while the database is away */
+#define MESSAGE_REFILL_ACCEPTED   "ed3b451eb5b44564a07c66ed2a844f78" /* the provider took a request for a refill */
+#define MESSAGE_REFILL_REFUSED    "23bbb5eccbe24f8ebb8a0ac9a3b93e2b" /* it did not, or it may not be asked */
+#define MESSAGE_REFILL_UNCERTAIN  "c87f4b3a610f47eba7b260e9f1b0defe" /* asked for, and the answer is lost */
+#define MESSAGE_REFILL_ENDED      "29727c9800e7407eb1edd468d8dd8879" /* completed, rejected or canceled */
+#define MESSAGE_REFILL_SILENT     "fae187e228b84ee7be06644517b4c88b" /* the provider does not say how a refill stands */
+#define MESSAGE_ORDER_CHANGED     "78c5fedd809c4144ad637d7096d512c5" /* an order that had ended is otherwise now */
 /* clang-format on */

@@ -17,8 +17,24 @@ static void noted(void *userdata, const struct store_answer *answer)
 }
 
 #define KEEP_INTERVAL_US (60 * US_PER_S)
+#define KEEP_LEAST_US (5 * US_PER_S) /* between two, also when there is news */
+#define CLOCK_SET_US (2 * US_PER_S)  /* a wall clock that differs by that much was set */
+#define DAY_US (86400 * US_PER_S)
 #define COUNT_INTERVAL_US (600 * US_PER_S) /* of more open orders than are counted at a glance */
 #define GLANCE 100000
+
+struct budget_limits account_limits(const struct provider_config *config, int64_t now_us)
+{
+    int64_t left_s = config->day_reset_minute * 60 - clock_wall_s() % 86400;
+
+    if (left_s <= 0)
+        left_s += 86400;
+    return (struct budget_limits){.per_minute = config->requests_per_minute,
+                                  .per_day = config->requests_per_day,
+                                  .burst = config->burst,
+                                  .day_rolling = config->day_rolling,
+                                  .day_ends_us = now_us + left_s * US_PER_S};
+}
 
 void account_init(struct account *account, int64_t now_us)
 {
@@ -52,7 +68,8 @@ static void restore_figures(struct account *account, const PGresult *rows, int64
 {
     struct rate_learning learned = {
         .configured = {.per_minute = (unsigned)row_integer(rows, 0, ACCOUNT_CONFIGURED_MINUTE, 0),
-                       .per_day = (unsigned)row_integer(rows, 0, ACCOUNT_CONFIGURED_DAY, 0)},
+                       .per_day = (unsigned)row_integer(rows, 0, ACCOUNT_CONFIGURED_DAY, 0),
+                       .burst = (unsigned)row_integer(rows, 0, ACCOUNT_CONFIGURED_BURST, 0)},
         .per_minute = (unsigned)row_integer(rows, 0, ACCOUNT_PER_MINUTE, 0),
         .per_day = (unsigned)row_integer(rows, 0, ACCOUNT_PER_DAY, 0),
         .burst = (unsigned)row_integer(rows, 0, ACCOUNT_BURST, 1),
@@ -136,6 +153,7 @@ void account_open(struct account *account, const struct store_answer *answer, in
 {
     const PGresult *rows = answer->rows;
     int64_t wait_s = row_integer(rows, 0, ACCOUNT_PAUSED_S, 0);
+    struct shares before = account->shares;
     bool first = account->id == 0;
 
     account->id = (int)row_integer(rows, 0, ACCOUNT_ID, 0);
@@ -143,6 +161,10 @@ void account_open(struct account *account, const struct store_answer *answer, in
         budget_pause(client_budget(account->client), now_us + wait_s * US_PER_S);
     budget_forget(client_budget(account->client),
                   now_us); /* what another instance used is in the ledger with ours */
+    shares_init(&account->shares,
+                now_us); /* likewise: each add counts once, also when opened again */
+    account->shares.queued = before.queued;
+    shares_learn_burst(&account->shares, before.burst);
     restore_slots(account, rows, now_us);
     if (row_text(rows, 0, ACCOUNT_PER_MINUTE))
         restore_figures(account, rows, now_us);
@@ -152,6 +174,7 @@ void account_open(struct account *account, const struct store_answer *answer, in
     restore_pause(account, rows, first, now_us);
     account->commands = row_integer(rows, 0, ACCOUNT_COMMANDS, 0);
     account->opened = true;
+    account->compared = false;
     account->opened_us = now_us;
     account->keep_us = account->count_us = now_us;
 }
@@ -183,6 +206,8 @@ static struct budget_figures figures_of(struct account *account, int64_t now_us)
     return (struct budget_figures){
         .account_id = account->id,
         .provider = account->config->name,
+        .instance = account->workshop->instance,
+        .configured_burst = learning->configured.burst,
         .configured_minute = learning->configured.per_minute,
         .configured_day = learning->configured.per_day,
         .per_minute = limits->per_minute,
@@ -191,12 +216,10 @@ static struct budget_figures figures_of(struct account *account, int64_t now_us)
         .told_minute = learning->told_minute,
         .told_day = learning->told_day,
         .refusals = learning->refusals,
-        .refused_ago_s = learning->refusals > 0 && learning->refused_us != INT64_MIN
-                             ? seconds_of(now_us - learning->refused_us)
-                             : -1,
-        .day_left_s = limits->per_day > 0 && !limits->day_rolling
-                          ? seconds_of(limits->day_ends_us - now_us)
-                          : -1,
+        .refused_ago_s = learning->met_us != INT64_MIN ? seconds_of(now_us - learning->met_us) : -1,
+        .day_left_s = limits->per_day == 0 || limits->day_rolling ? -1
+                      : limits->day_ends_us > now_us ? seconds_of(limits->day_ends_us - now_us)
+                                                     : 0,
         .pace = budget_per_minute(budget),
         .probing = budget->probe != BUDGET_PROBE_NONE,
         .used_minute = budget_minute_used(budget, now_us),
@@ -213,10 +236,31 @@ static struct budget_figures figures_of(struct account *account, int64_t now_us)
     };
 }
 
+/* Where the queue of adds ends, now that its length is known. */
+static void keep_queue_end(struct account *account, unsigned before, double last_s, int64_t now_us)
+{
+    unsigned queued = account->shares.queued;
+    double seconds = -1;
+
+    if (!account->lease.ours || (queued == 0 && before == 0))
+        return;
+    if (queued > 0)
+        seconds =
+            seconds_of(budget_queue_ends_us(client_budget(account->client), queued,
+                                            account->config->max_in_flight,
+                                            account_submits_free_us(account, now_us), now_us) -
+                       now_us);
+    if (queued > 0 && seconds < last_s)
+        seconds = last_s;
+    (void)accounts_keep_queue_end(account->workshop->lanes.ledger, account->id,
+                                  account->workshop->instance, seconds, noted, NULL);
+}
+
 static void kept(void *userdata, const struct store_answer *answer)
 {
     struct account *account = userdata;
     int64_t now_us = clock_monotonic_us(), commands;
+    unsigned queued = account->shares.queued;
 
     account->keeping = false;
     if (answer->verdict == STORE_REFUSED)
@@ -233,6 +277,42 @@ static void kept(void *userdata, const struct store_answer *answer)
     account->shares.queued = (unsigned)row_integer(answer->rows, 0, 1, 0);
     account->background =
         account->open > 0 ? row_real(answer->rows, 0, 2, 0) / 86400 / (double)account->open : 0;
+    keep_queue_end(account, queued, row_real(answer->rows, 0, 4, 0), now_us);
+}
+
+/* A calendar day ends by the wall clock, which somebody may set: then all is counted anew. */
+static bool clock_was_set(struct account *account, int64_t now_us)
+{
+    struct budget *budget = client_budget(account->client);
+    struct budget_limits limits = budget->limits;
+    int64_t differs_us;
+
+    if (limits.day_rolling)
+        return false;
+    limits.day_ends_us = account_limits(account->config, now_us).day_ends_us;
+    differs_us = (limits.day_ends_us - budget->limits.day_ends_us) % DAY_US;
+    if (differs_us < 0)
+        differs_us += DAY_US;
+    if (differs_us < CLOCK_SET_US || differs_us > DAY_US - CLOCK_SET_US)
+        return false;
+    (void)budget_set_limits(budget, &limits, now_us); /* the minute is as it was */
+    log_notice("the clock was set: the day of provider %s ends in %lld s, and its requests are "
+               "counted anew",
+               account->config->name, (long long)((limits.day_ends_us - now_us) / US_PER_S));
+    account->opened = false;
+    return true;
+}
+
+/* A queue that begins is news: its end is looked for soon. */
+static void note_waiting(struct account *account, int64_t now_us)
+{
+    bool waits = client_budget(account->client)->adds_waiting;
+
+    if (waits && !account->waited && account->keep_us > account->kept_us + KEEP_LEAST_US)
+        account->keep_us = account->kept_us + KEEP_LEAST_US > now_us + US_PER_S
+                               ? account->kept_us + KEEP_LEAST_US
+                               : now_us + US_PER_S;
+    account->waited = waits;
 }
 
 int64_t account_work(struct account *account, int64_t now_us)
@@ -241,9 +321,12 @@ int64_t account_work(struct account *account, int64_t now_us)
 
     if (!account->opened || account->keeping || !connection_is_up(account->workshop->lanes.ledger))
         return INT64_MAX;
+    note_waiting(account, now_us);
     if (now_us < account->keep_us)
         return account->keep_us;
-    if (client_recover_limits(account->client, now_us))
+    if (clock_was_set(account, now_us))
+        return now_us;
+    if (account->lease.ours && client_recover_limits(account->client, now_us))
         log_info("provider %s: %u requests a minute and %u a day from now on",
                  account->config->name, client_budget(account->client)->limits.per_minute,
                  client_budget(account->client)->limits.per_day);
@@ -252,7 +335,10 @@ int64_t account_work(struct account *account, int64_t now_us)
         account->count_us = now_us + COUNT_INTERVAL_US;
     if (accounts_keep(account->workshop->lanes.ledger, &figures, kept, account) == 0)
         account->keeping = true;
-    account->keep_us = now_us + KEEP_INTERVAL_US;
+    account->kept_us = now_us;
+    account->keep_us =
+        now_us + (client_budget(account->client)->paused_until_us > now_us ? KEEP_LEAST_US
+                                                                           : KEEP_INTERVAL_US);
     return account->keep_us;
 }
 

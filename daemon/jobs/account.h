@@ -20,6 +20,7 @@ struct account {
     struct client *client;                /* owned by the engine */
     int id;                               /* in the ledger; 0 until it was opened */
     bool opened;
+    bool compared; /* with earlier accounts of its name (jobs/compare): orders may be bought */
     int64_t paused_until_us;         /* everything: key, endpoint */
     int64_t submits_paused_until_us; /* submits: funds */
     int64_t submits_paused_at_us;
@@ -39,14 +40,16 @@ struct account {
     /* The budget's shares and the schedule, as kept in chwsync.budgets once a minute. */
     struct shares shares;
     struct poll_pace pace;
-    double background; /* orders that end, per open order and second */
-    int64_t open;      /* orders that are followed, about */
-    int64_t commands;  /* requests of commands that the gate knows of */
-    bool keeping;
-    int64_t keep_us, count_us; /* when the figures are kept, the open orders counted next */
+    double background;                  /* orders that end, per open order and second */
+    int64_t open;                       /* orders that are followed, about */
+    int64_t commands;                   /* requests of commands that the gate knows of */
+    bool keeping, waited;               /* adds waited at the last look */
+    int64_t keep_us, kept_us, count_us; /* when the figures are kept, were kept; orders counted */
     struct log_repeat breaker_log, refused_log, funds_log, rate_log, silence_log;
 };
 
+/* The configured limits; a calendar day ends by the wall clock as it is now. */
+struct budget_limits account_limits(const struct provider_config *config, int64_t now_us);
 void account_init(struct account *account, int64_t now_us);
 /* Takes up what the ledger says of it: the answer of accounts_open(). */
 void account_open(struct account *account, const struct store_answer *answer, int64_t now_us);

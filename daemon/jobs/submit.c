@@ -965,6 +965,7 @@ static void released(void *userdata, const struct store_answer *answer)
 }
 
 DEFINE_OWN(int64_t, free, ids_freep)
+DEFINE_OWN(char, free, words_freep)
 
 static void release(struct submit *submit)
 {
@@ -1035,9 +1036,9 @@ static bool adds_wait(const struct submit *submit, int64_t now_us)
     const struct workshop *workshop = submit->workshop;
     const struct lease *lease = &submit->account->lease;
 
-    return submit->hungry && !workshop->stopping && workshop->reconciled && lease->ours &&
-           !lease->stops && now_us >= submit->journal_us && shop_has_view(workshop->shop) &&
-           connection_is_up(workshop->lanes.orders);
+    return submit->hungry && submit->account->compared && !workshop->stopping &&
+           workshop->reconciled && lease->ours && !lease->stops && now_us >= submit->journal_us &&
+           shop_has_view(workshop->shop) && connection_is_up(workshop->lanes.orders);
 }
 
 static bool may_claim(const struct submit *submit, int64_t now_us)
@@ -1109,4 +1110,33 @@ bool submit_is_quiet(const struct submit *submit)
 {
     return TAILQ_EMPTY(&submit->flights) && !submit->claiming && !submit->recording &&
            !submit->releasing;
+}
+
+bool submit_can_be_left(const struct submit *submit)
+{
+    const struct flight *flight;
+
+    TAILQ_FOREACH(flight, &submit->flights, entry)
+    {
+        if (flight->stage == FLIGHT_ON_THE_WIRE || !flight_file_is_whole(flight->journal))
+            return false;
+    }
+    return true;
+}
+
+unsigned submit_leave(struct submit *submit)
+{
+    struct flight *flight;
+    unsigned unrecorded = 0;
+
+    TAILQ_FOREACH(flight, &submit->flights, entry)
+    {
+        if (flight->stage == FLIGHT_ASKING) {
+            OWN(words_freep) char *words = GIVE(flight->answer);
+
+            end_unknown(flight, words);
+        }
+        unrecorded += flight->stage != FLIGHT_READY;
+    }
+    return unrecorded;
 }

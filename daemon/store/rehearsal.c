@@ -1,11 +1,10 @@
 #include "store/rehearsal.h"
+#include "store/contract_rehearsal.h"
 #include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-#define UNKNOWN_REFERENCE "chwsyncd-check-unknown-reference"
 
 enum { VIEW_LIMIT_S = 10 };
 
@@ -121,126 +120,29 @@ enum session_verdict rehearsal_view(struct session *session, const struct contra
     return SESSION_DONE;
 }
 
-enum session_verdict rehearsal_function(struct session *session, const struct contract *contract,
-                                        const char *status, unsigned time_limit_s, char *ret_answer,
-                                        struct problem *reterr_problem)
+int rehearsal_function(struct session *session, struct contract *contract, unsigned time_limit_s,
+                       struct problem *reterr_problem)
 {
-    static const struct statement immediate = {"constraints", "SET CONSTRAINTS ALL IMMEDIATE"};
-    OWN(text_done) struct text text = {0};
     OWN(rows_freep) PGresult *rows = NULL;
-    const char *values[] = {status};
-    text_format(&text,
-                "SELECT %s(jsonb_populate_record(NULL::chwsync.result, jsonb_build_object(\n"
-                "    'order_ref', '" UNKNOWN_REFERENCE "', 'status', $1::text, 'seq', 1)))",
-                contract->function_sql);
-    const struct statement statement = {"rehearsal function", text_string(&text)};
-
-    enum session_verdict verdict = session_begin(session, reterr_problem);
-    if (verdict == SESSION_DONE)
-        verdict = limit_time(session, time_limit_s, reterr_problem);
-    if (verdict == SESSION_DONE)
-        verdict = session_run(session, &statement, values, 1, &rows, reterr_problem);
-    if (verdict == SESSION_DONE)
-        verdict = session_run(session, &immediate, NULL, 0, NULL, reterr_problem);
-    session_rollback(session);
-    if (verdict == SESSION_DONE)
-        *ret_answer = PQgetisnull(rows, 0, 0) ? 'n' : PQgetvalue(rows, 0, 0)[0];
-    return verdict;
-}
-
-static char answer_of(const PGresult *rows)
-{
-    return PQgetisnull(rows, 0, 0) ? 'n' : PQgetvalue(rows, 0, 0)[0];
-}
-
-/* `seq` is beyond any that was reported, so that the function takes it for news. */
-static enum session_verdict call_for_line(struct session *session, const struct contract *contract,
-                                          const char *order_ref, const char *status,
-                                          const char *seq, char *ret_answer,
-                                          struct problem *reterr_problem)
-{
-    OWN(text_done) struct text text = {0};
-    OWN(rows_freep) PGresult *rows = NULL;
-    const char *values[] = {order_ref, status, seq};
-    enum session_verdict verdict;
-
-    text_format(&text,
-                "SELECT %s(jsonb_populate_record(NULL::chwsync.result, jsonb_build_object(\n"
-                "    'order_ref', $1::text, 'status', $2::text, 'seq', $3::bigint, 'charge', 0.5,\n"
-                "    'provider_order_id', 'rehearsal', 'currency', 'USD')))",
-                contract->function_sql);
-    const struct statement statement = {"rehearsal line", text_string(&text)};
-    verdict = session_run(session, &statement, values, 3, &rows, reterr_problem);
-    if (verdict == SESSION_DONE)
-        *ret_answer = answer_of(rows);
-    return verdict;
-}
-
-static enum session_verdict pick_line(struct session *session, const struct contract *contract,
-                                      struct rehearsal_line *line, struct problem *reterr_problem)
-{
-    OWN(text_done) struct text text = {0};
-    OWN(rows_freep) PGresult *rows = NULL;
-
-    text_format(&text,
-                "SELECT v.order_ref::text FROM %s AS v WHERE v.order_ref IS NOT NULL\n"
-                "   AND octet_length(v.order_ref::text) BETWEEN 1 AND 200 LIMIT 1",
-                contract->view_sql);
-    const struct statement statement = {"rehearsal key", text_string(&text)};
-    enum session_verdict verdict = session_run(session, &statement, NULL, 0, &rows, reterr_problem);
-    if (verdict == SESSION_DONE && PQntuples(rows))
-        snprintf(line->order_ref, sizeof line->order_ref, "%s", PQgetvalue(rows, 0, 0));
-    return verdict;
-}
-
-static enum session_verdict play_line(struct session *session, const struct contract *contract,
-                                      struct rehearsal_line *line, struct problem *reterr_problem)
-{
-    static const struct statement before = {
-        "rehearsal path",
-        "SELECT set_config('chwsyncd.path', current_setting('search_path'), true)"};
-    static const struct statement after = {
-        "rehearsal path",
-        "SELECT nullif(current_setting('search_path'), current_setting('chwsyncd.path'))"};
-    static const struct statement immediate = {"constraints", "SET CONSTRAINTS ALL IMMEDIATE"};
-    OWN(rows_freep) PGresult *path = NULL;
-    enum session_verdict verdict = session_run(session, &before, NULL, 0, NULL, reterr_problem);
-    int64_t began_ms = now_ms();
-
-    if (verdict == SESSION_DONE)
-        verdict = call_for_line(session, contract, line->order_ref, "submitting",
-                                "4000000000000000001", &line->asked, reterr_problem);
-    line->took_ms = now_ms() - began_ms;
-    if (verdict == SESSION_DONE && line->asked == 't')
-        verdict = call_for_line(session, contract, line->order_ref, "completed",
-                                "4000000000000000002", &line->told, reterr_problem);
-    if (verdict == SESSION_DONE)
-        verdict = session_run(session, &immediate, NULL, 0, NULL, reterr_problem);
-    if (verdict == SESSION_DONE)
-        verdict = session_run(session, &after, NULL, 0, &path, reterr_problem);
-    if (verdict == SESSION_DONE)
-        snprintf(line->path, sizeof line->path, "%s", PQgetvalue(path, 0, 0));
-    return verdict;
-}
-
-enum session_verdict rehearsal_line(struct session *session, const struct contract *contract,
-                                    unsigned time_limit_s, struct rehearsal_line *ret_line,
-                                    struct problem *reterr_problem)
-{
-    struct rehearsal_line line = {.told = 't'};
+    const char *values[] = {contract->function_sql, contract->view_sql};
     enum session_verdict verdict = session_begin(session, reterr_problem);
 
     if (verdict == SESSION_DONE)
-        verdict = limit_time(session, VIEW_LIMIT_S, reterr_problem);
-    if (verdict == SESSION_DONE)
-        verdict = pick_line(session, contract, &line, reterr_problem);
-    if (verdict == SESSION_DONE)
         verdict = limit_time(session, time_limit_s, reterr_problem);
-    if (verdict == SESSION_DONE && line.order_ref[0])
-        verdict = play_line(session, contract, &line, reterr_problem);
+    if (verdict == SESSION_DONE)
+        verdict =
+            session_run(session, &contract_rehearsal_statement, values, 2, &rows, reterr_problem);
     session_rollback(session);
-    *ret_line = line;
-    return verdict;
+    switch (verdict) {
+    case SESSION_DONE:
+        return contract_judge_rehearsal(contract, rows);
+    case SESSION_REFUSED:
+        return contract_note_rehearsal_failed(contract, session_sqlstate(session),
+                                              reterr_problem->text);
+    case SESSION_LOST:
+        break;
+    }
+    return 1;
 }
 
 /* ---- the plan ---- */

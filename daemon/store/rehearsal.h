@@ -39,26 +39,11 @@ enum session_verdict rehearsal_view(struct session *session, const struct contra
                                     struct problem *reterr_problem);
 
 /*
- * Calls the function for an order that does not exist. *ret_answer is what it said: 't', 'f', or
- * 'n' for NULL; `status` is one of the contract.
+ * Calls the function and takes it back (store/contract_rehearsal.h); what is wrong with it is added
+ * to the contract's faults. 0, 1 when the connection broke, -ENOMEM.
  */
-enum session_verdict rehearsal_function(struct session *session, const struct contract *contract,
-                                        const char *status, unsigned time_limit_s, char *ret_answer,
-                                        struct problem *reterr_problem);
-
-/*
- * The same for a line that the view shows, if it shows one: it is asked for, then reported as
- * completed, and all of it is taken back.
- */
-struct rehearsal_line {
-    char order_ref[208]; /* "" = the view shows none */
-    char asked, told;    /* as above */
-    int64_t took_ms;     /* of the question alone */
-    char path[128];      /* the search_path that the function left behind, "" = as it was */
-};
-enum session_verdict rehearsal_line(struct session *session, const struct contract *contract,
-                                    unsigned time_limit_s, struct rehearsal_line *ret_line,
-                                    struct problem *reterr_problem);
+int rehearsal_function(struct session *session, struct contract *contract, unsigned time_limit_s,
+                       struct problem *reterr_problem);
 
 /* Tables of 10,000 rows and more that reading the view goes through from end to end. */
 #define REHEARSAL_SCANS_MAX 4

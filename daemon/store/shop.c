@@ -1,5 +1,6 @@
 #include "store/shop.h"
 #include "base/own.h"
+#include "store/unconfigured.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,9 +31,9 @@ static const char *const statement_names[SHOP_STATEMENT_COUNT] = {
  * Intake, after `shown` (the view's rows). $1 default provider, $2 configured providers, $3 limit.
  *
  * A key that is shown twice, or NULL, is parked: which of the two rows was meant cannot be known. A
- * queued order follows the view; a withdrawn one that is shown again comes back, at once when the
- * view alone decides, after five minutes when a function withdrew it while the view kept showing
- * it. A line without a service is rejected here: no request could ask for it.
+ * queued order follows the view, to another provider too; a withdrawn one that is shown again comes
+ * back, at once when the view alone decides, after five minutes when a function withdrew it while
+ * the view kept showing it. A line without a service is rejected here: no request could ask for it.
  */
 static const char intake_rest[] =
     ", fresh AS MATERIALIZED (\n"
@@ -52,15 +53,20 @@ static const char intake_rest[] =
                       "           CASE WHEN g.fault IS NULL THEN 'queued' ELSE 'rejected' "
                       "END::chwsync.order_state,\n"
                       "           CASE WHEN g.fault IS NULL AND g.chosen <> ALL ($2::text[])\n"
-                      "                THEN format('provider \"%s\" is not configured', g.chosen) "
+                      "                THEN format('" NOT_CONFIGURED "', g.chosen) "
                       "ELSE g.fault END,\n"
                       "           CASE WHEN g.fault IS NULL THEN 0 ELSE 1 END\n"
                       "      FROM good g ORDER BY g.created_at, g.order_ref\n"
                       "    ON CONFLICT (order_ref) DO NOTHING\n"
                       "    RETURNING id, provider, state, seq, order_ref, error\n"
                       "), returned AS (\n"
-                      "    UPDATE chwsync.orders o SET state = 'queued', error = NULL, updated_at "
-                      "= now()\n"
+                      "    UPDATE chwsync.orders o\n"
+                      "       SET state = 'queued', updated_at = now(), provider = "
+                      "coalesce(s.provider, $1::text),\n"
+                      "           error = CASE WHEN coalesce(s.provider, $1::text) <> ALL "
+                      "($2::text[])\n"
+                      "                        THEN format('" NOT_CONFIGURED
+                      "', coalesce(s.provider, $1::text)) END\n"
                       "      FROM shown s WHERE o.order_ref = s.order_ref AND o.state = "
                       "'withdrawn'\n"
                       "       AND (NOT $4::boolean OR o.updated_at < now() - interval '5 "
@@ -74,16 +80,34 @@ static const char intake_rest[] =
                       "), told AS (\n"
                       "    INSERT INTO chwsync.write_backs (order_id, seq)\n"
                       "    SELECT id, seq FROM inserted WHERE state = 'rejected' AND $4::boolean\n"
+                      "), turned AS MATERIALIZED (\n" /* locks as a claim does: the queue's row
+                                                         first */
+                      "    SELECT q.order_id, coalesce(s.provider, $1::text) AS chosen\n"
+                      "      FROM shown s JOIN chwsync.orders o ON o.order_ref = s.order_ref\n"
+                      "      JOIN chwsync.queue q ON q.order_id = o.id\n"
+                      "     WHERE o.state = 'queued' AND q.provider <> coalesce(s.provider, "
+                      "$1::text)\n"
+                      "       FOR UPDATE OF q SKIP LOCKED\n"
                       "), followed AS (\n"
                       "    UPDATE chwsync.orders o\n"
-                      "       SET (" FACTS("") ") = ROW(" FACTS(
-                          "s.") "), updated_at = now()\n"
-                                "      FROM shown s, chwsync.queue q\n"
+                      "       SET (" FACTS("") ", provider, error) = ROW(" FACTS(
+                          "s.") ", coalesce(t.chosen, o.provider),\n"
+                                "               CASE WHEN t.chosen <> ALL ($2::text[]) THEN "
+                                "format('" NOT_CONFIGURED "', t.chosen)\n"
+                                "                    WHEN t.chosen IS NULL THEN o.error END), "
+                                "updated_at = now()\n"
+                                "      FROM shown s, chwsync.queue q LEFT JOIN turned t ON "
+                                "t.order_id = q.order_id\n"
                                 "     WHERE o.order_ref = s.order_ref AND q.order_id = o.id AND "
                                 "o.state = 'queued'\n"
-                                "       AND (" FACTS("o.") ") IS DISTINCT FROM (" FACTS(
-                                    "s.") ")\n"
+                                "       AND ((" FACTS("o.") ") IS DISTINCT FROM (" FACTS(
+                                    "s.") ") OR t.order_id IS NOT NULL)\n"
                                           "    RETURNING o.id\n"
+                                          "), requeued AS (\n"
+                                          "    UPDATE chwsync.queue q SET provider = t.chosen, "
+                                          "next_at = now(), held = NULL\n"
+                                          "      FROM turned t JOIN followed f ON f.id = "
+                                          "t.order_id WHERE q.order_id = t.order_id\n"
                                           "), parked AS (\n"
                                           "    INSERT INTO chwsync.parked_lines (order_ref, "
                                           "reason)\n"
@@ -105,9 +129,12 @@ static const char intake_rest[] =
 static const char intake_clear_whole[] =
     "    DELETE FROM chwsync.parked_lines p\n"
     "     WHERE EXISTS (SELECT FROM good g WHERE g.order_ref = p.order_ref)\n"
-    "        OR p.sqlstate IS NULL AND NOT EXISTS (SELECT FROM fresh f WHERE "
-    "coalesce(left(f.order_ref, 200), '(NULL)')\n"
-    "                                                                       = p.order_ref)\n";
+    /* by hashing: of a million faulty rows and a thousand parked keys, not each with each */
+    "        OR p.sqlstate IS NULL AND p.order_ref NOT IN (\n"
+    "               SELECT DISTINCT coalesce(left(f.order_ref, 200), '(NULL)') FROM fresh f\n"
+    "                WHERE f.times > 1 OR f.order_ref IS NULL OR octet_length(f.order_ref) NOT "
+    "BETWEEN 1 AND "
+    "200)\n";
 static const char intake_clear_one[] =
     "    DELETE FROM chwsync.parked_lines p USING good g WHERE p.order_ref = g.order_ref\n";
 static const char intake_counts[] =
@@ -127,7 +154,12 @@ static const char intake_counts[] =
     "       (SELECT string_agg(i.order_ref || ' rejected: ' || i.error, E'\\n') FROM inserted i"
     "  WHERE i.state = 'rejected'),\n"
     "       (SELECT string_agg(p.order_ref || ': ' || p.reason, E'\\n')"
-    "  FROM (SELECT * FROM parked LIMIT 20) p)";
+    "  FROM (SELECT * FROM parked LIMIT 20) p),\n"
+    "       (SELECT string_agg(a.id || ':' || greatest(ceil(extract(epoch FROM n.next_at - "
+    "now())), 0)::bigint, ' ')\n"
+    "          FROM chwsync.accounts a, LATERAL (SELECT r.next_at FROM chwsync.refills r\n"
+    "               WHERE r.account_id = a.id AND r.next_at IS NOT NULL ORDER BY r.next_at LIMIT "
+    "1) n)";
 
 static const char claim_text[] =
     "SELECT * FROM chwsync.claim($1::text, $2::int, $3::uuid, $4::int, $5::int, $6::bigint, "
@@ -319,6 +351,7 @@ void shop_intake_decode(const PGresult *rows, struct intake_result *ret_result)
         .write_back_due_s = row_integer(rows, 0, 6, -1),
         .rejected = row_text(rows, 0, 7),
         .parked_lines = row_text(rows, 0, 8),
+        .refills_due = row_text(rows, 0, 9),
     };
 }
 

@@ -1,4 +1,4 @@
--- 012-balance.sql - out of funds, and low on them.
+-- 015-balance.sql - out of funds, and low on them.
 --
 -- Run inside one transaction by `chwsyncd schema install|upgrade`, as the owner of schema chwsync.
 
