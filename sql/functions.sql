@@ -13,7 +13,7 @@ BEGIN
            AND p.proname IN ('record_outcomes', 'claim', 'deliver', 'follow_surplus', 'restore_attempt', 'release_submits',
                              'store_services', 'end_catalogue', 'account_of', 'take_over',
                              'note_balance', 'rehearse', 'ask_refill', 'refill_words', 'count_lines',
-                             'judge_due', 'room_at', 'hold_lines', 'refuse_service', 'accept_service')
+                             'judge_due', 'room_at', 'hold_lines', 'refuse_service', 'accept_service', 'hold_duplicates')
     LOOP
         EXECUTE format('DROP FUNCTION %s', known.function);
     END LOOP;
@@ -269,7 +269,7 @@ AS $$
              WHERE b.account_id = of_account AND b.minute > now() - interval '1 day') AS m
 $$;
 
--- What judge_due() held or rejected: written, told the shop when the reason is another one, and answered then.
+-- What judge_due() held or rejected, or hold_duplicates(): written, told the shop when the reason is another one, and answered then.
 -- The amounts in the reason of one that waits for money are those of when it began to wait. All who wait for the balance are due
 -- together, so that the oldest is judged first.
 CREATE OR REPLACE FUNCTION chwsync.hold_lines(for_provider text, ids bigint[], verdicts text[], reasons text[], former text[],
@@ -297,6 +297,8 @@ BEGIN
         UPDATE chwsync.queue q
            SET held = j.verdict, busy = 0, busy_since = NULL,
                next_at = CASE j.verdict WHEN 'funds' THEN coalesce(funds_at, now() + interval '1 minute')
+                                        -- After the one that was refused, which goes alone and finds out.
+                                        WHEN 'link' THEN now() + interval '310 seconds'
                                         WHEN 'spent' THEN least(greatest(room_from, now() + interval '10 seconds'), now() + interval '5 minutes')
                                         ELSE now() + interval '1 minute' END
           FROM judged j WHERE q.order_id = j.id AND j.verdict <> 'rejected'
@@ -904,6 +906,36 @@ CREATE OR REPLACE FUNCTION chwsync.refuse_service(of_account int, named text) RE
 AS $$
     UPDATE chwsync.catalogue_services k SET refused_at = clock_timestamp()
      WHERE k.account_id = of_account AND (k.service = named OR k.product_id = named) AND k.listed AND k.refused_at IS NULL
+$$;
+
+-- An order was refused for an active order with its link. Whether that is another one of ours; then all lines with that link wait,
+-- so that thousands of them cost a request in five minutes, and not the budget that others wait for.
+CREATE OR REPLACE FUNCTION chwsync.hold_duplicates(of_order bigint, tell_shop boolean) RETURNS boolean
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
+AS $$
+DECLARE
+    line chwsync.orders;
+    ids bigint[];
+    former text[];
+BEGIN
+    SELECT * INTO line FROM chwsync.orders o WHERE o.id = of_order;
+    IF NOT EXISTS (SELECT FROM chwsync.polls p JOIN chwsync.orders o ON o.id = p.order_id
+                    WHERE o.id <> line.id AND o.link = line.link AND o.account_id = line.account_id)
+       AND NOT EXISTS (SELECT FROM chwsync.attempts a
+                        WHERE a.open AND a.order_id <> line.id AND a.link = line.link AND a.account_id = line.account_id) THEN
+        RETURN false;
+    END IF;
+    SELECT array_agg(w.order_id), array_agg(w.held) INTO ids, former
+      FROM (SELECT q.order_id, q.held FROM chwsync.queue q JOIN chwsync.orders o ON o.id = q.order_id
+             WHERE q.provider = line.provider AND q.next_at < now() + interval '4 minutes' AND o.link = line.link AND o.id <> line.id
+               FOR UPDATE OF q SKIP LOCKED) AS w;
+    IF ids IS NOT NULL THEN
+        PERFORM chwsync.hold_lines(line.provider, ids, array_fill('link'::text, ARRAY[cardinality(ids)]),
+                    array_fill('the provider takes one order with this link at a time, and another one is active; it is tried again '
+                               'every 5 minutes'::text, ARRAY[cardinality(ids)]), former, NULL, tell_shop);
+    END IF;
+    RETURN true;
+END
 $$;
 
 -- An operator says that a service is still what its orders mean. Returns what it was and is called; its orders are due.

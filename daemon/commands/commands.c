@@ -106,7 +106,9 @@ const struct command commands[] = {
 const size_t command_count = COUNT_OF(commands);
 
 /* The place of enum adapter_option stands above the flags. */
-#define ADAPTER_ROW(place) (TAKES_ADAPTER | (unsigned)(place) << 24)
+#define ADAPTER_SHIFT 26
+#define ADAPTER_ROW(place) (TAKES_ADAPTER | (unsigned)(place) << ADAPTER_SHIFT)
+_Static_assert(ADAPTER_OPTION_COUNT <= 1 << (32 - ADAPTER_SHIFT), "too many for their bits");
 
 static const struct command_option_row {
     const char *name, *value, *help;
@@ -317,7 +319,7 @@ static int take_age(const struct command *command, const char *value, struct arg
 static int take_option(const struct command_option_row *row, const char *value,
                        struct arguments *arguments)
 {
-    switch (row->taken_with & 0xffffff) {
+    switch (row->taken_with & ((1u << ADAPTER_SHIFT) - 1)) {
     case TAKES_CONFIG:
         arguments->config_path = value;
         return 0;
@@ -389,7 +391,7 @@ static int take_option(const struct command_option_row *row, const char *value,
         arguments->refresh = true;
         return 0;
     case TAKES_ADAPTER:
-        arguments->adapter[row->taken_with >> 24] = value ? value : "";
+        arguments->adapter[row->taken_with >> ADAPTER_SHIFT] = value ? value : "";
         return 0;
     default:
         print_help(arguments->command, stdout);

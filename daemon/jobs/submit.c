@@ -294,8 +294,8 @@ static void decide_duplicate(struct flight *flight, const struct reply *reply)
 {
     flight->stage = FLIGHT_ASKING;
     flight->answer = copy_words(reply->error);
-    if (orders_other_live(flight->submit->workshop->lanes.ledger, flight->order_id,
-                          duplicate_decided, flight) != 0)
+    if (orders_hold_duplicates(flight->submit->workshop->lanes.ledger, flight->order_id,
+                               flight->submit->workshop->tell_shop, duplicate_decided, flight) != 0)
         end_unknown(flight, reply->error);
 }
 
@@ -561,6 +561,8 @@ static void note_judged(struct submit *submit, const PGresult *rows, int row)
         return;
     }
     submit->workshop->counts.put_off++;
+    if (strcmp(verdict, "funds") == 0)
+        submit->account->funds_short = true;
     if (strcmp(verdict, "limit") == 0 || strcmp(verdict, "spent") == 0)
         note_limit(submit, &entry, reason);
     log_write(LOG_LEVEL_INFO, &entry, "order %s waits: %s", entry.order_ref, reason);

@@ -172,24 +172,20 @@ int orders_restore(struct connection *lane, const char *journal, const struct jo
     return connection_run(lane, &transaction, done, userdata);
 }
 
-static const struct statement other_live_statement = {
-    .name = "other live orders with the link",
-    .text =
-        "SELECT EXISTS (SELECT FROM chwsync.polls p JOIN chwsync.orders o ON o.id = p.order_id\n"
-        "                WHERE o.id <> t.id AND o.link = t.link AND o.account_id = t.account_id)\n"
-        "    OR EXISTS (SELECT FROM chwsync.attempts a\n"
-        "                WHERE a.open AND a.order_id <> t.id AND a.link = t.link AND a.account_id "
-        "= t.account_id)\n"
-        "  FROM chwsync.orders t WHERE t.id = $1::bigint",
+static const struct statement hold_duplicates_statement = {
+    .name = "hold orders with one link",
+    .text = "SELECT chwsync.hold_duplicates($1::bigint, $2::boolean)",
 };
 
-int orders_other_live(struct connection *lane, int64_t order_id, store_done done, void *userdata)
+int orders_hold_duplicates(struct connection *lane, int64_t order_id, bool tell_shop,
+                           store_done done, void *userdata)
 {
     struct values values = {0};
     struct transaction transaction = {
-        .statement = &other_live_statement, .values = &values, .by_index = true};
+        .statement = &hold_duplicates_statement, .values = &values, .by_index = true};
 
     values_add_integer(&values, order_id);
+    values_add_boolean(&values, tell_shop);
     return connection_run(lane, &transaction, done, userdata);
 }
 

@@ -253,6 +253,21 @@ is "and all of them" "pack small young" "$(claim | grep -o '^[a-z]* goes' | cut 
 ask "SELECT state FROM chwsync.record_outcomes(ARRAY[(SELECT id FROM chwsync.orders WHERE order_ref = 'pack')], ARRAY[1], ARRAY['not executed'], ARRAY[NULL], ARRAY[0], ARRAY['nobody'], ARRAY[5], true, 5, ARRAY[NULL]::uuid[])" >/dev/null
 is "what was not executed is there again" "999.7" "$(ask "SELECT trim_scale(available) FROM chwsync.balances")"
 
+# ---- one link ----
+anew
+duplicate() { ask "SELECT chwsync.hold_duplicates(id, true) FROM chwsync.orders WHERE order_ref = '$1'"; }
+for ref in a b c d; do line $ref LIKES 2000; done
+ask "UPDATE chwsync.orders SET account_id = 1, link = CASE order_ref WHEN 'd' THEN link ELSE 'https://x.example/one' END" >/dev/null
+is "one of them goes" "a goes as Default" "$(claim 1 | grep goes)"
+is "its own refusal echoes nobody" "f" "$(duplicate a)"
+is "a refusal that another order explains" "t" "$(duplicate b)"
+is "holds the others with that link" "queued link the provider takes one order with this link at a time, and another one is active; it is tried again every 5 minutes" "$(state c)"
+is "and no other" "b queued, d queued" "$(ask "SELECT string_agg(concat_ws(' ', o.order_ref, o.state, q.held), ', ' ORDER BY o.order_ref) FROM chwsync.orders o JOIN chwsync.queue q ON q.order_id = o.id WHERE q.next_at <= now()")"
+is "who is told, once" "c 1" "$(duplicate b >/dev/null; ask "SELECT o.order_ref, o.seq FROM chwsync.write_backs w JOIN chwsync.orders o ON o.id = w.order_id" | tr '|' ' ')"
+is "after them the one that was refused goes first" "t" "$(ask "SELECT next_at > now() + interval '5 minutes' FROM chwsync.queue q JOIN chwsync.orders o ON o.id = q.order_id WHERE order_ref = 'c'")"
+ask "SELECT state FROM chwsync.record_outcomes(ARRAY[(SELECT id FROM chwsync.orders WHERE order_ref = 'a')], ARRAY[1], ARRAY['accepted'], ARRAY['9'], ARRAY[200], ARRAY[NULL], ARRAY[0], true, 5, ARRAY[NULL]::uuid[])" >/dev/null
+is "so while the other is followed" "t" "$(duplicate b)"
+
 # ---- many that wait ----
 anew
 cluster_psql -o /dev/null -c "SELECT test.line('dear-' || i, 'LIKES', 2000, '{\"max_charge\": 1}') FROM generate_series(1, 1500) i" \
