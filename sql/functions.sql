@@ -154,7 +154,7 @@ $$;
 
 -- Lines that are due, locked and judged by the catalogue and by what they may cost, in order of age. The verdict: NULL, it may go;
 -- rejected, for a reason that will not pass by itself; price, limit, unpriced, spent, funds, disabled, identity, what it waits for;
--- stale, it is no longer queued (such a row would stand at the head for ever). Where no catalogue was ever read only limits that
+-- stale, it is no longer queued. Where no catalogue was ever read only limits that
 -- cannot be kept stand in the way.
 CREATE OR REPLACE FUNCTION chwsync.judge_due(for_provider text, by_account int, at_most int, only_order bigint, passed bigint[],
                                   has_catalogue boolean, charge_limit numeric, day_limit numeric, room numeric, funds numeric,
@@ -173,25 +173,27 @@ BEGIN
          WHERE q.provider = $1 AND q.next_at <= now() AND ($4 IS NULL OR q.order_id = $4) AND q.order_id <> ALL (passed)
            AND NOT EXISTS (SELECT FROM chwsync.submit_stops s WHERE s.account_id = $2 AND s.released_at IS NULL)
          ORDER BY q.next_at, q.order_id LIMIT $3 FOR UPDATE SKIP LOCKED
-    ), stale AS (
-        UPDATE chwsync.queue q SET next_at = now() + interval '1 hour' FROM due d JOIN chwsync.orders o ON o.id = d.order_id
-         WHERE q.order_id = d.order_id AND o.state <> 'queued'
-    ), known AS ( -- a service by its id, or by its stable name
-        SELECT d.next_at, d.held, o.id, o.order_ref, o.seq, o.state, left(o.service, 80) AS wanted, o.max_charge, o.runs,
+    ), asked_for AS MATERIALIZED (
+        SELECT d.next_at, d.held, o.id, o.order_ref, o.seq, o.state, o.service AS wanted, o.max_charge, o.quantity, o.runs, o.comments,
+               o.usernames
+          FROM due d JOIN chwsync.orders o ON o.id = d.order_id
+    ), sold AS MATERIALIZED ( -- each service once, by its id or by its stable name
+        SELECT w.wanted, k.*
+          FROM (SELECT DISTINCT a.wanted FROM asked_for a WHERE has_catalogue) AS w
+         CROSS JOIN LATERAL (
+               (SELECT s.*, true AS by_id FROM chwsync.catalogue_services s WHERE s.account_id = $2 AND s.service = w.wanted)
+               UNION ALL
+               (SELECT s.*, false FROM chwsync.catalogue_services s WHERE s.account_id = $2 AND s.product_id = w.wanted
+                 ORDER BY s.listed DESC, s.changed_at DESC LIMIT 1)
+               LIMIT 1) AS k
+    ), known AS (
+        SELECT a.next_at, a.held, a.id, a.order_ref, a.seq, a.state, left(a.wanted, 80) AS wanted, a.max_charge, a.runs,
                k.service, k.name, k.type, k.rate, k.min, k.max, k.charged_by, k.listed, k.refused_at, k.ordered_name, k.ordered_type,
                k.by_id,
-               CASE k.charged_by WHEN 'quantity' THEN o.quantity WHEN 'runs' THEN o.quantity
-                                 WHEN 'comments' THEN chwsync.count_lines(o.comments)
-                                 WHEN 'usernames' THEN chwsync.count_lines(o.usernames) END AS pieces
-          FROM due d JOIN chwsync.orders o ON o.id = d.order_id
-          LEFT JOIN LATERAL (
-               (SELECT s.*, true AS by_id FROM chwsync.catalogue_services s
-                 WHERE has_catalogue AND s.account_id = $2 AND s.service = o.service)
-               UNION ALL
-               (SELECT s.*, false FROM chwsync.catalogue_services s
-                 WHERE has_catalogue AND s.account_id = $2 AND s.product_id = o.service
-                 ORDER BY s.listed DESC, s.changed_at DESC LIMIT 1)
-               LIMIT 1) AS k ON true
+               CASE k.charged_by WHEN 'quantity' THEN a.quantity WHEN 'runs' THEN a.quantity
+                                 WHEN 'comments' THEN chwsync.count_lines(a.comments)
+                                 WHEN 'usernames' THEN chwsync.count_lines(a.usernames) END AS pieces
+          FROM asked_for a LEFT JOIN sold k ON k.wanted = a.wanted
     ), priced AS (
         SELECT k.*, CASE k.charged_by WHEN 'fixed' THEN k.rate
                                       WHEN 'runs' THEN k.rate * k.pieces * greatest(k.runs, 1) * 0.001
@@ -367,6 +369,7 @@ DECLARE
     verdicts text[];
     reasons text[];
     former text[];
+    stale bigint[];          -- their rows would stand at the head for ever
     spent_charge numeric;    -- of the first that the day's limit holds
     head text;               -- the first that waits for the balance, and did before
     asked_refs text[];
@@ -404,11 +407,11 @@ BEGIN
                first_ordered || array_agg(j.service) FILTER (WHERE j.verdict IS NULL AND j.is_first),
                array_agg(j.id) FILTER (WHERE j.verdict <> 'stale'), array_agg(j.verdict) FILTER (WHERE j.verdict <> 'stale'),
                array_agg(j.reason) FILTER (WHERE j.verdict <> 'stale'), array_agg(j.held) FILTER (WHERE j.verdict <> 'stale'),
-               (array_agg(j.charge) FILTER (WHERE j.verdict = 'spent'))[1],
+               array_agg(j.id) FILTER (WHERE j.verdict = 'stale'), (array_agg(j.charge) FILTER (WHERE j.verdict = 'spent'))[1],
                (array_agg(j.order_ref) FILTER (WHERE j.verdict = 'funds' AND j.held = 'funds' AND NOT funds_waited))[1],
                coalesce(bool_or(j.verdict IN ('spent', 'funds')), false), count(*)
           INTO round_questions, round_passed, round_charges, round_types, first_ordered, judged, verdicts, reasons, former,
-               spent_charge, head, is_over, round_count
+               stale, spent_charge, head, is_over, round_count
           FROM chwsync.judge_due($1, $2, wanted, $6, passed, has_catalogue, charge_limit, day_limit, room, funds, funds_waited) j;
         IF judged IS NOT NULL THEN
             RETURN QUERY
@@ -417,6 +420,9 @@ BEGIN
               FROM chwsync.hold_lines($1, judged, verdicts, reasons, former,
                        CASE WHEN spent_charge IS NOT NULL THEN chwsync.room_at($2, day_limit,
                            spent_charge + coalesce((SELECT sum(c) FROM unnest(charges || round_charges) AS c), 0)) END, tell_shop) h;
+        END IF;
+        IF stale IS NOT NULL THEN
+            UPDATE chwsync.queue q SET next_at = now() + interval '1 hour' WHERE q.order_id = ANY (stale);
         END IF;
         looked := looked + round_count;
         questions := questions || round_questions[:at_most - cardinality(passed)];
