@@ -13,6 +13,7 @@
 #include "jobs/clock_watch.h"
 #include "jobs/compare.h"
 #include "jobs/contract_watch.h"
+#include "jobs/figures.h"
 #include "jobs/intake.h"
 #include "jobs/poll.h"
 #include "jobs/pulse.h"
@@ -67,6 +68,7 @@ struct provider {
     struct balance balance;
     struct refill refill;
     struct recheck recheck;
+    struct request_figures figures;
     bool opening;
     int64_t open_us; /* when opening is tried (again) */
 };
@@ -84,6 +86,7 @@ struct world {
     struct intake intake;
     struct write_back write_back;
     struct pulse pulse;
+    struct told_figures told;
     struct unconfigured unconfigured;
     const char **provider_names;
     struct configured_account *accounts; /* one a provider; digests owned, NULL until known */
@@ -557,6 +560,7 @@ static int provider_init(struct engine *engine, struct world *world, size_t inde
     provider->recheck.on_applied = rechecked;
     provider->recheck.userdata = provider;
     provider->poll.recheck = &provider->recheck;
+    request_figures_init(&provider->figures, &provider->account);
     world->provider_names[index] = config->name;
     return 0;
 }
@@ -623,6 +627,7 @@ static int world_new(struct engine *engine, struct config *config, struct world 
                                     .userdata = engine};
     write_back_init(&world->write_back, &world->workshop);
     pulse_init(&world->pulse, &world->workshop);
+    told_figures_init(&world->told, &world->workshop, &world->write_back.told);
     world->unconfigured = (struct unconfigured){.workshop = &world->workshop,
                                                 .providers = world->provider_names,
                                                 .provider_count = world->provider_count};
@@ -911,6 +916,7 @@ static int64_t work(struct engine *engine, int64_t now_us)
     next_us = earlier(next_us, unconfigured_work(&world->unconfigured, now_us));
     next_us = earlier(next_us, intake_work(&world->intake, now_us));
     next_us = earlier(next_us, pulse_work(&world->pulse, now_us));
+    next_us = earlier(next_us, told_figures_work(&world->told, now_us));
     if (now_us >= world->look_us) {
         intake_looked(engine, 0, 0);
         for (size_t i = 0; i < world->provider_count; i++)
@@ -936,6 +942,7 @@ static int64_t work(struct engine *engine, int64_t now_us)
             next_us = earlier(next_us, poll_work(&provider->poll, now_us));
         next_us = earlier(next_us, submit_work(&provider->submit, now_us));
         next_us = earlier(next_us, account_work(&provider->account, now_us));
+        next_us = earlier(next_us, request_figures_work(&provider->figures, now_us));
     }
     return earlier(next_us, write_back_work(&world->write_back, now_us));
 }

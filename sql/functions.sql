@@ -525,7 +525,7 @@ $$;
 -- Tells the shop where orders stand. A row of write_backs is one change (order, seq); the shop is told the present state, and what
 -- was due up to that seq is done. So a change that comes in meanwhile needs no lock here and is never lost. `tell` as `ask` above.
 CREATE OR REPLACE FUNCTION chwsync.deliver(at_most int, only_order bigint, tell text)
-    RETURNS TABLE (id bigint, order_ref text, answer boolean, status text)
+    RETURNS TABLE (id bigint, order_ref text, answer boolean, status text, waited_s float8)
     LANGUAGE plpgsql
     SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
 AS $$
@@ -565,13 +565,17 @@ BEGIN
     ), done AS (
         DELETE FROM chwsync.write_backs w USING due d LEFT JOIN told t ON t.id = d.order_id
          WHERE w.order_id = d.order_id AND w.seq <= coalesce(t.seq, d.seq) AND (t.id IS NULL OR t.answer IS NOT NULL)
+        RETURNING w.order_id, w.since
     ), busy AS (
         UPDATE chwsync.write_backs w
            SET failures = w.failures + 1, error = 'the function answered NULL', sqlstate = NULL,
                due_at = now() + least(interval '1 second' * power(2, least(w.failures, 12)), interval '1 hour')
           FROM told t WHERE w.order_id = t.id AND t.answer IS NULL AND w.seq <= t.seq
     )
-    SELECT t.id, t.order_ref, t.answer, t.status FROM told t;
+    SELECT t.id, t.order_ref, t.answer, t.status,
+           CASE WHEN t.answer AND t.status IN ('completed', 'partial', 'canceled', 'refunded', 'failed', 'rejected', 'abandoned')
+                THEN extract(epoch FROM clock_timestamp() - min(d.since))::float8 END
+      FROM told t LEFT JOIN done d ON d.order_id = t.id GROUP BY t.id, t.order_ref, t.answer, t.status;
 END
 $$;
 

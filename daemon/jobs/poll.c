@@ -377,9 +377,10 @@ static void refused(struct poll *poll, const struct reply *reply)
         account_note_rate(poll->account, reply->error, now_us);
     } else if (reply->class == ERROR_REQUEST && poll->batch_limit > 1) {
         poll->batch_limit /= 2;
-        log_event(LOG_LEVEL_NOTICE, MESSAGE_BATCH_REFUSED,
-                  "provider %s refuses a batch (%s); asking about %u orders a request from now on",
-                  poll->account->config->name, reply->error, poll->batch_limit);
+        log_provider_event(
+            LOG_LEVEL_NOTICE, MESSAGE_BATCH_REFUSED, poll->account->config->name,
+            "provider %s refuses a batch (%s); asking about %u orders a request from now on",
+            poll->account->config->name, reply->error, poll->batch_limit);
     } else {
         log_repeated(&poll->account->silence_log, LOG_LEVEL_WARNING,
                      &(struct log_entry){.message_id = MESSAGE_PROVIDER_SILENT,

@@ -118,8 +118,15 @@ int shop_claim(struct shop *shop, struct connection *lane, const struct claim_op
 
 /* ---- write-back ---- */
 
-/* Columns of the answer: one row an order that was due. */
-enum deliver_column { DELIVER_ORDER_ID, DELIVER_ORDER_REF, DELIVER_ANSWER, DELIVER_STATUS };
+/* Columns of the answer: one row an order that was due; for how long it was, NULL but for an end
+ * that was taken. */
+enum deliver_column {
+    DELIVER_ORDER_ID,
+    DELIVER_ORDER_REF,
+    DELIVER_ANSWER,
+    DELIVER_STATUS,
+    DELIVER_WAITED_S
+};
 /* One transaction: tells the shop where up to `limit` orders stand now; only_order_id 0 = whichever
  * is due. */
 int shop_deliver(struct shop *shop, struct connection *lane, unsigned limit, int64_t only_order_id,
