@@ -31,7 +31,8 @@ DEFINE_OWN(char, free, string_freep)
 
 #define LOOK_AGAIN_S 30  /* after a fault of the contract or the schema */
 #define LOOK_ANYWAY_S 20 /* without a word from the intake: the view may raise, or take long */
-#define HISTORY_INTERVAL_S 3600 /* retention */
+#define SETTLE_AFTER_US (300 * US_PER_MS) /* the wake-up is far more often for a paid line */
+#define HISTORY_INTERVAL_S 3600           /* retention */
 #define HISTORY_BATCH 1000
 #define STATUS_INTERVAL_US (10 * US_PER_S)
 #define DRAIN_S 45        /* at least; below TimeoutStopSec=60 */
@@ -324,7 +325,7 @@ static void woken(void *userdata)
 
     intake_wake(&world->intake);
     for (size_t i = 0; i < world->provider_count; i++)
-        settle_wake(&world->providers[i].settle, clock_monotonic_us());
+        settle_wake(&world->providers[i].settle, clock_monotonic_us() + SETTLE_AFTER_US);
 }
 
 static int open_lane(struct engine *engine, const char *name, const char *conninfo,

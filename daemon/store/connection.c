@@ -90,6 +90,7 @@ struct connection {
  */
 static const char lock_setting[] = "set_config('lock_timeout', '%u', true)";
 static const char statement_setting[] = "set_config('statement_timeout', '%u', true)";
+static const char lazy_setting[] = "set_config('synchronous_commit', 'off', true)";
 static const char index_settings[] = "set_config('enable_seqscan', 'off', true), "
                                      "set_config('enable_bitmapscan', 'off', true), "
                                      "set_config('jit', 'off', true)";
@@ -334,6 +335,11 @@ static bool send_settings(struct connection *connection, const struct transactio
     if (transaction->statement_timeout_ms > 0) {
         text_add(&text, between);
         text_format(&text, statement_setting, transaction->statement_timeout_ms);
+        between = ", ";
+    }
+    if (transaction->lazy_commit) {
+        text_add(&text, between);
+        text_add(&text, lazy_setting);
         between = ", ";
     }
     if (transaction->by_index) {
