@@ -417,6 +417,7 @@ static void end_transaction(struct connection *connection)
         memcpy(answer.sqlstate, round.sqlstate, sizeof answer.sqlstate);
     } else {
         answer.rows = round.rows;
+        answer.held = &round.rows;
     }
     answer_task(connection, task, &answer);
     round_done(&round);
@@ -831,6 +832,15 @@ void connection_reset(struct connection *connection)
 {
     connection->reset_wanted = true;
     (void)sd_event_source_set_enabled(connection->kick, SD_EVENT_ONESHOT);
+}
+
+PGresult *store_take_rows(const struct store_answer *answer)
+{
+    PGresult *rows = answer->held ? *answer->held : NULL;
+
+    if (rows)
+        *answer->held = NULL;
+    return rows;
 }
 
 int connection_run(struct connection *connection, struct transaction *transaction, store_done done,

@@ -110,7 +110,10 @@ struct store_answer {
     char sqlstate[6];
     struct problem problem;
     int64_t took_us; /* from being sent to the commit */
+    PGresult **held; /* `rows`, for store_take_rows() */
 };
+/* The rows become the caller's: PQclear(). They stay what `answer` shows. NULL without rows. */
+PGresult *store_take_rows(const struct store_answer *answer);
 typedef void (*store_done)(void *userdata, const struct store_answer *answer);
 
 struct transaction {
