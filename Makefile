@@ -73,8 +73,8 @@ $(BUILD)/scripted: $(BUILD)/tests/panel/scripted.o $(BUILD)/tests/panel/text.o
 $(BUILD)/notify_recorder: $(BUILD)/tests/lib/notify_recorder.o
 	$(Q)$(CC) $(CFLAGS) $(SANITIZE) $(LDFLAGS) -o $@ $^
 
-# The daemon's own rules on a virtual clock, and nothing else of it.
-$(BUILD)/simulate: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/simulate/*.c)) $(filter $(BUILD)/daemon/rules/%,$(OBJECTS))
+# The daemon's own rules on a virtual clock, and nothing else of it but the text they make.
+$(BUILD)/simulate: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/simulate/*.c)) $(filter $(BUILD)/daemon/rules/% $(BUILD)/daemon/base/%,$(OBJECTS))
 	$(Q)$(CC) $(CFLAGS) $(SANITIZE) $(LDFLAGS) -o $@ $^ -lm
 
 # Its calls of the door for statements are caught: the bench prints the daemon's statements.
@@ -91,7 +91,7 @@ $(FUZZERS): $(BUILD)/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/daemon.a
 $(BUILD)/relay: $(BUILD)/tests/lib/relay.o
 	$(Q)$(CC) $(CFLAGS) $(SANITIZE) $(LDFLAGS) -o $@ $^
 
-tests: all $(BUILD)/simulate $(BUILD)/panel $(BUILD)/scripted $(BUILD)/relay $(BUILD)/notify_recorder $(PURE) $(UNIT) $(SQLTEST)
+tests: all $(BUILD)/simulate $(BUILD)/bench-tool $(BUILD)/panel $(BUILD)/scripted $(BUILD)/relay $(BUILD)/notify_recorder $(PURE) $(UNIT) $(SQLTEST)
 
 # The sanitizer build lives beside the plain one and is made by the same rules.
 ASAN_MAKE := +$(MAKE) --no-print-directory BUILD=$(BUILD)/asan CFLAGS='-O1 -g -fno-omit-frame-pointer' \
@@ -127,8 +127,9 @@ bench: deps ## the table of rates and costs, on a throwaway cluster
 	@$(MAKE) --no-print-directory -j2 all $(BUILD)/panel $(BUILD)/bench-tool
 	@BUILD=$(BUILD) tests/bench/run; run=$$?; BUILD=$(BUILD) tests/bench/schedule && BUILD=$(BUILD) tests/bench/size && exit $$run
 
-simulate: $(BUILD)/simulate ## the rules of budget and polling on a virtual clock: the whole table (minutes)
-	@$(BUILD)/simulate
+simulate: deps ## the rules of budget and polling on a virtual clock, bar by bar; choosing a batch in the database (minutes)
+	@$(MAKE) --no-print-directory -j2 all $(BUILD)/simulate $(BUILD)/bench-tool
+	@$(BUILD)/simulate; run=$$?; BUILD=$(BUILD) tests/bench/schedule && exit $$run
 
 check-unit check-sql check-panel check-scenario: check-%: ## one kind of tests alone
 	@BUILD=$(BUILD) tests/lib/check $*

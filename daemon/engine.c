@@ -8,17 +8,24 @@
 #include "host/events.h"
 #include "host/log.h"
 #include "host/notify.h"
+#include "jobs/balance.h"
+#include "jobs/catalogue.h"
+#include "jobs/compare.h"
+#include "jobs/contract_watch.h"
 #include "jobs/intake.h"
 #include "jobs/poll.h"
 #include "jobs/pulse.h"
+#include "jobs/recheck.h"
 #include "jobs/reconcile.h"
+#include "jobs/refill.h"
 #include "jobs/settle.h"
 #include "jobs/submit.h"
+#include "jobs/unconfigured.h"
 #include "jobs/write_back.h"
 #include "store/accounts.h"
-#include "store/contract.h"
 #include "store/orders.h"
 #include "store/schema.h"
+#include "store/services.h"
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -39,6 +46,9 @@ DEFINE_OWN(char, free, string_freep)
 #define DRAIN_MARGIN_S 15 /* to record what came last */
 #define EXTEND_US (15 * US_PER_S)
 #define LOOP_WAIT_MAX_US (60 * US_PER_S)
+#define ACCOUNTS_PATIENCE_US                                                                       \
+    (10 * US_PER_S)                        /* for accounts to be opened, before the others go on */
+#define RELOAD_PATIENCE_US (10 * US_PER_S) /* for a database that is up to record outcomes */
 
 /* One provider with its jobs. */
 struct provider {
@@ -48,6 +58,11 @@ struct provider {
     struct submit submit;
     struct poll poll;
     struct settle settle;
+    struct catalogue catalogue;
+    struct compare compare;
+    struct balance balance;
+    struct refill refill;
+    struct recheck recheck;
     bool opening;
     int64_t open_us; /* when opening is tried (again) */
 };
@@ -59,16 +74,19 @@ struct world {
     size_t provider_count;
     struct workshop workshop;
     struct connection *wake; /* its own connection that only listens, or NULL */
+    struct contract_watch contract;
     struct reconcile reconcile;
     struct intake intake;
     struct write_back write_back;
     struct pulse pulse;
+    struct unconfigured unconfigured;
     const char **provider_names;
-    char *salt;            /* of the ledger's key digests; NULL until the ledger was read */
-    struct shop *new_shop; /* found, waits until no statement of the old one runs */
-    bool asking_ledger, asking_contract, ledger_known;
-    int64_t ledger_us, contract_us, history_us;
-    int64_t look_us; /* when jobs look at their lists although no intake told what is due */
+    struct configured_account *accounts; /* one a provider; digests owned, NULL until known */
+    char *salt; /* of the ledger's key digests; NULL until the ledger was read */
+    bool asking_ledger, ledger_known;
+    int64_t ledger_us, history_us;
+    int64_t accounts_us; /* what does not belong to an account that cannot be opened goes on then */
+    int64_t look_us;     /* when jobs look at their lists although no intake told what is due */
 };
 
 struct engine {
@@ -81,10 +99,9 @@ struct engine {
     char instance[37];              /* uuid of this run */
     struct world *world;
     bool stop_asked, reload_asked, schema_newer, draining;
-    int64_t drain_until_us, leases_until_us;
+    int64_t drain_until_us, leases_until_us, reload_asked_us;
     int64_t status_us, watchdog_us, watchdog_interval_us, extend_us;
-    char *contract_said; /* all faults of the contract, as they were last said */
-    struct log_repeat contract_log, schema_log, ledger_log, down_log;
+    struct log_repeat schema_log, ledger_log, down_log;
 };
 
 static struct workshop *workshop_of(struct engine *engine)
@@ -119,11 +136,11 @@ static void account_was_opened(void *userdata, const struct store_answer *answer
 static void open_account(struct provider *provider, int64_t now_us)
 {
     struct world *world = provider->engine->world;
-    OWN(string_freep) char *digest = NULL;
     const struct provider_config *config = provider->account.config;
+    const char *digest = world->accounts[provider - world->providers].digest;
 
     provider->open_us = now_us + 5 * US_PER_S;
-    if (accounts_digest(world->salt, provider->key.text, &digest) != 0) {
+    if (!digest) {
         log_error("unable to make the digest of the key of provider %s; next try in 5 s",
                   config->name);
         return;
@@ -131,6 +148,20 @@ static void open_account(struct provider *provider, int64_t now_us)
     if (accounts_open(world->workshop.lanes.ledger, config->name, config->url, digest,
                       account_was_opened, provider) == 0)
         provider->opening = true;
+}
+
+/* Of all keys: an account of this configuration is no earlier one of another (jobs/compare). */
+static void make_digests(struct world *world)
+{
+    for (size_t i = 0; i < world->provider_count; i++) {
+        char *digest = NULL;
+
+        free((char *)(uintptr_t)world->accounts[i].digest);
+        world->accounts[i].endpoint = world->config->providers[i].url;
+        world->accounts[i].digest =
+            accounts_digest(world->salt, world->providers[i].key.text, &digest) == 0 ? digest
+                                                                                     : NULL;
+    }
 }
 
 static void ledger_read(void *userdata, const struct store_answer *answer)
@@ -170,116 +201,18 @@ static void ledger_read(void *userdata, const struct store_answer *answer)
     free(world->salt);
     world->salt = strdup(row_text(answer->rows, 0, 1));
     world->ledger_known = world->salt != NULL;
+    if (world->ledger_known)
+        make_digests(world);
+    world->accounts_us = clock_monotonic_us() + ACCOUNTS_PATIENCE_US;
 }
 
-/* ---- what the contract says ---- */
-
-/* All faults; the first that stops intake says so. */
-static void report_faults(struct engine *engine, const struct contract *contract)
+/* Other statements are in force. */
+static void shop_replaced(void *userdata)
 {
-    const char *what_it_means =
-        ": intake pauses, everything else goes on; looked at again every 30 s";
+    struct world *world = ((struct engine *)userdata)->world;
 
-    for (size_t i = 0; i < contract->fault_count; i++) {
-        const struct contract_fault *fault = &contract->faults[i];
-
-        log_write(
-            fault->severity == CONTRACT_ERROR ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING,
-            &(struct log_entry){.message_id = MESSAGE_CONTRACT_FAULT, .hint = fault->problem.hint},
-            "%s%s", fault->problem.text, fault->severity == CONTRACT_ERROR ? what_it_means : "");
-        if (fault->severity == CONTRACT_ERROR)
-            what_it_means = "";
-        if (fault->severity == CONTRACT_ERROR)
-            workshop_note_error(workshop_of(engine), "%s", fault->problem.text);
-    }
-}
-
-/* Says all faults when they are other than before. */
-static void compare_faults(struct engine *engine, const struct contract *contract)
-{
-    OWN(text_done) struct text all = {0};
-
-    for (size_t i = 0; i < contract->fault_count; i++)
-        text_format(&all, "%s|", contract->faults[i].problem.text);
-    if (contract->fault_count == 0) {
-        free(GIVE(engine->contract_said));
-        if (log_recovered(&engine->contract_log)) {
-            log_event(LOG_LEVEL_NOTICE, MESSAGE_CONTRACT_WELL,
-                      "the shop's view and function are as they should be");
-            workshop_of(engine)->last_error[0] = '\0';
-        }
-        return;
-    }
-    if (engine->contract_said && strcmp(engine->contract_said, text_string(&all)) == 0)
-        return;
-    log_repeated(&engine->contract_log, LOG_LEVEL_DEBUG, NULL,
-                 "the contract with the shop has %zu faults", contract->fault_count);
-    report_faults(engine, contract);
-    free(engine->contract_said);
-    engine->contract_said = strdup(text_string(&all));
-}
-
-static void contract_looked(void *userdata, const struct store_answer *answer)
-{
-    struct engine *engine = userdata;
-    struct world *world = engine->world;
-    OWN(contract_done) struct contract contract = {0};
-    struct problem problem = {0};
-    struct shop *shop = NULL;
-
-    world->asking_contract = false;
-    world->contract_us = clock_monotonic_us() + LOOK_AGAIN_S * US_PER_S;
-    if (answer->verdict == STORE_LOST)
-        return;
-    if (answer->verdict == STORE_REFUSED) {
-        log_repeated(
-            &engine->contract_log, LOG_LEVEL_ERROR,
-            &(struct log_entry){.message_id = MESSAGE_CONTRACT_FAULT, .sqlstate = answer->sqlstate},
-            "unable to look at the contract with the shop: %s; next try in %d s",
-            answer->problem.text, LOOK_AGAIN_S);
-        return;
-    }
-    if (contract_read(answer->rows, &contract, &problem) != 0 ||
-        shop_new(&contract, world->config->write_back_timeout_s, &shop) != 0)
-        return;
-    compare_faults(engine, &contract);
-    world->workshop.contract_doubtful = false;
-    if (shop_has_view(shop))
-        world->contract_us = INT64_MAX; /* until a statement raises a doubt */
-    if (shop_equals(shop, world->workshop.shop)) {
-        shop_free(shop);
-        return;
-    }
-    shop_free(world->new_shop);
-    world->new_shop = shop;
-}
-
-/* The shop's statements are replaced when none of them runs or waits. */
-static void take_new_shop(struct world *world)
-{
-    struct lanes *lanes = &world->workshop.lanes;
-
-    if (!world->new_shop)
-        return;
-    if (world->workshop.shop &&
-        !(connection_is_quiet(lanes->orders) && connection_is_quiet(lanes->shop)))
-        return;
-    shop_free(world->workshop.shop);
-    world->workshop.shop = GIVE(world->new_shop);
     intake_wake(&world->intake);
     write_back_wake(&world->write_back, 0, clock_monotonic_us());
-}
-
-static void ask_contract(struct engine *engine)
-{
-    struct world *world = engine->world;
-    struct values values = {0};
-    struct transaction transaction = {.statement = &contract_statement, .values = &values};
-
-    values_add_text(&values, world->config->pending_orders);
-    values_add_text(&values, world->config->write_back);
-    if (connection_run(world->workshop.lanes.orders, &transaction, contract_looked, engine) == 0)
-        world->asking_contract = true;
 }
 
 /* ---- connections ---- */
@@ -297,7 +230,7 @@ static void lane_up(void *userdata)
     if (!world->ledger_known)
         world->ledger_us = now_us;
     reconcile_wake(&world->reconcile);
-    world->contract_us = now_us;
+    contract_watch_wake(&world->contract, now_us);
     intake_wake(&world->intake);
     for (size_t i = 0; i < world->provider_count; i++) {
         submit_wake(&world->providers[i].submit, 0, now_us);
@@ -322,10 +255,14 @@ static void woken(void *userdata)
 {
     struct engine *engine = userdata;
     struct world *world = engine->world;
+    int64_t later_us = clock_monotonic_us() + SETTLE_AFTER_US;
 
     intake_wake(&world->intake);
-    for (size_t i = 0; i < world->provider_count; i++)
-        settle_wake(&world->providers[i].settle, clock_monotonic_us() + SETTLE_AFTER_US);
+    for (size_t i = 0; i < world->provider_count; i++) {
+        settle_wake(&world->providers[i].settle, later_us);
+        catalogue_wake(&world->providers[i].catalogue, later_us);
+        compare_wake(&world->providers[i].compare, clock_monotonic_us());
+    }
 }
 
 static int open_lane(struct engine *engine, const char *name, const char *conninfo,
@@ -377,6 +314,16 @@ static void intake_looked(void *userdata, int64_t queue_due_s, int64_t write_bac
     world->look_us = now_us + LOOK_ANYWAY_S * US_PER_S;
 }
 
+static void refills_told(void *userdata, const char *due)
+{
+    struct engine *engine = userdata;
+    struct world *world = engine->world;
+    int64_t now_us = clock_monotonic_us();
+
+    for (size_t i = 0; i < world->provider_count; i++)
+        refill_note_due(&world->providers[i].refill, due, now_us);
+}
+
 static void outcomes_recorded(void *userdata, unsigned accepted)
 {
     struct provider *provider = userdata;
@@ -395,12 +342,49 @@ static void statuses_applied(void *userdata)
     write_back_wake(&provider->engine->world->write_back, 0, clock_monotonic_us());
 }
 
+static void rows_taken_over(void *userdata)
+{
+    struct provider *provider = userdata;
+
+    if (provider->account.open == 0)
+        provider->account.open = 1; /* at least: looked for soon, then counted */
+    provider->account.count_us = 0;
+    poll_wake(&provider->poll, 0, clock_monotonic_us());
+    settle_wake(&provider->settle, clock_monotonic_us());
+}
+
+static void refill_recorded(void *userdata)
+{
+    struct provider *provider = userdata;
+
+    recheck_wake(&provider->recheck, clock_monotonic_us());
+}
+
+/* `reopened` orders that had ended go on. */
+static void rechecked(void *userdata, unsigned reopened)
+{
+    struct provider *provider = userdata;
+
+    statuses_applied(provider);
+    provider->account.open += reopened;
+    if (reopened)
+        poll_wake(&provider->poll, 5, clock_monotonic_us());
+}
+
 static void lost_order_found(void *userdata)
 {
     struct provider *provider = userdata;
 
     statuses_applied(provider);
     poll_wake(&provider->poll, 0, clock_monotonic_us());
+}
+
+/* What waited is due: for a catalogue, for money. */
+static void held_lines_are_due(void *userdata)
+{
+    struct provider *provider = userdata;
+
+    submit_wake(&provider->submit, 0, clock_monotonic_us());
 }
 
 /* What was put back or ended is to be claimed, followed and told. */
@@ -430,7 +414,11 @@ static void provider_done(struct provider *provider)
     client_free(provider->account.client);
     submit_done(&provider->submit);
     poll_done(&provider->poll);
+    refill_done(&provider->refill);
+    recheck_done(&provider->recheck);
     settle_done(&provider->settle);
+    catalogue_done(&provider->catalogue);
+    compare_done(&provider->compare);
     secret_done(&provider->key);
 }
 
@@ -447,7 +435,10 @@ static void world_free(struct world *world)
     reconcile_done(&world->reconcile);
     intake_done(&world->intake);
     shop_free(world->workshop.shop);
-    shop_free(world->new_shop);
+    for (size_t i = 0; world->accounts && i < world->provider_count; i++)
+        free((char *)(uintptr_t)world->accounts[i].digest);
+    free(world->accounts);
+    contract_watch_done(&world->contract);
     free(world->providers);
     free(world->provider_names);
     free(world->salt);
@@ -456,26 +447,14 @@ static void world_free(struct world *world)
 }
 DEFINE_OWN(struct world, world_free, world_freep)
 
-static struct budget_limits limits_of(const struct provider_config *config, int64_t now_us)
-{
-    int64_t left_s = config->day_reset_minute * 60 - clock_wall_s() % 86400;
-
-    if (left_s <= 0)
-        left_s += 86400;
-    return (struct budget_limits){.per_minute = config->requests_per_minute,
-                                  .per_day = config->requests_per_day,
-                                  .burst = config->burst,
-                                  .day_rolling = config->day_rolling,
-                                  .day_ends_us = now_us + left_s * US_PER_S};
-}
-
 static int provider_init(struct engine *engine, struct world *world, size_t index,
                          struct problem *reterr_problem)
 {
     struct provider *provider = &world->providers[index];
     const struct provider_config *config = &world->config->providers[index];
     int64_t now_us = clock_monotonic_us();
-    struct client_options options = {.name = config->name, .limits = limits_of(config, now_us)};
+    struct client_options options = {.name = config->name,
+                                     .limits = account_limits(config, now_us)};
     int r = credentials_read(engine->credentials_directory, config->key_file, &provider->key,
                              reterr_problem);
 
@@ -510,6 +489,24 @@ static int provider_init(struct engine *engine, struct world *world, size_t inde
     settle_init(&provider->settle, &provider->account);
     provider->settle.on_settled = lost_order_found;
     provider->settle.userdata = provider;
+    catalogue_init(&provider->catalogue, &provider->account);
+    provider->catalogue.on_stored = held_lines_are_due;
+    provider->catalogue.userdata = provider;
+    compare_init(&provider->compare, &provider->account);
+    provider->compare.configured = world->accounts;
+    provider->compare.configured_count = world->config->provider_count;
+    provider->compare.on_moved = rows_taken_over;
+    provider->compare.userdata = provider;
+    balance_init(&provider->balance, &provider->account, world->config->history_days);
+    provider->balance.on_risen = held_lines_are_due;
+    provider->balance.userdata = provider;
+    refill_init(&provider->refill, &provider->account);
+    provider->refill.on_recorded = refill_recorded;
+    provider->refill.userdata = provider;
+    recheck_init(&provider->recheck, &provider->account);
+    provider->recheck.on_applied = rechecked;
+    provider->recheck.userdata = provider;
+    provider->poll.recheck = &provider->recheck;
     world->provider_names[index] = config->name;
     return 0;
 }
@@ -540,7 +537,8 @@ static int world_new(struct engine *engine, struct config *config, struct world 
     world->config = config;
     world->providers = calloc(config->provider_count, sizeof *world->providers);
     world->provider_names = calloc(config->provider_count, sizeof *world->provider_names);
-    if (!world->providers || !world->provider_names)
+    world->accounts = calloc(config->provider_count, sizeof *world->accounts);
+    if (!world->providers || !world->provider_names || !world->accounts)
         return -ENOMEM;
     memcpy(world->workshop.instance, engine->instance, sizeof engine->instance);
     world->workshop.tell_shop = config->write_back != NULL;
@@ -554,15 +552,25 @@ static int world_new(struct engine *engine, struct config *config, struct world 
     }
     if (r != 0)
         return r;
+    world->contract = (struct contract_watch){.workshop = &world->workshop,
+                                              .view = config->pending_orders,
+                                              .function = config->write_back,
+                                              .timeout_s = config->write_back_timeout_s,
+                                              .on_shop = shop_replaced,
+                                              .userdata = engine};
     world->intake = (struct intake){.workshop = &world->workshop,
                                     .options = {.default_provider = config->default_provider,
                                                 .providers = world->provider_names,
                                                 .provider_count = world->provider_count},
                                     .interval_us = config->intake_interval_s * US_PER_S,
                                     .on_looked = intake_looked,
+                                    .on_refills = refills_told,
                                     .userdata = engine};
     write_back_init(&world->write_back, &world->workshop);
     pulse_init(&world->pulse, &world->workshop);
+    world->unconfigured = (struct unconfigured){.workshop = &world->workshop,
+                                                .providers = world->provider_names,
+                                                .provider_count = world->provider_count};
     *ret_world = GIVE(world);
     return 0;
 }
@@ -574,7 +582,11 @@ static bool world_is_quiet(const struct world *world)
     for (size_t i = 0; i < world->provider_count; i++)
         if (!submit_is_quiet(&world->providers[i].submit) ||
             !poll_is_quiet(&world->providers[i].poll) ||
-            !settle_is_quiet(&world->providers[i].settle))
+            !settle_is_quiet(&world->providers[i].settle) ||
+            !compare_is_quiet(&world->providers[i].compare) ||
+            !balance_is_quiet(&world->providers[i].balance) ||
+            !refill_is_quiet(&world->providers[i].refill) ||
+            !recheck_is_quiet(&world->providers[i].recheck))
             return false;
     return write_back_is_quiet(&world->write_back, clock_monotonic_us());
 }
@@ -588,18 +600,71 @@ static bool world_is_settled(const struct world *world)
     return world_is_quiet(world);
 }
 
+/*
+ * The database is away, or does not take what it is to record: a reload must not wait for that, as
+ * it may be what brings it back. Every request has its answer, and every answer its record in the
+ * flight journal; so the world may end as if the process had, under a new instance and a new
+ * journal: what the ledger lacks is recorded from the old one before anything is claimed
+ * (jobs/reconcile).
+ */
+static bool world_can_be_left(struct engine *engine, int64_t now_us)
+{
+    struct world *world = engine->world;
+    const struct lanes *lanes = &world->workshop.lanes;
+    bool away = !connection_is_up(lanes->ledger) || !connection_is_up(lanes->orders);
+
+    if (!away && now_us < engine->reload_asked_us + RELOAD_PATIENCE_US)
+        return false;
+    for (size_t i = 0; i < world->provider_count; i++)
+        if (!submit_can_be_left(&world->providers[i].submit))
+            return false;
+    return true;
+}
+
+/* A provider that asked to be left alone is left alone by the new world too. */
+static void keep_pauses(const struct world *old, struct world *world)
+{
+    for (size_t i = 0; i < world->provider_count; i++)
+        for (size_t j = 0; j < old->provider_count; j++)
+            if (strcmp(world->config->providers[i].url, old->config->providers[j].url) == 0 &&
+                strcmp(world->providers[i].key.text, old->providers[j].key.text) == 0)
+                budget_pause(client_budget(world->providers[i].account.client),
+                             client_budget(old->providers[j].account.client)->paused_until_us);
+}
+
+static void leave_world(struct world *world)
+{
+    unsigned unrecorded = 0;
+
+    for (size_t i = 0; i < world->provider_count; i++)
+        unrecorded += submit_leave(&world->providers[i].submit);
+    log_event(LOG_LEVEL_NOTICE, MESSAGE_RELOAD_BY_JOURNAL,
+              "reloading without the database: %u answers that it lacks stand in the flight "
+              "journal, and are recorded from there before anything is bought",
+              unrecorded);
+}
+
 /* The new configuration is read and tried whole before the old world ends; a wrong one is refused
  * and the old one stays in force. */
-static void reload(struct engine *engine)
+static void reload(struct engine *engine, bool settled)
 {
     struct config *config = NULL;
     struct config_faults faults = {0};
     struct problem problem = {0};
     struct world *old = engine->world, *world = NULL;
+    struct flight_journal *journal = engine->journal;
+    char instance[sizeof engine->instance];
     int r = config_load(engine->config_path, &config, &faults);
 
     engine->reload_asked = false;
     old->workshop.stopping = false;
+    memcpy(instance, engine->instance, sizeof instance);
+    if (r == 0 && !settled) {
+        name_instance(engine);
+        r = flight_journal_new(flight_journal_directory(journal), &engine->journal);
+        if (r != 0)
+            config_free(GIVE(config));
+    }
     if (r == 1) {
         for (size_t i = 0; i < faults.count; i++)
             log_write(LOG_LEVEL_ERROR,
@@ -617,6 +682,10 @@ static void reload(struct engine *engine)
             world_free(world);
     }
     if (r != 0) {
+        if (engine->journal != journal)
+            flight_journal_free(engine->journal);
+        engine->journal = journal;
+        memcpy(engine->instance, instance, sizeof instance);
         log_write(LOG_LEVEL_ERROR,
                   &(struct log_entry){.message_id = MESSAGE_RELOAD_REFUSED,
                                       .hint = problem.hint[0] ? problem.hint : NULL},
@@ -625,8 +694,13 @@ static void reload(struct engine *engine)
         notify_ready();
         return;
     }
+    keep_pauses(old, world);
+    if (!settled)
+        leave_world(old);
     engine->world = world;
     world_free(old);
+    if (engine->journal != journal)
+        flight_journal_free(journal); /* its locks end: it is a dead one from now on */
     log_open(world->config->log_level, world->config->log_target);
     log_event(LOG_LEVEL_NOTICE, MESSAGE_RELOADED, "the configuration %s is in force",
               engine->config_path);
@@ -652,9 +726,11 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *inf
     (void)source;
     if (info->ssi_signo == SIGHUP) {
         if (!engine->stop_asked) {
-            log_notice("reloading: what is on the wire is finished first");
+            log_notice("reloading: what is on the wire is finished first, within %lld s at most",
+                       (long long)(drain_time_us(engine) / US_PER_S));
             notify_reloading();
             engine->reload_asked = true;
+            engine->reload_asked_us = clock_monotonic_us();
             workshop_of(engine)->stopping = true;
         }
         return 0;
@@ -712,17 +788,8 @@ static int64_t prepare(struct engine *engine, int64_t now_us)
 {
     struct world *world = engine->world;
     struct lanes *lanes = &world->workshop.lanes;
-    int64_t next_us = INT64_MAX;
+    int64_t next_us = contract_watch_work(&world->contract, now_us);
 
-    if (world->workshop.contract_doubtful && world->contract_us == INT64_MAX)
-        world->contract_us = now_us;
-    if (connection_is_up(lanes->orders) && !world->asking_contract) {
-        if (now_us >= world->contract_us)
-            ask_contract(engine);
-        else
-            next_us = earlier(next_us, world->contract_us);
-    }
-    take_new_shop(world);
     if (!connection_is_up(lanes->ledger))
         return next_us;
     if (!world->ledger_known) {
@@ -745,6 +812,8 @@ static int64_t prepare(struct engine *engine, int64_t now_us)
         world->history_us = now_us + HISTORY_INTERVAL_S * US_PER_S;
         (void)orders_forget_history(lanes->ledger, world->config->history_days, HISTORY_BATCH,
                                     history_forgotten, engine);
+        (void)services_forget(lanes->ledger, world->config->history_days, HISTORY_BATCH,
+                              history_forgotten, engine);
     }
     return earlier(next_us, world->history_us);
 }
@@ -760,7 +829,10 @@ static bool accounts_are_open(const struct world *world)
 static bool wants_lease(const struct provider *provider, int64_t now_us)
 {
     return submit_wants_lease(&provider->submit) || settle_wants_lease(&provider->settle) ||
-           provider->poll.next_us <= now_us;
+           catalogue_wants_lease(&provider->catalogue) || compare_wants_lease(&provider->compare) ||
+           balance_wants_lease(&provider->balance) ||
+           refill_wants_lease(&provider->refill, now_us) ||
+           recheck_wants_lease(&provider->recheck, now_us) || provider->poll.next_us <= now_us;
 }
 
 static int64_t work(struct engine *engine, int64_t now_us)
@@ -768,14 +840,21 @@ static int64_t work(struct engine *engine, int64_t now_us)
     struct world *world = engine->world;
     int64_t next_us = prepare(engine, now_us);
 
-    if (!world->ledger_known || world->new_shop)
+    if (!world->ledger_known || contract_watch_replaces(&world->contract))
         return next_us;
-    if (accounts_are_open(world)) /* what is put back belongs to one of them */
+    /* What is put back belongs to one of them. */
+    if (accounts_are_open(world) || now_us >= world->accounts_us)
         next_us = earlier(next_us, reconcile_work(&world->reconcile, now_us));
+    else
+        next_us = earlier(next_us, world->accounts_us);
+    next_us = earlier(next_us, unconfigured_work(&world->unconfigured, now_us));
     next_us = earlier(next_us, intake_work(&world->intake, now_us));
     next_us = earlier(next_us, pulse_work(&world->pulse, now_us));
-    if (now_us >= world->look_us)
+    if (now_us >= world->look_us) {
         intake_looked(engine, 0, 0);
+        for (size_t i = 0; i < world->provider_count; i++)
+            refill_wake(&world->providers[i].refill, now_us);
+    }
     next_us = earlier(next_us, world->look_us);
     for (size_t i = 0; i < world->provider_count; i++) {
         struct provider *provider = &world->providers[i];
@@ -786,7 +865,12 @@ static int64_t work(struct engine *engine, int64_t now_us)
             earlier(next_us, lease_work(&provider->account, wants_lease(provider, now_us), now_us));
         /* Polls ask the gate first: while adds wait they get one slot in twenty, and only their
          * own. */
+        next_us = earlier(next_us, compare_work(&provider->compare, now_us));
         next_us = earlier(next_us, settle_work(&provider->settle, now_us));
+        next_us = earlier(next_us, catalogue_work(&provider->catalogue, now_us));
+        next_us = earlier(next_us, balance_work(&provider->balance, now_us));
+        next_us = earlier(next_us, refill_work(&provider->refill, now_us));
+        next_us = earlier(next_us, recheck_work(&provider->recheck, now_us));
         if (lease_holds(&provider->account.lease) || provider->poll.next_us > now_us)
             next_us = earlier(next_us, poll_work(&provider->poll, now_us));
         next_us = earlier(next_us, submit_work(&provider->submit, now_us));
@@ -800,11 +884,13 @@ static void tell_status(struct engine *engine, int64_t now_us)
 {
     struct world *world = engine->world;
     struct pulse_sum sum = {0};
-    char line[400];
+    char line[600];
 
     engine->status_us = now_us + STATUS_INTERVAL_US;
-    for (size_t i = 0; i < world->provider_count; i++)
+    for (size_t i = 0; i < world->provider_count; i++) {
         pulse_add(&sum, &world->providers[i].submit, &world->providers[i].poll, now_us);
+        pulse_add_balance(&sum, &world->providers[i].account, world->provider_count == 1);
+    }
     pulse_line(&world->pulse, &sum, line, sizeof line);
     notify_status(line);
 }
@@ -909,8 +995,12 @@ int engine_run(struct engine *engine)
     for (;;) {
         int64_t now_us = clock_monotonic_us(), next_us;
 
-        if (engine->reload_asked && world_is_settled(engine->world))
-            reload(engine);
+        if (engine->reload_asked) {
+            bool settled = world_is_settled(engine->world);
+
+            if (settled || world_can_be_left(engine, now_us))
+                reload(engine, settled);
+        }
         next_us = earlier(work(engine, now_us), tend(engine, now_us));
         if (is_finished(engine, now_us, &end))
             return end;
@@ -989,7 +1079,6 @@ void engine_free(struct engine *engine)
     for (size_t i = 0; i < COUNT_OF(engine->signals); i++)
         sd_event_source_unref(engine->signals[i]);
     sd_event_unref(engine->event);
-    free(engine->contract_said);
     free(engine->config_path);
     free(engine);
 }

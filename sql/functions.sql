@@ -10,7 +10,9 @@ BEGIN
     FOR known IN
         SELECT p.oid::regprocedure AS function FROM pg_catalog.pg_proc p
          WHERE p.pronamespace = 'chwsync'::regnamespace
-           AND p.proname IN ('shown', 'intake', 'record_outcomes', 'claim', 'deliver', 'follow_surplus', 'restore_attempt', 'release_submits')
+           AND p.proname IN ('shown', 'intake', 'record_outcomes', 'claim', 'deliver', 'follow_surplus', 'restore_attempt', 'release_submits',
+                             'store_services', 'end_catalogue', 'account_of', 'take_over',
+                             'note_balance', 'rehearse', 'ask_refill', 'refill_words')
     LOOP
         EXECUTE format('DROP FUNCTION %s', known.function);
     END LOOP;
@@ -87,13 +89,14 @@ END
 $$;
 
 -- Intake: the view's rows against the ledger; of one line where only_ref names it (what is wrong with others is not known then).
--- A key that is shown twice, or NULL, is parked: which of the two rows was meant cannot be known. A queued order follows the view;
--- a withdrawn one that is shown again comes back, at once when the view alone decides, after five minutes when a function withdrew
--- it while the view kept showing it. A line without a service is rejected here: no request could ask for it.
+-- A key that is shown twice, or NULL, is parked: which of the two rows was meant cannot be known. A queued order follows the view,
+-- to another provider too; a withdrawn one that is shown again comes back, at once when the view alone decides, after five minutes
+-- when a function withdrew it while the view kept showing it. A line without a service is rejected here: no request could ask for
+-- it. not_configured is what lines of an unknown provider say, for format().
 CREATE OR REPLACE FUNCTION chwsync.intake(default_provider text, providers text[], at_most int, tell_shop boolean, view text, look text,
-                                          only_ref text, anew boolean)
+                                          only_ref text, anew boolean, not_configured text)
     RETURNS TABLE (taken bigint, returned bigint, followed bigint, parked bigint, parked_in_all bigint, queue_due_s bigint,
-                   write_back_due_s bigint, rejected text, parked_lines text)
+                   write_back_due_s bigint, rejected text, parked_lines text, refills_due text)
     LANGUAGE plpgsql
     SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off SET plan_cache_mode = force_generic_plan
 AS $$
@@ -117,14 +120,16 @@ BEGIN
         SELECT g.order_ref, g.chosen, g.service, g.link, g.quantity, g.runs, g."interval", g.min, g.max, g.comments, g.usernames,
                g.hashtags, g.username, g.params, g.max_charge, g.display_ref, g.created_at,
                CASE WHEN g.fault IS NULL THEN 'queued' ELSE 'rejected' END::chwsync.order_state,
-               CASE WHEN g.fault IS NULL AND g.chosen <> ALL ($2) THEN format('provider "%s" is not configured', g.chosen)
+               CASE WHEN g.fault IS NULL AND g.chosen <> ALL ($2) THEN format($9, g.chosen)
                     ELSE g.fault END,
                CASE WHEN g.fault IS NULL THEN 0 ELSE 1 END
           FROM good g ORDER BY g.created_at, g.order_ref
         ON CONFLICT (order_ref) DO NOTHING
         RETURNING id, provider, state, seq, order_ref, error
     ), returned AS (
-        UPDATE chwsync.orders o SET state = 'queued', error = NULL, updated_at = now()
+        UPDATE chwsync.orders o
+           SET state = 'queued', updated_at = now(), provider = coalesce(s.provider, $1),
+               error = CASE WHEN coalesce(s.provider, $1) <> ALL ($2) THEN format($9, coalesce(s.provider, $1)) END
           FROM shown s WHERE o.order_ref = s.order_ref AND o.state = 'withdrawn'
            AND (NOT $4 OR o.updated_at < now() - interval '5 minutes')
         RETURNING o.id, o.provider
@@ -134,19 +139,28 @@ BEGIN
         ON CONFLICT (order_id) DO NOTHING
     ), told AS (
         INSERT INTO chwsync.write_backs (order_id, seq) SELECT id, seq FROM inserted WHERE state = 'rejected' AND $4
+    ), turned AS MATERIALIZED ( -- locks as a claim does: the queue's row first
+        SELECT q.order_id, coalesce(s.provider, $1) AS chosen
+          FROM shown s JOIN chwsync.orders o ON o.order_ref = s.order_ref JOIN chwsync.queue q ON q.order_id = o.id
+         WHERE o.state = 'queued' AND q.provider <> coalesce(s.provider, $1)
+           FOR UPDATE OF q SKIP LOCKED
     ), followed AS (
         UPDATE chwsync.orders o
            SET (service, link, quantity, runs, "interval", min, max, comments, usernames,
-                hashtags, username, params, max_charge, display_ref) = ROW(
+                hashtags, username, params, max_charge, display_ref, provider, error) = ROW(
                 s.service, s.link, s.quantity, s.runs, s."interval", s.min, s.max, s.comments, s.usernames,
-                s.hashtags, s.username, s.params, s.max_charge, s.display_ref), updated_at = now()
-          FROM shown s, chwsync.queue q
+                s.hashtags, s.username, s.params, s.max_charge, s.display_ref, coalesce(t.chosen, o.provider),
+                CASE WHEN t.chosen <> ALL ($2) THEN format($9, t.chosen) WHEN t.chosen IS NULL THEN o.error END), updated_at = now()
+          FROM shown s, chwsync.queue q LEFT JOIN turned t ON t.order_id = q.order_id
          WHERE o.order_ref = s.order_ref AND q.order_id = o.id AND o.state = 'queued'
-           AND (o.service, o.link, o.quantity, o.runs, o."interval", o.min, o.max, o.comments, o.usernames,
+           AND ((o.service, o.link, o.quantity, o.runs, o."interval", o.min, o.max, o.comments, o.usernames,
                 o.hashtags, o.username, o.params, o.max_charge, o.display_ref)
                IS DISTINCT FROM (s.service, s.link, s.quantity, s.runs, s."interval", s.min, s.max, s.comments, s.usernames,
-                s.hashtags, s.username, s.params, s.max_charge, s.display_ref)
+                s.hashtags, s.username, s.params, s.max_charge, s.display_ref) OR t.order_id IS NOT NULL)
         RETURNING o.id
+    ), requeued AS (
+        UPDATE chwsync.queue q SET provider = t.chosen, next_at = now(), held = NULL
+          FROM turned t JOIN followed f ON f.id = t.order_id WHERE q.order_id = t.order_id
     ), parked AS (
         INSERT INTO chwsync.parked_lines (order_ref, reason)
         SELECT DISTINCT coalesce(left(f.order_ref, 200), '(NULL)'),
@@ -160,8 +174,10 @@ BEGIN
     ), cleared AS (
         DELETE FROM chwsync.parked_lines p
          WHERE EXISTS (SELECT FROM good g WHERE g.order_ref = p.order_ref)
-            OR $7 IS NULL AND p.sqlstate IS NULL
-               AND NOT EXISTS (SELECT FROM fresh f WHERE coalesce(left(f.order_ref, 200), '(NULL)') = p.order_ref)
+            -- by hashing: of a million faulty rows and a thousand parked keys, not each with each
+            OR $7 IS NULL AND p.sqlstate IS NULL AND p.order_ref NOT IN (
+                   SELECT DISTINCT coalesce(left(f.order_ref, 200), '(NULL)') FROM fresh f
+                    WHERE f.times > 1 OR f.order_ref IS NULL OR octet_length(f.order_ref) NOT BETWEEN 1 AND 200)
     )
     SELECT (SELECT count(*) FROM inserted), (SELECT count(*) FROM returned), (SELECT count(*) FROM followed),
            (SELECT count(*) FROM parked), (SELECT count(*) FROM parked) + (SELECT count(*) FROM chwsync.parked_lines),
@@ -172,7 +188,10 @@ BEGIN
            (SELECT greatest(ceil(extract(epoch FROM w.due_at - now())), 0)::bigint FROM chwsync.write_backs w
              ORDER BY w.due_at LIMIT 1),
            (SELECT string_agg(i.order_ref || ' rejected: ' || i.error, E'\n') FROM inserted i WHERE i.state = 'rejected'),
-           (SELECT string_agg(p.order_ref || ': ' || p.reason, E'\n') FROM (SELECT * FROM parked LIMIT 20) p);
+           (SELECT string_agg(p.order_ref || ': ' || p.reason, E'\n') FROM (SELECT * FROM parked LIMIT 20) p),
+           (SELECT string_agg(a.id || ':' || greatest(ceil(extract(epoch FROM n.next_at - now())), 0)::bigint, ' ')
+              FROM chwsync.accounts a, LATERAL (SELECT r.next_at FROM chwsync.refills r
+                   WHERE r.account_id = a.id AND r.next_at IS NOT NULL ORDER BY r.next_at LIMIT 1) n);
 END
 $$;
 
@@ -222,14 +241,16 @@ BEGIN
                    AND EXISTS (SELECT FROM chwsync.attempts b
                                 WHERE b.order_id = e.order_id AND b.number = e.number AND b.found_by IS NOT NULL
                                   AND b.provider_order_id = o.provider_order_id))
-        RETURNING o.id, o.order_ref, o.provider, o.state, o.seq, e.account_id, e.wait_s, e.number
+        RETURNING o.id, o.order_ref, o.provider, o.state, o.seq, e.account_id, e.wait_s, e.number, o.created_at
     ), followed AS (
         INSERT INTO chwsync.polls (order_id, account_id, next_at, interval_s)
         SELECT m.id, m.account_id, now() + make_interval(secs => $9::int), $9::int FROM moved m WHERE m.state = 'active'
         ON CONFLICT (order_id) DO NOTHING
     ), queued AS (
+        -- Less than 0 s: where it stood before.
         INSERT INTO chwsync.queue (order_id, provider, next_at)
-        SELECT m.id, m.provider, now() + make_interval(secs => m.wait_s) FROM moved m WHERE m.state = 'queued'
+        SELECT m.id, m.provider, CASE WHEN m.wait_s < 0 THEN m.created_at ELSE now() + make_interval(secs => m.wait_s) END
+          FROM moved m WHERE m.state = 'queued'
         ON CONFLICT (order_id) DO NOTHING
     ), unqueued AS (
         DELETE FROM chwsync.queue q USING moved m WHERE m.state = 'active' AND q.order_id = m.id
@@ -316,7 +337,11 @@ BEGIN
     ), taken AS (
         DELETE FROM chwsync.queue q USING moved m WHERE q.order_id = m.id
     ), busy AS (
-        UPDATE chwsync.queue q SET next_at = now() + interval '2 seconds' FROM asked a, chwsync.orders o
+        -- Half a minute at the most, so that a line whose lock is long gone does not wait much longer.
+        UPDATE chwsync.queue q
+           SET next_at = now() + least(interval '2 seconds' * power(1.5, least(q.busy, 10)), interval '30 seconds'),
+               busy = q.busy + 1, busy_since = coalesce(q.busy_since, now())
+          FROM asked a, chwsync.orders o
          WHERE a.go IS NULL AND o.order_ref = a.order_ref AND q.order_id = o.id
         RETURNING q.order_id, o.order_ref
     ), attempt AS (
@@ -438,6 +463,79 @@ BEGIN
 END
 $$;
 
+-- The account that an attempt of a flight journal belongs to: as it is named there, where this database has it under that
+-- provider; else the provider's latest; and in both cases the one that took its rows over. Where the provider has none (a restored
+-- backup of before its first use), one stands for it until it is configured and compared.
+CREATE OR REPLACE FUNCTION chwsync.account_of(named int, of_provider text) RETURNS int
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    found int := coalesce((SELECT a.id FROM chwsync.accounts a WHERE a.id = named AND a.provider = of_provider),
+                          (SELECT a.id FROM chwsync.accounts a WHERE a.provider = of_provider ORDER BY a.last_used_at DESC LIMIT 1));
+    later int;
+BEGIN
+    IF found IS NULL THEN
+        INSERT INTO chwsync.accounts (provider, endpoint, key_digest)
+        VALUES (of_provider, 'known from a flight journal only', format('account %s', named))
+        ON CONFLICT (endpoint, key_digest) DO UPDATE SET provider = excluded.provider
+        RETURNING id INTO found;
+    END IF;
+    FOR i IN 1..100 LOOP -- a circle is never made
+        SELECT a.continued_by INTO later FROM chwsync.accounts a WHERE a.id = found AND a.continued_by IS NOT NULL;
+        EXIT WHEN later IS NULL;
+        found := later;
+    END LOOP;
+    RETURN found;
+END
+$$;
+
+-- Moves what belongs to the earlier account's orders to the later one: rows of every table that names both an order and an account.
+-- The budget stays where it is: a new key has its own. Returns how many rows it moved, at most about `at_most` of each table;
+-- 0: everything is moved, and that is noted. An id that stands already at the later one by proof stays behind.
+CREATE OR REPLACE FUNCTION chwsync.take_over(earlier int, later int, at_most int) RETURNS bigint
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
+AS $$
+DECLARE
+    wanted record;
+    moved bigint := 0;
+    step bigint;
+BEGIN
+    FOR wanted IN
+        SELECT c.relname AS name, w.filter,
+               -- It was placed on another account's clock.
+               CASE c.relname WHEN 'polls' THEN $q$, turn = '-Infinity', next_at = now()$q$ ELSE '' END AS also
+          FROM pg_class c
+         CROSS JOIN LATERAL (
+               SELECT '' WHERE c.relname <> 'attempts'
+               UNION ALL SELECT ' AND t.open' WHERE c.relname = 'attempts'
+               UNION ALL SELECT $q$ AND t.provider_order_id IS NOT NULL AND NOT (t.found_by IS NOT NULL AND EXISTS (
+                   SELECT FROM chwsync.attempts b WHERE b.account_id = $2 AND b.found_by IS NOT NULL
+                      AND b.provider_order_id = t.provider_order_id))$q$ WHERE c.relname = 'attempts') AS w(filter)
+         WHERE c.relnamespace = 'chwsync'::regnamespace AND c.relkind = 'r'
+           AND (SELECT count(*) FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname IN ('order_id', 'account_id')) = 2
+    LOOP
+        EXECUTE format('WITH picked AS MATERIALIZED (SELECT t.ctid AS place FROM chwsync.%1$I t WHERE t.account_id = $1%2$s
+                                                     LIMIT $3 FOR UPDATE),
+                             moved AS (UPDATE chwsync.%1$I t SET account_id = $2%3$s FROM picked p WHERE t.ctid = p.place
+                                       RETURNING t.order_id),
+                             orders AS (UPDATE chwsync.orders o SET account_id = $2 FROM moved m
+                                         WHERE o.id = m.order_id AND o.account_id = $1)
+                        SELECT count(*) FROM moved', wanted.name, wanted.filter, wanted.also)
+           INTO step USING earlier, later, at_most;
+        moved := moved + step;
+    END LOOP;
+    IF moved = 0 THEN
+        INSERT INTO chwsync.service_histories (account_id, service, mean, variance, weight)
+        SELECT later, h.service, h.mean, h.variance, h.weight FROM chwsync.service_histories h WHERE h.account_id = earlier
+        ON CONFLICT (account_id, service) DO NOTHING;
+        UPDATE chwsync.accounts a SET continued_by = CASE WHEN a.id = earlier THEN later END WHERE a.id IN (earlier, later);
+        DELETE FROM chwsync.account_comparisons c WHERE c.account_id = earlier AND c.earlier_id = later;
+        UPDATE chwsync.account_comparisons c SET moved_at = now() WHERE c.account_id = later AND c.earlier_id = earlier;
+    END IF;
+    RETURN moved;
+END
+$$;
+
 -- Puts an attempt back that only a flight journal knows, with what became of it, and stops the account's submits.
 -- Returns where the order stands then.
 CREATE OR REPLACE FUNCTION chwsync.restore_attempt(ref text, of_provider text, of_account int, of_journal uuid, known_number int,
@@ -450,8 +548,7 @@ DECLARE
     attempt int;
     becomes chwsync.order_state;
 BEGIN
-    of_account := coalesce((SELECT a.id FROM chwsync.accounts a WHERE a.id = of_account AND a.provider = of_provider),
-                        (SELECT max(a.id) FROM chwsync.accounts a WHERE a.provider = of_provider), of_account);
+    of_account := chwsync.account_of(of_account, of_provider);
     INSERT INTO chwsync.orders (order_ref, provider, service, link, quantity, state, account_id, error)
     VALUES (ref, of_provider, nullif(of_service, ''), nullif(of_link, ''), of_quantity,
             CASE WHEN ended_as = 'refused' THEN 'rejected' ELSE 'withdrawn' END::chwsync.order_state, of_account,
@@ -471,6 +568,11 @@ BEGIN
     VALUES (line.id, attempt, of_account, '00000000-0000-0000-0000-000000000000', 0, left_at, left_at, nullif(of_service, ''),
             nullif(of_link, ''), of_quantity, ended_as = 'unknown', ended_as, clock_timestamp(), nullif(http, 0),
             nullif(words, ''), nullif(their_id, ''), of_journal, known_number);
+    -- It used a slot of that minute's budget, which the database has lost with it.
+    IF left_at > now() - interval '1 day' THEN
+        INSERT INTO chwsync.budget_minutes AS b (account_id, minute, adds) VALUES (of_account, date_trunc('minute', left_at), 1)
+        ON CONFLICT (account_id, minute) DO UPDATE SET adds = b.adds + 1;
+    END IF;
     becomes := CASE
         WHEN ended_as = 'accepted' AND line.state IN ('queued', 'submitting', 'uncertain', 'withdrawn', 'rejected', 'abandoned')
             THEN 'active'
@@ -503,3 +605,279 @@ BEGIN
     RETURN CASE WHEN becomes IS NULL AND ended_as = 'accepted' THEN 'surplus' ELSE coalesce(becomes, line.state)::text END;
 END
 $$;
+
+-- A catalogue, in parts of some thousand services (jobs/catalogue). Each part is true by itself, so that a process that ends between
+-- two of them leaves nothing wrong: read_at is set by the end, and until then the catalogue is read again. What is as it was is
+-- not written. The first statement keeps the account's parts apart, whoever stores them; the second one sees what others stored.
+-- Answers the changes, at most three of each kind, and in `number` how many of that kind there are. Rows are joined by hashing, which
+-- is right for any number of them: by the statistics of a table that was empty a minute ago the planner would make a minute of a second.
+CREATE OR REPLACE FUNCTION chwsync.store_services(of_account int, services text[], product_ids text[], names text[], types text[],
+                                                  categories text[], rates numeric[], mins bigint[], maxes bigint[], refills boolean[],
+                                                  charges text[])
+    RETURNS TABLE (change text, number bigint, service text, name text, before text, after text)
+    LANGUAGE plpgsql
+    SET enable_nestloop = off SET jit = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    is_first boolean;
+BEGIN
+    INSERT INTO chwsync.catalogues (account_id) VALUES (of_account) ON CONFLICT DO NOTHING;
+    SELECT c.read_at IS NULL INTO is_first FROM chwsync.catalogues c WHERE c.account_id = of_account FOR UPDATE;
+    RETURN QUERY
+    WITH told AS MATERIALIZED (
+        SELECT t.*, k.service IS NULL AS is_new, NOT k.listed AS is_back, k.product_id AS old_product_id, k.name AS old_name,
+               k.type AS old_type, k.category AS old_category, k.rate AS old_rate, k.min AS old_min, k.max AS old_max,
+               k.refill AS old_refill
+          FROM unnest(services, product_ids, names, types, categories, rates, mins, maxes, refills, charges)
+                 AS t(service, product_id, name, type, category, rate, min, max, refill, charged_by)
+          LEFT JOIN chwsync.catalogue_services k ON k.account_id = of_account AND k.service = t.service
+         WHERE k.service IS NULL OR NOT k.listed OR k.refused_at IS NOT NULL
+            OR (k.product_id, k.name, k.type, k.category, k.rate, k.min, k.max, k.refill, k.charged_by)
+               IS DISTINCT FROM (t.product_id, t.name, t.type, t.category, t.rate, t.min, t.max, t.refill, t.charged_by)
+    ), added AS (
+        INSERT INTO chwsync.catalogue_services (account_id, service, product_id, name, type, category, rate, min, max, refill, charged_by)
+        SELECT of_account, t.service, t.product_id, t.name, t.type, t.category, t.rate, t.min, t.max, t.refill, t.charged_by
+          FROM told t WHERE t.is_new
+    ), changed AS (
+        UPDATE chwsync.catalogue_services k
+           SET product_id = t.product_id, name = t.name, type = t.type, category = t.category, rate = t.rate, min = t.min, max = t.max,
+               refill = t.refill, charged_by = t.charged_by, listed = true, refused_at = NULL, changed_at = now()
+          FROM told t WHERE NOT t.is_new AND k.account_id = of_account AND k.service = t.service
+    ), changes AS MATERIALIZED (
+        SELECT t.service, t.name, c.change, c.before, c.after, row_number() OVER w AS place, count(*) OVER (PARTITION BY c.change) AS number
+          FROM told t
+         CROSS JOIN LATERAL (VALUES
+               ('new', t.is_new AND NOT is_first, NULL, NULL),
+               ('back', NOT t.is_new AND t.is_back, NULL, NULL),
+               ('price', NOT t.is_new AND t.old_rate IS DISTINCT FROM t.rate, t.old_rate::text, t.rate::text),
+               ('min', NOT t.is_new AND t.old_min IS DISTINCT FROM t.min, t.old_min::text, t.min::text),
+               ('max', NOT t.is_new AND t.old_max IS DISTINCT FROM t.max, t.old_max::text, t.max::text),
+               ('name', NOT t.is_new AND t.old_name <> t.name, t.old_name, t.name),
+               ('type', NOT t.is_new AND t.old_type <> t.type, t.old_type, t.type),
+               ('category', NOT t.is_new AND t.old_category IS DISTINCT FROM t.category, t.old_category, t.category),
+               ('refill', NOT t.is_new AND t.old_refill <> t.refill, t.old_refill::text, t.refill::text),
+               ('product_id', NOT t.is_new AND t.old_product_id IS DISTINCT FROM t.product_id, t.old_product_id, t.product_id))
+               AS c(change, happened, before, after)
+         WHERE c.happened
+        WINDOW w AS (PARTITION BY c.change ORDER BY length(t.service), t.service)
+    ), kept AS (
+        INSERT INTO chwsync.catalogue_changes (account_id, service, change, before, after)
+        SELECT of_account, c.service, c.change, c.before, c.after FROM changes c ORDER BY length(c.service), c.service
+    )
+    SELECT c.change, c.number, c.service, c.name, c.before, c.after FROM changes c WHERE c.place <= 3 ORDER BY c.change, c.place;
+END
+$$;
+
+-- The end of a catalogue that was asked for `asked_s` ago: what it does not list has vanished, and what waited for a new one is due.
+-- Answers as store_services().
+CREATE OR REPLACE FUNCTION chwsync.end_catalogue(of_account int, of_provider text, services text[], asked_s float8)
+    RETURNS TABLE (change text, number bigint, service text, name text, before text, after text)
+    LANGUAGE plpgsql
+    SET enable_nestloop = off SET jit = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    last_tried_at timestamptz;
+BEGIN
+    INSERT INTO chwsync.catalogues (account_id) VALUES (of_account) ON CONFLICT DO NOTHING;
+    SELECT c.tried_at INTO last_tried_at FROM chwsync.catalogues c WHERE c.account_id = of_account FOR UPDATE;
+    RETURN QUERY
+    WITH gone AS MATERIALIZED (
+        UPDATE chwsync.catalogue_services k SET listed = false, changed_at = now()
+         WHERE k.account_id = of_account AND k.listed AND NOT EXISTS (SELECT FROM unnest(services) AS t(service) WHERE t.service = k.service)
+        RETURNING k.service, k.name
+    ), kept AS (
+        INSERT INTO chwsync.catalogue_changes (account_id, service, change)
+        SELECT of_account, g.service, 'gone' FROM gone g ORDER BY length(g.service), g.service
+    )
+    SELECT 'gone', count(*) OVER (), g.service, g.name, NULL, NULL FROM gone g ORDER BY length(g.service), g.service LIMIT 3;
+    UPDATE chwsync.catalogues c
+       SET read_at = now() - make_interval(secs => asked_s), tried_at = now(), error = NULL
+     WHERE c.account_id = of_account;
+    -- Where nothing changed since, nothing has ended for what is held; a whole queue may be.
+    IF last_tried_at IS NULL OR EXISTS (SELECT FROM chwsync.catalogue_services k
+                                         WHERE k.account_id = of_account AND k.changed_at >= last_tried_at) THEN
+        UPDATE chwsync.queue q SET next_at = now()
+         WHERE q.provider = of_provider AND q.held IN ('disabled', 'unpriced', 'price', 'identity') AND q.next_at > now();
+    END IF;
+END
+$$;
+
+-- What a provider told of the balance when it was asked at `asked`. Without a row: a later question was answered before.
+-- The account's row is locked first, so that the sum below sees every claim that took its expected charges off it; a claim that
+-- comes later takes them off what is written here. Expected charges that the answer may not include: of what was under way when
+-- it was asked for, or has come to its end since. A request takes minutes at most, so an hour back is enough for those that ended.
+CREATE OR REPLACE FUNCTION chwsync.note_balance(of_account int, of_provider text, told numeric, told_currency text,
+                                                asked timestamptz, mark numeric, keep_days int)
+    RETURNS TABLE (available numeric, rose boolean, reaches boolean, frees boolean, was_low boolean, is_low boolean)
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    known chwsync.balances;
+    left_over numeric;
+BEGIN
+    SELECT * INTO known FROM chwsync.balances b WHERE b.account_id = of_account FOR UPDATE;
+    IF known.asked_at >= asked THEN
+        RETURN;
+    END IF;
+    left_over := told
+        - coalesce((SELECT sum(a.expected_charge) FROM chwsync.attempts a
+                     WHERE a.account_id = of_account AND a.open AND (a.outcome IS NULL OR a.ended_at >= asked)), 0)
+        - coalesce((SELECT sum(a.expected_charge) FROM chwsync.attempts a
+                     WHERE a.claimed_at > asked - interval '1 hour' AND a.account_id = of_account AND NOT a.open
+                       AND a.outcome = 'accepted' AND a.ended_at >= asked), 0);
+    INSERT INTO chwsync.balances AS b (account_id, balance, currency, asked_at, available, low_mark)
+    VALUES (of_account, told, told_currency, asked, left_over, mark)
+    ON CONFLICT (account_id) DO UPDATE
+       SET balance = excluded.balance, currency = excluded.currency, asked_at = excluded.asked_at, available = excluded.available,
+           low_mark = excluded.low_mark
+     WHERE b.asked_at < excluded.asked_at;
+    IF NOT FOUND THEN
+        RETURN; -- the very first answers met
+    END IF;
+    IF (known.balance, known.currency) IS DISTINCT FROM (told, told_currency) THEN
+        INSERT INTO chwsync.balance_history (account_id, at, balance, currency) VALUES (of_account, asked, told, told_currency);
+        DELETE FROM chwsync.balance_history h
+         WHERE keep_days > 0 AND h.account_id = of_account AND h.at < now() - make_interval(days => keep_days);
+    END IF;
+    RETURN QUERY
+    SELECT left_over, coalesce(told > known.balance, false),
+           -- The oldest line, as what was refused stands where it stood before.
+           coalesce((SELECT a.expected_charge <= left_over
+                       FROM (SELECT q.order_id FROM chwsync.queue q WHERE q.provider = of_provider
+                              ORDER BY q.next_at, q.order_id LIMIT 1) AS oldest
+                       JOIN chwsync.orders o ON o.id = oldest.order_id
+                       JOIN chwsync.attempts a ON a.order_id = o.id AND a.number = o.attempts AND a.account_id = of_account), false),
+           coalesce(left_over > known.available, true),
+           coalesce(known.balance < known.low_mark, false), coalesce(told < mark, false);
+END
+$$;
+
+-- Calls the shop's function for an order that does not exist, and for a line that the view shows, and takes all of it back. One row
+-- a play: what was asked last in it and answered, or the error it raised; `path` is the search_path it left behind, NULL = as it was.
+CREATE FUNCTION chwsync.rehearse(function_name text, view_name text)
+    RETURNS TABLE (order_ref text, is_line boolean, status text, answer boolean, code text, words text, took_ms bigint, path text)
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    line text;
+    path_before text := current_setting('search_path');
+    began timestamptz;
+    play record;
+BEGIN
+    BEGIN
+        EXECUTE format('SELECT v.order_ref::text FROM %s AS v WHERE v.order_ref IS NOT NULL
+                           AND octet_length(v.order_ref::text) BETWEEN 1 AND 200 LIMIT 1', view_name) INTO line;
+    EXCEPTION WHEN OTHERS THEN
+        line := NULL; -- what is wrong with the view shows when it is read
+    END;
+    FOR play IN SELECT * FROM (VALUES (line, true, ARRAY['submitting', 'completed']),
+                                      ('chwsyncd-check-unknown-reference', false, ARRAY['submitting']),
+                                      ('chwsyncd-check-unknown-reference', false, ARRAY['completed'])) AS p(ref, is_line, statuses)
+                 WHERE p.ref IS NOT NULL
+    LOOP
+        order_ref := play.ref;
+        is_line := play.is_line;
+        answer := NULL;
+        code := NULL;
+        words := NULL;
+        took_ms := NULL;
+        path := NULL;
+        BEGIN
+            FOREACH status IN ARRAY play.statuses LOOP
+                began := clock_timestamp();
+                -- Beyond any seq that was reported, so that the function takes it for news.
+                EXECUTE format('SELECT %s(jsonb_populate_record(NULL::chwsync.result, $1))', function_name) INTO answer
+                  USING jsonb_build_object('order_ref', play.ref, 'status', status, 'seq', 4000000000000000000
+                            + CASE status WHEN 'submitting' THEN 1 ELSE 2 END)
+                        || CASE WHEN play.is_line THEN jsonb_build_object('charge', 0.5, 'provider_order_id', 'rehearsal',
+                                                                          'currency', 'USD') ELSE '{}' END;
+                took_ms := coalesce(took_ms, round(extract(epoch FROM clock_timestamp() - began) * 1000)::bigint);
+                EXIT WHEN answer IS NOT true;
+            END LOOP;
+            SET CONSTRAINTS ALL IMMEDIATE;
+            path := nullif(current_setting('search_path'), path_before);
+            RAISE EXCEPTION SQLSTATE 'CHW00'; -- takes it back
+        EXCEPTION
+            WHEN SQLSTATE 'CHW00' THEN
+                NULL;
+            WHEN OTHERS THEN
+                code := SQLSTATE;
+                words := SQLERRM;
+        END;
+        RETURN NEXT;
+    END LOOP;
+END
+$$;
+-- Where a refill stands, as request_refill() says it: the state's word, a colon, a sentence.
+CREATE FUNCTION chwsync.refill_words(r chwsync.refills) RETURNS text
+    LANGUAGE sql STABLE
+AS $$
+    SELECT CASE WHEN r.state = 'sending' THEN 'requested' ELSE r.state END || ': ' || CASE r.state
+        WHEN 'requested' THEN 'the provider is asked for it as soon as its limits allow'
+                              || coalesce('; it was tried at ' || date_trunc('second', r.sent_at), '') || coalesce('; ' || r.error, '')
+        WHEN 'sending' THEN 'the provider is being asked for it'
+        WHEN 'uncertain' THEN 'the provider was asked for it at ' || date_trunc('second', r.sent_at)
+                              || ' and the answer was lost; it is not asked again until an operator says whether it exists there'
+        WHEN 'refused' THEN coalesce(r.error, 'the provider gave no reason') || ', at ' || date_trunc('second', r.ended_at)
+        WHEN 'pending' THEN format('refill %s has not begun, requested at %s', r.refill_id, date_trunc('second', r.requested_at))
+        WHEN 'in_progress' THEN format('refill %s is under way, requested at %s', r.refill_id, date_trunc('second', r.requested_at))
+        ELSE format('refill %s was %s at %s', r.refill_id, r.state, date_trunc('second', r.ended_at)) END
+$$;
+
+-- A refill is asked for. While one is open, and for a while after its end (an hour when it was refused, else a day; not with
+-- `again`), the answer is where that one stands: whoever asks over and over costs no request.
+CREATE FUNCTION chwsync.ask_refill(ref text, who text, again boolean) RETURNS text
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    line chwsync.orders;
+    last chwsync.refills;
+    free_at timestamptz;
+    offered boolean;
+BEGIN
+    SELECT * INTO line FROM chwsync.orders o WHERE o.order_ref = ref;
+    IF NOT FOUND THEN
+        RETURN format('refused: there is no order line %s here', coalesce(ref, 'without a key'));
+    END IF;
+    SELECT * INTO last FROM chwsync.refills r WHERE r.order_id = line.id ORDER BY r.id DESC LIMIT 1;
+    free_at := last.ended_at + CASE WHEN last.state = 'refused' THEN interval '1 hour' ELSE interval '1 day' END;
+    IF last.id IS NOT NULL AND last.ended_at IS NULL THEN
+        RETURN chwsync.refill_words(last);
+    ELSIF free_at > now() AND NOT again THEN
+        RETURN chwsync.refill_words(last) || '; it can be requested again from ' || date_trunc('second', free_at);
+    END IF;
+    IF line.state NOT IN ('completed', 'partial') OR line.provider_order_id IS NULL THEN
+        RETURN format('refused: the order line is %s; a refill can be requested when it is completed or partial',
+                      chwsync.contract_status(line.state, line.in_progress));
+    END IF;
+    -- A service that is not in the catalogue, and an account without one: the provider decides.
+    SELECT s.refill INTO offered FROM chwsync.catalogue_services s
+     WHERE s.account_id = line.account_id AND (s.product_id = line.service OR s.service = line.service)
+     ORDER BY (s.product_id = line.service) IS TRUE DESC, s.listed DESC LIMIT 1;
+    IF NOT offered THEN
+        RETURN format('refused: the provider offers no refill for service %s', line.service);
+    END IF;
+    INSERT INTO chwsync.refills (order_id, account_id, requested_by) VALUES (line.id, line.account_id, who)
+    ON CONFLICT (order_id) WHERE ended_at IS NULL DO NOTHING RETURNING * INTO last;
+    IF NOT FOUND THEN -- somebody asked at the same moment
+        SELECT * INTO last FROM chwsync.refills r WHERE r.order_id = line.id ORDER BY r.id DESC LIMIT 1;
+        RETURN chwsync.refill_words(last);
+    END IF;
+    INSERT INTO chwsync.history (order_id, event, state, detail)
+    VALUES (line.id, 'refill', line.state, format('%s requested a refill', who));
+    RETURN chwsync.refill_words(last);
+END
+$$;
+
+-- For the shop; the daemon finds it at its next look at pending orders.
+CREATE OR REPLACE FUNCTION chwsync.request_refill(order_ref text) RETURNS text
+    LANGUAGE sql VOLATILE SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT chwsync.ask_refill($1, session_user::text, false)
+$$;
+REVOKE ALL ON FUNCTION chwsync.request_refill(text) FROM PUBLIC;
+COMMENT ON FUNCTION chwsync.request_refill(text) IS 'Asks the provider to refill an order line. Answers where that stands, as a word (requested, uncertain, pending, in_progress, completed, rejected, canceled, refused), a colon and a sentence; asked again, it answers from the ledger.';

@@ -15,11 +15,15 @@ BEGIN
     END IF;
     IF 'chwsync_adapter' = ANY (roles) THEN
         GRANT USAGE ON SCHEMA chwsync TO chwsync_adapter;
-        GRANT EXECUTE ON FUNCTION chwsync.try_jsonb(text), chwsync.try_bigint(text) TO chwsync_adapter;
+        GRANT EXECUTE ON FUNCTION chwsync.try_jsonb(text), chwsync.try_bigint(text),
+            chwsync.request_refill(text) TO chwsync_adapter;
     END IF;
     IF 'chwsync_reader' = ANY (roles) THEN
         GRANT USAGE ON SCHEMA chwsync TO chwsync_reader;
         GRANT SELECT ON chwsync.order_status, chwsync.order_history, chwsync.provider_status TO chwsync_reader;
+        GRANT SELECT ON chwsync.services, chwsync.service_changes TO chwsync_reader;
+        GRANT SELECT ON chwsync.refill_status TO chwsync_reader;
+        GRANT EXECUTE ON FUNCTION chwsync.request_refill(text) TO chwsync_reader;
     END IF;
 END
 $$;

@@ -106,6 +106,11 @@ unsigned client_in_flight(const struct client *client)
     return endpoint_in_flight(client->endpoint);
 }
 
+const struct endpoint_tls *client_tls(const struct client *client)
+{
+    return endpoint_tls(client->endpoint);
+}
+
 unsigned client_take(struct client *client, enum budget_kind kind, unsigned wanted, unsigned ahead,
                      int64_t now_us)
 {
@@ -311,7 +316,7 @@ int client_send(struct client *client, const struct api_request *request, transf
         call->gate = gate;
         call->done = done;
         call->userdata = userdata;
-        api_request_encode(request, client->key, &body);
+        api_request_encode(request, request->action == ACTION_PING ? NULL : client->key, &body);
         r = transport_post(client->endpoint, &body, limit_bytes, call_gate, call_ended, call);
     }
     client->taken--;

@@ -53,6 +53,8 @@ bool client_recover_limits(struct client *client, int64_t now_us);
 /* Free connections. */
 unsigned client_free_connections(const struct client *client);
 unsigned client_in_flight(const struct client *client);
+/* How the latest connection is protected, if the options asked to observe it. Borrowed. */
+const struct endpoint_tls *client_tls(const struct client *client);
 
 /* Slots for requests that may leave now: at most `wanted`, the budget's and the free connections'
  * number (plus `ahead`, for connections that will be free when the slots are used). 0 = none. */

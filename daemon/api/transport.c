@@ -113,7 +113,8 @@ struct endpoint {
     CURLU *url; /* parsed once; libcurl copies that faster than it parses */
     char *ca_file;
     char host[300]; /* for messages: HOST or HOST:PORT */
-    bool plain;
+    struct endpoint_tls tls;
+    bool observes_tls;
     struct curl_slist *headers;
     unsigned max_in_flight, in_flight;
     int64_t timeout_us, connect_timeout_us;
@@ -644,6 +645,21 @@ static void describe_end(struct transfer *transfer, struct transfer_end *ret_end
     };
 }
 
+/* Of the server's own certificate, which is the first one. A connection that is used again tells
+ * none. */
+static void observe_certificate(struct transfer *transfer)
+{
+    struct curl_certinfo *chain = NULL;
+
+    if (!transfer->endpoint->observes_tls ||
+        curl_easy_getinfo(transfer->easy, CURLINFO_CERTINFO, &chain) != CURLE_OK || !chain ||
+        chain->num_of_certs < 1)
+        return;
+    for (const struct curl_slist *line = chain->certinfo[0]; line; line = line->next)
+        if (strncmp(line->data, "Expire date:", 12) == 0)
+            transfer->endpoint->tls.certificate_s = (int64_t)curl_getdate(line->data + 12, NULL);
+}
+
 static void put_back(struct transfer *transfer)
 {
     if (transfer->reply.size > KEPT_REPLY_BYTES)
@@ -660,6 +676,7 @@ static void call_ended(struct transport *transport)
 
         LIST_REMOVE(transfer, link);
         wipe_text(&transfer->body);
+        observe_certificate(transfer);
         describe_end(transfer, &end);
         transfer->endpoint->in_flight--;
         transport->calling = true;
@@ -766,6 +783,27 @@ static void transfer_free(struct transfer *transfer)
     free(transfer);
 }
 
+/*
+ * libcurl names the version only in its words for people: "SSL connection using TLSv1.3 / ...", of
+ * OpenSSL as of GnuTLS. Nothing but these words is looked at here; what is sent and received, which
+ * passes here too, is not.
+ */
+static int hear_words(CURL *easy, curl_infotype type, char *bytes, size_t count, void *userdata)
+{
+    static const char using[] = "SSL connection using ";
+    struct endpoint_tls *tls = userdata;
+    size_t skipped = sizeof using - 1, length = 0;
+
+    (void)easy;
+    if (type != CURLINFO_TEXT || count <= skipped || memcmp(bytes, using, skipped) != 0)
+        return 0;
+    while (skipped + length < count && length < sizeof tls->version - 1 &&
+           bytes[skipped + length] != ' ' && bytes[skipped + length] != '\n')
+        length++;
+    snprintf(tls->version, sizeof tls->version, "%.*s", (int)length, bytes + skipped);
+    return 0;
+}
+
 /* The options that never change; a request then costs few calls. */
 static CURLcode set_options(struct transfer *transfer)
 {
@@ -797,7 +835,7 @@ static CURLcode set_options(struct transfer *transfer)
     SET(CURLOPT_WRITEFUNCTION, take_body);
     SET(CURLOPT_WRITEDATA, transfer);
 
-    SET(CURLOPT_PROTOCOLS_STR, endpoint->plain ? "http" : "https");
+    SET(CURLOPT_PROTOCOLS_STR, endpoint->tls.plain ? "http" : "https");
     SET(CURLOPT_FOLLOWLOCATION, 0L);
     SET(CURLOPT_PROXY, "");
     SET(CURLOPT_NOPROXY, "*"); /* else the environment is searched for it, each time */
@@ -811,6 +849,12 @@ static CURLcode set_options(struct transfer *transfer)
     SET(CURLOPT_TCP_KEEPALIVE, 1L);
     SET(CURLOPT_MAXAGE_CONN, transfer->idle_limit_s);
 
+    if (endpoint->observes_tls) {
+        SET(CURLOPT_VERBOSE, 1L);
+        SET(CURLOPT_DEBUGFUNCTION, hear_words);
+        SET(CURLOPT_DEBUGDATA, &transfer->endpoint->tls);
+        SET(CURLOPT_CERTINFO, 1L);
+    }
     SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     SET(CURLOPT_SSL_VERIFYPEER, 1L);
     SET(CURLOPT_SSL_VERIFYHOST, 2L);
@@ -875,10 +919,10 @@ static int read_url(struct endpoint *endpoint, const char *string, struct proble
     curl_url_get(url, CURLUPART_PORT, &port, 0);
     snprintf(endpoint->host, sizeof endpoint->host, "%s%s%s", host, port ? ":" : "",
              port ? port : "");
-    endpoint->plain = strcmp(scheme, "http") == 0;
-    if (!endpoint->plain && strcmp(scheme, "https") != 0) {
+    endpoint->tls.plain = strcmp(scheme, "http") == 0;
+    if (!endpoint->tls.plain && strcmp(scheme, "https") != 0) {
         problem_set(reterr_problem, "the url must begin with https://");
-    } else if (endpoint->plain && !is_loopback(host)) {
+    } else if (endpoint->tls.plain && !is_loopback(host)) {
         problem_set(reterr_problem, "http:// to %s would show the key to the network",
                     endpoint->host);
         problem_hint(reterr_problem, "use https://; http:// is for addresses of this machine only");
@@ -945,6 +989,7 @@ int endpoint_new(struct transport *transport, const struct endpoint_options *opt
         return -ENOMEM;
     endpoint->transport = transport;
     endpoint->max_in_flight = options->max_in_flight;
+    endpoint->observes_tls = options->observes_tls;
     count_connections(endpoint, 1);
     endpoint->idle_limit_s = IDLE_LIMIT_S;
     endpoint->timeout_us = options->timeout_s * US_PER_S;
@@ -1000,6 +1045,11 @@ unsigned endpoint_free_slots(const struct endpoint *endpoint)
 unsigned endpoint_in_flight(const struct endpoint *endpoint)
 {
     return endpoint->in_flight;
+}
+
+const struct endpoint_tls *endpoint_tls(const struct endpoint *endpoint)
+{
+    return &endpoint->tls;
 }
 
 /* What can differ from the handle's last request. */

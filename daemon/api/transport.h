@@ -71,9 +71,18 @@ int transport_new(struct transport **ret_transport);
 /* Transfers under way are dropped without their callback. */
 void transport_free(struct transport *transport);
 
+/* What is known of the connection's protection, for people. The certificate was verified: without
+ * that there is no reply. */
+struct endpoint_tls {
+    bool plain;            /* http:// to this machine */
+    char version[40];      /* "TLSv1.3", "" = not known */
+    int64_t certificate_s; /* wall clock at which the server's certificate ends; 0 = not known */
+};
+
 struct endpoint_options {
     const char *url, *ca_file; /* ca_file NULL = the system's */
     unsigned max_in_flight, timeout_s;
+    bool observes_tls; /* keep struct endpoint_tls; costs a little with each connection */
 };
 /* 0, 1 with a problem (URL, CA file), or negative errno. The endpoint is owned; free it before its
  * transport. */
@@ -83,6 +92,8 @@ void endpoint_free(struct endpoint *endpoint);
 /* How many more transfers may start now. */
 unsigned endpoint_free_slots(const struct endpoint *endpoint);
 unsigned endpoint_in_flight(const struct endpoint *endpoint);
+/* As the latest reply found it. Borrowed. */
+const struct endpoint_tls *endpoint_tls(const struct endpoint *endpoint);
 
 /*
  * Starts a POST. `body` is taken: wiped and freed by the transport in every case. `limit_bytes`

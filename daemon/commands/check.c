@@ -1,10 +1,7 @@
-#include "api/client.h"
-#include "api/transport.h"
+#include "commands/check.h"
 #include "base/own.h"
-#include "commands/commands.h"
 #include "commands/output.h"
-#include "host/clock.h"
-#include "host/credentials.h"
+#include "store/contract_rehearsal.h"
 #include "store/rehearsal.h"
 #include <errno.h>
 #include <inttypes.h>
@@ -14,31 +11,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum severity { SEVERITY_OK, SEVERITY_WARNING, SEVERITY_FAULT };
 static const char *const severity_names[] = {"ok", "warning", "fault"};
 
-struct finding {
-    enum severity severity;
-    const char *area;
-    struct problem problem;
-    enum exit_code code; /* of a fault */
-};
-
-/* Everything that was found; what a check needs is borrowed from command_check(). */
-struct check {
-    const struct arguments *arguments;
-    const struct config *config;
-    struct session *session; /* NULL when the database was not reached */
-    struct secret *keys;     /* by provider; text NULL when it could not be read */
-    struct finding *findings;
-    size_t finding_count;
-    bool failed; /* memory ran out */
-    struct problem nowhere;
-};
-
-/* Adds a finding; its problem is to be written. A finding too many is written into the void. */
-static struct problem *found(struct check *check, enum severity severity, const char *area,
-                             enum exit_code code)
+struct problem *found(struct check *check, enum severity severity, const char *area,
+                      enum exit_code code)
 {
     struct finding *grown = reallocarray(check->findings, check->finding_count + 1, sizeof *grown);
     if (!grown) {
@@ -201,27 +177,6 @@ static void check_server(struct check *check, bool has_ledger)
 
 /* ---- the contract with the shop ---- */
 
-/* What helps against an error, by its SQLSTATE; "" = nothing special. */
-static const char *remedy_for(const char *sqlstate)
-{
-    static const struct {
-        const char *sqlstate, *remedy;
-    } remedies[] = {
-        {"57014", "it takes longer than it may: an index is missing, or the condition is too wide"},
-        {"55P03", "it waits for a lock: lock rows with SKIP LOCKED, and answer NULL"},
-        {"42501", "its owner lacks a right: GRANT it to chwsync_adapter"},
-        {"2D000", "it must not COMMIT or ROLLBACK: the daemon does that"},
-        {"25006", "it must not write: it is read in a transaction that cannot"},
-        {"25000", "it must not change the transaction"},
-        {"42P01", "it names a table that is not there, or not by its schema"},
-        {"42703", "it names a column that is not there any more"},
-    };
-    for (size_t i = 0; i < COUNT_OF(remedies); i++)
-        if (strcmp(remedies[i].sqlstate, sqlstate) == 0)
-            return remedies[i].remedy;
-    return "";
-}
-
 /* All configured providers, joined by commas. */
 static void join_providers(const struct config *config, struct text *text)
 {
@@ -287,7 +242,7 @@ static void check_view(struct check *check, const struct contract *contract)
                           verdict == SESSION_LOST ? EXIT_UNAVAILABLE : EXIT_FINDING);
         problem_set(found_one, "reading %s fails: %s (SQLSTATE %s)", contract->view_sql,
                     problem.text, session_sqlstate(check->session));
-        const char *remedy = remedy_for(session_sqlstate(check->session));
+        const char *remedy = contract_remedy_for(session_sqlstate(check->session));
         problem_hint(found_one, "%s",
                      remedy[0] ? remedy
                                : "one bad row is enough: chwsync.try_jsonb() and try_bigint() give "
@@ -316,86 +271,6 @@ static void check_view(struct check *check, const struct contract *contract)
                                 "chwsyncd adapter ... --queue");
 }
 
-/* One status in, one answer out; false when something was found. */
-static bool check_answer(struct check *check, const struct contract *contract, const char *status)
-{
-    struct problem problem = {0}, *found_one;
-    char answer = 'f';
-    enum session_verdict verdict = rehearsal_function(
-        check->session, contract, status, check->config->write_back_timeout_s, &answer, &problem);
-    if (verdict != SESSION_DONE) {
-        found_one = found(check, SEVERITY_FAULT, "contract",
-                          verdict == SESSION_LOST ? EXIT_UNAVAILABLE : EXIT_FINDING);
-        problem_set(found_one, "%s raises for %s of an order that does not exist: %s (SQLSTATE %s)",
-                    contract->function_sql, status, problem.text, session_sqlstate(check->session));
-        const char *remedy = remedy_for(session_sqlstate(check->session));
-        problem_hint(found_one, "%s",
-                     remedy[0] ? remedy
-                               : "test the key's form before casting it, and answer false");
-        return false;
-    }
-    if (answer == 'f')
-        return true;
-    found_one = found(check, SEVERITY_WARNING, "contract", EXIT_DONE);
-    problem_set(found_one, "%s answers %s to %s of an order that does not exist, should be false",
-                contract->function_sql, answer == 't' ? "true" : "NULL", status);
-    problem_hint(found_one, answer == 't' ? "so a line that was deleted or withdrawn would be "
-                                            "bought, or a lost result pass for told"
-                                          : "NULL means busy: it would be asked again for ever");
-    return false;
-}
-
-static void judge_line(struct check *check, const struct contract *contract,
-                       const struct rehearsal_line *line)
-{
-    struct problem *found_one;
-    if (line->asked == 'f' || line->told != 't') {
-        found_one = found(check, SEVERITY_WARNING, "contract", EXIT_DONE);
-        problem_set(found_one, "%s answers %s to %s of line %s, which the view shows",
-                    contract->function_sql,
-                    line->asked == 'f' || line->told == 'f' ? "false" : "NULL",
-                    line->asked == 'f' ? "submitting" : "completed", line->order_ref);
-        problem_hint(found_one, "both have to mean the same lines: what the view shows, the "
-                                "function lets go, and records");
-    }
-    if (line->took_ms > 50) {
-        found_one = found(check, SEVERITY_WARNING, "contract", EXIT_DONE);
-        problem_set(found_one, "%s took %" PRId64 " ms for one line; it is called for 100 at once",
-                    contract->function_sql, line->took_ms);
-        problem_hint(found_one, "an index has to lead to the line by its key");
-    }
-    if (line->path[0]) {
-        found_one = found(check, SEVERITY_FAULT, "contract", EXIT_FINDING);
-        problem_set(found_one, "%s changes search_path, to %s", contract->function_sql, line->path);
-        problem_hint(found_one,
-                     "ALTER FUNCTION %s(chwsync.result) SET search_path = pg_catalog, "
-                     "pg_temp; and take the SET out of its body",
-                     contract->function_sql);
-    }
-}
-
-/* A line that is there shows the rights that one which is not there does not need. */
-static void check_line(struct check *check, const struct contract *contract)
-{
-    struct rehearsal_line line;
-    struct problem problem = {0}, *found_one;
-    enum session_verdict verdict = rehearsal_line(
-        check->session, contract, check->config->write_back_timeout_s, &line, &problem);
-    if (verdict == SESSION_DONE) {
-        if (line.order_ref[0])
-            judge_line(check, contract, &line);
-        return;
-    }
-    found_one = found(check, SEVERITY_FAULT, "contract",
-                      verdict == SESSION_LOST ? EXIT_UNAVAILABLE : EXIT_FINDING);
-    problem_set(found_one, "%s raises for line %s, which the view shows: %s (SQLSTATE %s)",
-                contract->function_sql, line.order_ref, problem.text,
-                session_sqlstate(check->session));
-    const char *remedy = remedy_for(session_sqlstate(check->session));
-    problem_hint(found_one, "%s",
-                 remedy[0] ? remedy : "the line cannot be bought until it is mended");
-}
-
 static void check_wake(struct check *check)
 {
     const char *channel = check->config->wake_channel;
@@ -418,10 +293,33 @@ static void check_wake(struct check *check)
                      channel);
 }
 
-static void check_function(struct check *check, const struct contract *contract)
+static void report_fault(struct check *check, const struct contract_fault *fault)
 {
-    bool veto = check_answer(check, contract, "submitting");
-    if (check_answer(check, contract, "completed") && veto)
+    bool is_fault = fault->severity != CONTRACT_WARNING;
+
+    found_problem(check, is_fault ? SEVERITY_FAULT : SEVERITY_WARNING,
+                  fault->part == CONTRACT_LEDGER ? "schema" : "contract", EXIT_FINDING,
+                  &fault->problem);
+}
+
+static void check_function(struct check *check, struct contract *contract)
+{
+    struct problem problem = {0};
+    size_t known = contract->fault_count;
+    int r =
+        rehearsal_function(check->session, contract, check->config->write_back_timeout_s, &problem);
+
+    if (r < 0) {
+        check->failed = true;
+        return;
+    }
+    if (r > 0) {
+        found_problem(check, SEVERITY_FAULT, "contract", EXIT_UNAVAILABLE, &problem);
+        return;
+    }
+    for (size_t i = known; i < contract->fault_count; i++)
+        report_fault(check, &contract->faults[i]);
+    if (contract->fault_count == known)
         problem_set(found(check, SEVERITY_OK, "contract", EXIT_DONE),
                     "%s answers as it should for an unknown order", contract->function_sql);
 }
@@ -437,150 +335,21 @@ static void check_contract(struct check *check)
                   &problem))
         return;
     check_server(check, contract.has_schema);
-    if (contract_is_sound(&contract, CONTRACT_LEDGER))
+    check->has_ledger = contract_is_sound(&contract, CONTRACT_LEDGER);
+    if (check->has_ledger)
         problem_set(found(check, SEVERITY_OK, "schema", EXIT_DONE), "chwsync is at version %d",
                     contract.schema_version);
-    for (size_t i = 0; i < contract.fault_count; i++) {
-        const struct contract_fault *fault = &contract.faults[i];
-        bool is_error = fault->severity == CONTRACT_ERROR;
-        found_problem(check, is_error ? SEVERITY_FAULT : SEVERITY_WARNING,
-                      fault->part == CONTRACT_LEDGER ? "schema" : "contract", EXIT_FINDING,
-                      &fault->problem);
-    }
+    for (size_t i = 0; i < contract.fault_count; i++)
+        report_fault(check, &contract.faults[i]);
     if (contract_is_sound(&contract, CONTRACT_VIEW))
         check_view(check, &contract);
     check_wake(check);
-    bool has_function = contract.function_wanted && contract_is_sound(&contract, CONTRACT_FUNCTION);
-    if (has_function && contract_is_sound(&contract, CONTRACT_VIEW))
-        check_line(check, &contract);
-    if (has_function)
+    if (contract.function_wanted && contract_is_sound(&contract, CONTRACT_FUNCTION) &&
+        contract_is_sound(&contract, CONTRACT_LEDGER))
         check_function(check, &contract);
     else if (!contract.function_wanted)
         problem_set(found(check, SEVERITY_OK, "contract", EXIT_DONE),
                     "no write-back function: the shop reads chwsync.order_status");
-}
-
-/* ---- providers ---- */
-
-/* One request for the balance, under way. */
-struct inquiry {
-    struct check *check;
-    const struct provider_config *provider;
-    struct client *client;
-    bool waits;
-};
-
-static void take_answer(void *userdata, const struct client_answer *answer)
-{
-    struct inquiry *inquiry = userdata;
-    const char *name = inquiry->provider->name;
-    const struct reply *reply = answer->reply;
-    struct problem *found_one;
-    inquiry->waits = false;
-    if (!reply) {
-        found_one = found(inquiry->check, SEVERITY_FAULT, "provider", EXIT_UNAVAILABLE);
-        problem_set(found_one, "%s: %s", name, answer->problem.text);
-        problem_hint(found_one, "%s",
-                     answer->problem.hint[0] ? answer->problem.hint
-                                             : "look at url, the network, and ca_file");
-    } else if (reply->outcome == REPLY_BALANCE) {
-        problem_set(found(inquiry->check, SEVERITY_OK, "provider", EXIT_DONE),
-                    "%s accepts the key; balance %s %s", name, reply->balance,
-                    reply->currency ? reply->currency : "");
-    } else if (reply->class == ERROR_RATE) {
-        problem_set(found(inquiry->check, SEVERITY_WARNING, "provider", EXIT_DONE),
-                    "%s has no request free: %s", name, reply->error);
-    } else {
-        char words[200];
-        text_one_line(words, sizeof words,
-                      reply->error ? reply->error : "an answer that is no balance");
-        found_one = found(inquiry->check, SEVERITY_FAULT, "provider", EXIT_FINDING);
-        problem_set(found_one, "%s refuses: %s (HTTP %ld)", name, words, answer->http_status);
-        problem_hint(found_one, "%s",
-                     reply->class == ERROR_KEY ? "is it the right key, and may this address use it?"
-                                               : "is url the API's address?");
-    }
-}
-
-/* False: the provider asked to be left alone, and that holds for checks too. */
-static bool may_ask(struct check *check, const struct provider_config *provider)
-{
-    struct problem problem = {0};
-    int64_t pause_s = 0;
-    if (!check->session || rehearsal_pause(check->session, provider->name, provider->url, &pause_s,
-                                           &problem) != SESSION_DONE)
-        return true; /* no ledger yet: nobody was asked to wait */
-    if (pause_s > 0) {
-        char pause[DURATION_SIZE];
-        output_duration(pause_s, pause);
-        problem_set(
-            found(check, SEVERITY_WARNING, "provider", EXIT_DONE),
-            "%s was not asked: it wants no request, or its budget has no room, for another %s",
-            provider->name, pause);
-        return false;
-    }
-    rehearsal_count_request(check->session, provider->name, provider->url, &problem);
-    return true;
-}
-
-static void ask(struct check *check, struct transport *transport,
-                const struct provider_config *provider, const char *key, struct inquiry *inquiry)
-{
-    const struct api_request request = {.action = ACTION_BALANCE};
-    const struct client_options options = {
-        .name = provider->name,
-        .key = key,
-        .endpoint = {.url = provider->url,
-                     .ca_file = provider->ca_file,
-                     .max_in_flight = 1,
-                     .timeout_s = provider->timeout_s},
-        .limits = {.burst = 1},
-    };
-    struct problem problem = {0};
-    int64_t now_us = clock_monotonic_us();
-    *inquiry = (struct inquiry){.check = check, .provider = provider};
-    int r = client_new(transport, &options, now_us, &inquiry->client, &problem);
-    if (r > 0) {
-        found_problem(check, SEVERITY_FAULT, "provider", EXIT_CONFIGURATION, &problem);
-        return;
-    }
-    if (r == 0 && client_take(inquiry->client, BUDGET_READ, 1, 0, now_us) == 1)
-        r = client_send(inquiry->client, &request, NULL, take_answer, inquiry);
-    if (r < 0)
-        problem_set(found(check, SEVERITY_FAULT, "provider", EXIT_FINDING), "%s: unable to ask: %s",
-                    provider->name, strerror(-r));
-    inquiry->waits = r == 0;
-}
-
-static bool any_waits(const struct inquiry *inquiries, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        if (inquiries[i].waits)
-            return true;
-    return false;
-}
-
-/* All at once; each has its own time limit in the transport. */
-static void check_providers(struct check *check)
-{
-    size_t count = check->config->provider_count;
-    struct transport *transport = NULL;
-    struct inquiry *inquiries = calloc(count + 1, sizeof *inquiries);
-    if (!inquiries || transport_new(&transport) < 0) {
-        check->failed = true;
-        free(inquiries);
-        return;
-    }
-    for (size_t i = 0; i < count; i++)
-        if (check->keys[i].text && may_ask(check, &check->config->providers[i]))
-            ask(check, transport, &check->config->providers[i], check->keys[i].text, &inquiries[i]);
-    while (any_waits(inquiries, count) && transport_wait(transport, -1, US_PER_S) >= 0)
-        if (transport_work(transport) < 0)
-            break;
-    for (size_t i = 0; i < count; i++)
-        client_free(inquiries[i].client);
-    transport_free(transport);
-    free(inquiries);
 }
 
 /* ---- what was found ---- */
@@ -622,6 +391,7 @@ static void print_findings_json(const struct check *check, enum exit_code code)
     }
     json_object_object_add(object, "exit_code", json_object_new_int((int)code));
     json_object_object_add(object, "findings", array);
+    json_object_object_add(object, "providers", json_object_get(check->providers));
     output_json(stdout, object);
 }
 
@@ -641,6 +411,7 @@ static void check_done(struct check *check)
         secret_done(&check->keys[i]);
     free(check->keys);
     free(check->findings);
+    json_object_put(check->providers);
     session_free(check->session);
 }
 

@@ -16,8 +16,8 @@ const struct command commands[] = {
     {"check", "", 0, 0, "configuration, credentials, database, contract, provider",
      "Lists every fault at once, each with its remedy. It changes nothing: the shop's function is "
      "called for an order that does not exist, in a transaction that is rolled back; each provider "
-     "gets one request for the balance. With --config-only neither network nor database is "
-     "touched.",
+     "gets three requests: ping, balance, and the list of services. With --config-only neither "
+     "network nor database is touched.",
      TAKES_CONFIG | TAKES_JSON | TAKES_CREDENTIALS_DIR | TAKES_CONFIG_ONLY, command_check},
     {"schema", "install|upgrade|show", 1, 1, "the roles and schemas in the shop's database",
      "install   creates the roles, schema chwsync, and an empty schema chwsync_shop\n"
@@ -46,9 +46,11 @@ const struct command commands[] = {
      TAKES_CONFIG | TAKES_JSON | TAKES_WATCH, command_status},
     {"orders", "[REF]", 0, 1, "one order's whole story, or a list",
      "With REF, the key of an order line in the shop: what the shop wants, where it stands and "
-     "why, what happens next and when, and everything that happened. Without: the newest orders.",
-     TAKES_CONFIG | TAKES_JSON | TAKES_STATE | TAKES_LIMIT, command_orders},
-    {"resolve", "REF", 1, 1, "says what became of an uncertain order",
+     "why, its money, every attempt with what was sent and answered, what happens next and when, "
+     "and everything that happened. Without: the newest orders.",
+     TAKES_CONFIG | TAKES_JSON | TAKES_STATE | TAKES_LIMIT | TAKES_PROVIDER | TAKES_AGE,
+     command_orders},
+    {"resolve", "REF", 0, 1, "says what became of an uncertain order",
      "Shows what is known of it, asks, and records who said so and why. Say one of:\n"
      "\n"
      "--placed ID    it exists there under this id. The running daemon asks the provider, within "
@@ -57,13 +59,40 @@ const struct command commands[] = {
      "--not-placed   it does not exist there: it is queued and bought again. Finding nothing "
      "proves "
      "nothing, so the daemon never says this by itself.\n"
-     "--give-up      it is abandoned and never bought again; --placed can still reopen it.",
-     TAKES_CONFIG | TAKES_PLACED | TAKES_NOT_PLACED | TAKES_GIVE_UP | TAKES_REASON | TAKES_YES,
+     "--give-up      it is abandoned and never bought again; --placed can still reopen it.\n"
+     "\n"
+     "With --account NAME instead of REF it says what a changed key or URL of that provider means, "
+     "when the daemon could not tell: --same, the orders of before are followed with it; --new, it "
+     "is another account, and they are followed by nobody.",
+     TAKES_CONFIG | TAKES_PLACED | TAKES_NOT_PLACED | TAKES_GIVE_UP | TAKES_REASON | TAKES_YES |
+         TAKES_ACCOUNT | TAKES_SAME | TAKES_NEW,
      command_resolve},
     {"retry", "REF", 1, 1, "queues a rejected or failed order again",
      "The shop is asked before it is sent, as for every order. Never for an order that may exist "
      "at the provider. One that failed there was bought: it is charged again, so this asks first.",
      TAKES_CONFIG | TAKES_REASON | TAKES_YES, command_retry},
+    {"services", "[TEXT]", 0, 1, "what the providers sell, and what changed",
+     "With TEXT, the services whose id, product id, name or category has it; a single one is told "
+     "whole. The rate is the price of 1000, or of the whole for packages.\n"
+     "\n"
+     "The daemon reads the catalogues at its start and then once in providers.catalogue_interval. "
+     "--refresh asks the providers now, within their budgets, and keeps the answer as the daemon "
+     "does, whether it runs or not: orders that wait for a price or a service are looked at again. "
+     "It reads the keys.",
+     TAKES_CONFIG | TAKES_JSON | TAKES_CREDENTIALS_DIR | TAKES_LIMIT | TAKES_PROVIDER | TAKES_ALL |
+         TAKES_CHANGES | TAKES_REFRESH,
+     command_services},
+    {"refill", "REF", 1, 1, "asks the provider to refill an order, or tells how it stands",
+     "As chwsync.request_refill() for the shop: the order is completed or partial, its service "
+     "offers refills, and while one is open, or has ended only lately, the answer is where that "
+     "one stands. The running daemon asks the provider; the answer is waited for, at most 10 s.\n"
+     "\n"
+     "When the answer was lost it is not known whether the provider took the request, and it is "
+     "not repeated by itself. Look there, then say one of:\n"
+     "\n"
+     "--placed ID    the refill exists there under this id, and is followed\n"
+     "--not-placed   it does not exist there: it is requested again",
+     TAKES_CONFIG | TAKES_JSON | TAKES_PLACED | TAKES_NOT_PLACED | TAKES_AGAIN, command_refill},
     {"metrics", "", 0, 0, "figures for a monitoring system",
      "Prints OpenMetrics text. With --http it answers one HTTP request on standard input, for a "
      "socket of systemd's\n"
@@ -73,7 +102,7 @@ const struct command commands[] = {
 const size_t command_count = COUNT_OF(commands);
 
 /* The place of enum adapter_option stands above the flags. */
-#define ADAPTER_ROW(place) (TAKES_ADAPTER | (unsigned)(place) << 16)
+#define ADAPTER_ROW(place) (TAKES_ADAPTER | (unsigned)(place) << 24)
 
 static const struct command_option_row {
     const char *name, *value, *help;
@@ -85,10 +114,19 @@ static const struct command_option_row {
     {"--conninfo", "TEXT", "the database, as libpq's connection string", TAKES_CONNINFO},
     {"--config-only", NULL, "check the configuration file alone", TAKES_CONFIG_ONLY},
     {"--state", "STATE", "only orders in that state", TAKES_STATE},
-    {"--limit", "N", "at most so many orders (20)", TAKES_LIMIT},
+    {"--limit", "N", "at most so many (20)", TAKES_LIMIT},
+    {"--provider", "NAME", "only of this provider", TAKES_PROVIDER},
+    {"--all", NULL, "also what cannot be bought now", TAKES_ALL},
+    {"--changes", NULL, "what changed, the newest first", TAKES_CHANGES},
+    {"--refresh", NULL, "ask the providers first", TAKES_REFRESH},
+    {"--age", "TIME", "older than 2h, 3d ...; with -2h: newer", TAKES_AGE},
     {"--placed", "ID", "it exists at the provider under this id", TAKES_PLACED},
-    {"--not-placed", NULL, "it does not exist there: buy it again", TAKES_NOT_PLACED},
+    {"--not-placed", NULL, "it does not exist there: ask for it again", TAKES_NOT_PLACED},
+    {"--again", NULL, "although a refill ended only lately", TAKES_AGAIN},
     {"--give-up", NULL, "never buy it again", TAKES_GIVE_UP},
+    {"--account", "NAME", "the provider whose key or URL was changed", TAKES_ACCOUNT},
+    {"--same", NULL, "it is the same account as before", TAKES_SAME},
+    {"--new", NULL, "it is another account", TAKES_NEW},
     {"--reason", "TEXT", "why, for the order's history", TAKES_REASON},
     {"--yes", NULL, "do not ask", TAKES_YES},
     {"--queue", NULL, "and a queue, for shops of 100,000 lines and more",
@@ -249,10 +287,32 @@ static int take_limit(const struct command *command, const char *value, long *re
     return 0;
 }
 
+/* "90s", "15m", "2h", "3d", "4w": older than that; with a minus in front newer. */
+static int take_age(const struct command *command, const char *value, struct arguments *arguments)
+{
+    static const struct {
+        char letter;
+        int64_t seconds;
+    } units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}, {'w', 604800}};
+    bool newer = value[0] == '-';
+    char *end = NULL;
+    long count;
+
+    errno = 0;
+    count = strtol(value + (newer || value[0] == '+'), &end, 10);
+    for (size_t i = 0; i < COUNT_OF(units); i++)
+        if (!errno && count >= 1 && count <= 100000 && end[0] == units[i].letter && !end[1]) {
+            *(newer ? &arguments->newer_than_s : &arguments->older_than_s) =
+                count * units[i].seconds;
+            return 0;
+        }
+    return complain_usage(command, "--age is a time like 90s, 15m, 2h, 3d, 4w, not \"%s\"", value);
+}
+
 static int take_option(const struct command_option_row *row, const char *value,
                        struct arguments *arguments)
 {
-    switch (row->taken_with & 0xffff) {
+    switch (row->taken_with & 0xffffff) {
     case TAKES_CONFIG:
         arguments->config_path = value;
         return 0;
@@ -270,6 +330,20 @@ static int take_option(const struct command_option_row *row, const char *value,
         return 0;
     case TAKES_LIMIT:
         return take_limit(arguments->command, value, &arguments->limit);
+    case TAKES_PROVIDER:
+        arguments->provider = value;
+        return 0;
+    case TAKES_AGE:
+        return take_age(arguments->command, value, arguments);
+    case TAKES_ACCOUNT:
+        arguments->account = value;
+        return 0;
+    case TAKES_SAME:
+        arguments->same_account = true;
+        return 0;
+    case TAKES_NEW:
+        arguments->new_account = true;
+        return 0;
     case TAKES_PLACED:
         arguments->placed = value;
         return 0;
@@ -278,6 +352,9 @@ static int take_option(const struct command_option_row *row, const char *value,
         return 0;
     case TAKES_GIVE_UP:
         arguments->give_up = true;
+        return 0;
+    case TAKES_AGAIN:
+        arguments->again = true;
         return 0;
     case TAKES_REASON:
         arguments->reason = value;
@@ -294,8 +371,17 @@ static int take_option(const struct command_option_row *row, const char *value,
     case TAKES_HTTP:
         arguments->http = true;
         return 0;
+    case TAKES_ALL:
+        arguments->all = true;
+        return 0;
+    case TAKES_CHANGES:
+        arguments->changes = true;
+        return 0;
+    case TAKES_REFRESH:
+        arguments->refresh = true;
+        return 0;
     case TAKES_ADAPTER:
-        arguments->adapter[row->taken_with >> 16] = value ? value : "";
+        arguments->adapter[row->taken_with >> 24] = value ? value : "";
         return 0;
     default:
         print_help(arguments->command, stdout);

@@ -40,6 +40,15 @@ enum command_option {
     TAKES_REASON = 1 << 12,
     TAKES_YES = 1 << 13,
     TAKES_ADAPTER = 1 << 14, /* all of enum adapter_option */
+    TAKES_PROVIDER = 1 << 15,
+    TAKES_ALL = 1 << 16,
+    TAKES_CHANGES = 1 << 17,
+    TAKES_REFRESH = 1 << 18,
+    TAKES_AGE = 1 << 19,
+    TAKES_ACCOUNT = 1 << 20,
+    TAKES_SAME = 1 << 21,
+    TAKES_NEW = 1 << 22,
+    TAKES_AGAIN = 1 << 23,
 };
 
 /* What `chwsyncd adapter` takes; the columns of the contract come first, in their order. */
@@ -65,8 +74,13 @@ struct arguments {
     const char *state;           /* as given, or NULL */
     long limit;                  /* 0 = not given */
     const char *placed;          /* the provider's order id, or NULL */
-    bool not_placed, give_up, yes;
-    const char *reason;                        /* as given, or NULL */
+    bool all, changes, refresh;
+    const char *reason;                 /* as given, or NULL */
+    const char *provider;               /* as given, or NULL */
+    int64_t older_than_s, newer_than_s; /* 0 = not given */
+    const char *account;                /* of which provider; NULL = not given */
+    bool same_account, new_account;
+    bool not_placed, give_up, yes, again;
     const char *adapter[ADAPTER_OPTION_COUNT]; /* NULL = not given */
     char *const *words;                        /* what is no option */
     int word_count;
@@ -101,10 +115,16 @@ enum exit_code command_status(const struct arguments *arguments);
 enum exit_code command_orders(const struct arguments *arguments);
 enum exit_code command_resolve(const struct arguments *arguments);
 enum exit_code command_retry(const struct arguments *arguments);
+enum exit_code command_services(const struct arguments *arguments);
+enum exit_code command_refill(const struct arguments *arguments);
 enum exit_code command_metrics(const struct arguments *arguments);
 
 DEFINE_OWN(struct config, config_free, command_config_freep)
 
+/* Who types this, for the history of an order: "name", or "name (as root)" behind sudo. */
+void command_name_operator(char *ret_name, size_t size);
+/* A provider's id: one printable word without a comma. */
+bool command_is_id(const char *id);
 /* "chwsyncd: what is wrong" and an indented hint, on stderr. */
 void command_complain(const struct problem *problem);
 /* "chwsyncd: unknown WHAT "GIVEN"" and the nearest of the names (NULL ends them) when one is near.

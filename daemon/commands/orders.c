@@ -42,11 +42,38 @@ static bool is_state(const char *name)
 
 /* ---- a list ---- */
 
+/* The list is of several providers' orders. */
+static bool is_mixed(const PGresult *rows)
+{
+    for (int row = 1; row < PQntuples(rows); row++)
+        if (strcmp(PQgetvalue(rows, row, LINE_PROVIDER), PQgetvalue(rows, 0, LINE_PROVIDER)) != 0)
+            return true;
+    return false;
+}
+
+/* Ids are a provider's own: in a list of several the name stands before it. */
+static void add_id(struct table *table, const PGresult *rows, int row, bool mixed)
+{
+    const char *id = cell(rows, row, LINE_PROVIDER_ORDER_ID);
+    OWN(text_done) struct text text = {0};
+    if (mixed) {
+        text_format(&text, "%s%s%s", PQgetvalue(rows, row, LINE_PROVIDER), id ? " " : "",
+                    id ? id : "");
+        id = text_string(&text);
+    }
+    table_add(table, id);
+}
+
 static void print_list(const PGresult *rows, int64_t now_s, long limit)
 {
-    static const struct table_column columns[] = {
-        {"Order", false, true},   {"Status", false, false},  {"Provider's id", false, true},
-        {"Service", false, true}, {"Quantity", true, false}, {"Charge", true, true},
+    bool mixed = is_mixed(rows);
+    const struct table_column columns[] = {
+        {"Order", false, true},
+        {"Status", false, false},
+        {mixed ? "Provider and id" : "Provider's id", false, true},
+        {"Service", false, true},
+        {"Quantity", true, false},
+        {"Charge", true, true},
         {"Age", true, false}};
     struct table table = {.columns = columns, .column_count = COUNT_OF(columns)};
     for (int row = 0; row < PQntuples(rows); row++) {
@@ -54,7 +81,7 @@ static void print_list(const PGresult *rows, int64_t now_s, long limit)
         output_duration(now_s - moment(rows, row, LINE_CREATED_AT), age);
         table_add(&table, cell(rows, row, LINE_REF));
         table_add(&table, cell(rows, row, LINE_STATUS));
-        table_add(&table, cell(rows, row, LINE_PROVIDER_ORDER_ID));
+        add_id(&table, rows, row, mixed);
         table_add(&table, cell(rows, row, LINE_SERVICE));
         table_add(&table, cell(rows, row, LINE_QUANTITY));
         table_add(&table, cell(rows, row, LINE_CHARGE));
@@ -75,7 +102,12 @@ static enum exit_code list(const struct arguments *arguments, struct session *se
     OWN(rows_freep) PGresult *rows = NULL;
     struct problem problem = {0};
     long limit = arguments->limit ? arguments->limit : LIST_LIMIT;
-    enum session_verdict verdict = report_orders(session, arguments->state, limit, &rows, &problem);
+    struct report_filter filter = {.state = arguments->state,
+                                   .provider = arguments->provider,
+                                   .older_than_s = arguments->older_than_s,
+                                   .newer_than_s = arguments->newer_than_s,
+                                   .limit = limit};
+    enum session_verdict verdict = report_orders(session, &filter, &rows, &problem);
     if (verdict != SESSION_DONE) {
         command_complain(&problem);
         return command_exit_code(session, verdict);
@@ -88,6 +120,17 @@ static enum exit_code list(const struct arguments *arguments, struct session *se
 }
 
 /* ---- one order's story ---- */
+
+struct story {
+    PGresult *order, *attempts, *history; /* owned */
+};
+
+static void story_done(struct story *story)
+{
+    PQclear(story->order);
+    PQclear(story->attempts);
+    PQclear(story->history);
+}
 
 static void print_field(const char *label, const char *value)
 {
@@ -118,6 +161,19 @@ static void print_pair(const char *label, const char *value, const char *unit)
     print_field(label, text_string(&text));
 }
 
+/* What the catalogue says of the service, where it was read. */
+static void print_service(const PGresult *order)
+{
+    OWN(text_done) struct text text = {0};
+    const char *type = cell(order, 0, STORY_SERVICE_TYPE),
+               *rate = cell(order, 0, STORY_SERVICE_RATE);
+    if (!cell(order, 0, STORY_SERVICE_NAME))
+        return;
+    text_format(&text, "%s (%s%s%s)", cell(order, 0, STORY_SERVICE_NAME), type ? type : "no type",
+                rate ? ", rate " : "", rate ? rate : "");
+    print_field("", text_string(&text));
+}
+
 static void print_wanted(const PGresult *order, int64_t now_s)
 {
     static const struct {
@@ -130,11 +186,14 @@ static void print_wanted(const PGresult *order, int64_t now_s)
         {"  min", STORY_MIN},           {"  max", STORY_MAX},
         {"  username", STORY_USERNAME}, {"  usernames", STORY_USERNAMES},
         {"  hashtags", STORY_HASHTAGS}, {"  comments", STORY_COMMENTS},
-        {"  params", STORY_PARAMS},     {"  max charge", STORY_MAX_CHARGE},
+        {"  params", STORY_PARAMS},
     };
     puts("\nWhat the shop wants");
-    for (size_t i = 0; i < COUNT_OF(fields); i++)
+    for (size_t i = 0; i < COUNT_OF(fields); i++) {
         print_field(fields[i].label, cell(order, 0, fields[i].column));
+        if (fields[i].column == STORY_SERVICE)
+            print_service(order);
+    }
     print_moment("  ordered", order, STORY_SHOP_CREATED_AT, now_s);
     print_moment("  taken", order, STORY_CREATED_AT, now_s);
 }
@@ -146,13 +205,32 @@ static void print_standing(const PGresult *order, int64_t now_s)
     print_field("  because", cell(order, 0, STORY_ERROR));
     print_field("  order id", cell(order, 0, STORY_PROVIDER_ORDER_ID));
     print_field("  their word", cell(order, 0, STORY_PROVIDER_STATUS));
-    print_pair("  charge", cell(order, 0, STORY_CHARGE), cell(order, 0, STORY_CURRENCY));
     print_field("  start count", cell(order, 0, STORY_START_COUNT));
     print_field("  remains", cell(order, 0, STORY_REMAINS));
     print_field("  attempts", cell(order, 0, STORY_ATTEMPTS));
     print_moment("  accepted", order, STORY_ACCEPTED_AT, now_s);
     print_moment("  last asked", order, STORY_POLLED_AT, now_s);
     print_moment("  last moved", order, STORY_CHANGED_AT, now_s);
+}
+
+/* Amounts are PostgreSQL's; nothing is reckoned here. */
+static void print_money(const PGresult *order)
+{
+    const char *charge = cell(order, 0, STORY_CHARGE),
+               *expected = cell(order, 0, STORY_EXPECTED_CHARGE),
+               *highest = cell(order, 0, STORY_MAX_CHARGE),
+               *difference = cell(order, 0, STORY_DIFFERENCE),
+               *currency = cell(order, 0, STORY_CURRENCY);
+    if (!charge && !expected && !highest)
+        return;
+    puts("\nMoney");
+    print_pair("  expected", expected, currency);
+    print_pair("  charge", charge, currency);
+    if (difference && strspn(difference, "-0.") == strlen(difference))
+        print_field("  difference", "none");
+    else
+        print_pair("  difference", difference, currency);
+    print_pair("  max charge", highest, currency);
 }
 
 /* Adds "what", then when; "as soon as the daemon runs" for what is overdue. */
@@ -177,18 +255,95 @@ static void add_pause(struct text *text, const PGresult *order, enum report_stor
     text_format(text, "; but %s %s%s%s", what, until, reason ? ": " : "", reason ? reason : "");
 }
 
+/* Why a line that is due is not claimed (chwsync.queue.held). */
+static const char *held_sentence(const char *held)
+{
+    static const struct {
+        const char *word, *sentence;
+    } sentences[] = {
+        {"price", "when the price has fallen to its max charge"},
+        {"limit", "when the price has fallen to the provider's max_charge_per_order"},
+        {"spent", "when the provider's max_spend_per_day allows it"},
+        {"funds", "when the balance reaches"},
+        {"disabled", "when the provider offers the service again"},
+        {"identity", "when somebody has looked: the service's id stands for another one now"},
+        {"unpriced", "when the catalogue names a price"},
+    };
+    for (size_t i = 0; i < COUNT_OF(sentences); i++)
+        if (strcmp(sentences[i].word, held) == 0)
+            return sentences[i].sentence;
+    return held;
+}
+
+static bool is_true(const PGresult *order, enum report_story column)
+{
+    const char *value = cell(order, 0, column);
+    return value && value[0] == 't';
+}
+
+static void describe_queued(const PGresult *order, const struct config *config, int64_t now_s,
+                            struct text *text)
+{
+    const char *provider = PQgetvalue(order, 0, STORY_PROVIDER), *held = cell(order, 0, STORY_HELD);
+    if (!config_provider(config, provider)) {
+        text_format(text,
+                    "It is sent when provider %s is configured, or when the view names another.",
+                    provider);
+        return;
+    }
+    if (held)
+        text_format(text, "It is sent %s; looked at again", held_sentence(held));
+    add_when(text, held ? "" : "It is sent", moment(order, 0, STORY_NEXT_ATTEMPT_AT), now_s);
+    if (is_true(order, STORY_ACCOUNT_UNDECIDED))
+        text_format(text,
+                    "; but nothing is sent to this provider until it is decided whose account its "
+                    "key is: chwsyncd resolve --account %s",
+                    provider);
+    if (moment(order, 0, STORY_STOPS) > 0)
+        text_format(text,
+                    "; but nothing is sent to this provider until %s lost attempts are looked at: "
+                    "chwsyncd status",
+                    PQgetvalue(order, 0, STORY_STOPS));
+    add_pause(text, order, STORY_SUBMITS_PAUSED_UNTIL, "nothing is sent to this provider", now_s);
+    add_pause(text, order, STORY_ALL_PAUSED_UNTIL, "this provider gets no request", now_s);
+}
+
+static void describe_uncertain(const PGresult *order, int64_t now_s, struct text *text)
+{
+    text_add(text, "It is not sent again by itself, because it may exist at the provider. Look "
+                   "there for the link and compare, then: chwsyncd resolve.");
+    if (cell(order, 0, STORY_NEXT_LOOK_AT))
+        add_when(text, " The daemon looks for it again", moment(order, 0, STORY_NEXT_LOOK_AT),
+                 now_s);
+}
+
+static void describe_followed(const PGresult *order, int64_t now_s, struct text *text)
+{
+    if (!cell(order, 0, STORY_NEXT_POLL_AT)) {
+        text_add(text, "Nothing: it has ended.");
+        return;
+    }
+    if (is_true(order, STORY_ACCOUNT_IS_FORMER)) {
+        text_format(text,
+                    "Nobody asks about it: it was bought with another key than the provider has "
+                    "now. Put that key back, or: chwsyncd resolve --account %s",
+                    PQgetvalue(order, 0, STORY_PROVIDER));
+        return;
+    }
+    add_when(text, "The provider is asked about it", moment(order, 0, STORY_NEXT_POLL_AT), now_s);
+    add_pause(text, order, STORY_ALL_PAUSED_UNTIL, "this provider gets no request", now_s);
+}
+
 /* The next step towards the provider, in one sentence. */
-static void describe_next(const PGresult *order, int64_t now_s, struct text *text)
+static void describe_next(const PGresult *order, const struct config *config, int64_t now_s,
+                          struct text *text)
 {
     enum order_state state;
     if (!order_state_parse(PQgetvalue(order, 0, STORY_STATE), &state))
         return;
     switch (state) {
     case ORDER_QUEUED:
-        add_when(text, "It is sent", moment(order, 0, STORY_NEXT_ATTEMPT_AT), now_s);
-        add_pause(text, order, STORY_SUBMITS_PAUSED_UNTIL, "nothing is sent to this provider",
-                  now_s);
-        add_pause(text, order, STORY_ALL_PAUSED_UNTIL, "this provider gets no request", now_s);
+        describe_queued(order, config, now_s, text);
         break;
     case ORDER_SUBMITTING:
         text_add(
@@ -196,9 +351,7 @@ static void describe_next(const PGresult *order, int64_t now_s, struct text *tex
             "The provider's answer is awaited. Should it be lost, the order becomes uncertain.");
         break;
     case ORDER_UNCERTAIN:
-        text_add(text, "It is not sent again by itself, because it may exist at the provider. Look "
-                       "there for the "
-                       "link and compare, then: chwsyncd resolve.");
+        describe_uncertain(order, now_s, text);
         break;
     case ORDER_REJECTED:
         text_add(text, "It is not sent again by itself; chwsyncd retry does.");
@@ -216,20 +369,15 @@ static void describe_next(const PGresult *order, int64_t now_s, struct text *tex
     case ORDER_CANCELED:
     case ORDER_REFUNDED:
     case ORDER_FAILED:
-        if (cell(order, 0, STORY_NEXT_POLL_AT))
-            add_when(text, "The provider is asked about it", moment(order, 0, STORY_NEXT_POLL_AT),
-                     now_s);
-        else
-            text_add(text, "Nothing: it has ended.");
-        add_pause(text, order, STORY_ALL_PAUSED_UNTIL, "this provider gets no request", now_s);
+        describe_followed(order, now_s, text);
         break;
     }
 }
 
-static void print_next(const PGresult *order, int64_t now_s)
+static void print_next(const PGresult *order, const struct config *config, int64_t now_s)
 {
     OWN(text_done) struct text text = {0}, shop = {0};
-    describe_next(order, now_s, &text);
+    describe_next(order, config, now_s, &text);
     puts("\nWhat happens next");
     output_field(stdout, "  ", 2, text_string(&text));
     if (!cell(order, 0, STORY_NEXT_WRITE_BACK_AT))
@@ -241,6 +389,67 @@ static void print_next(const PGresult *order, int64_t now_s)
                     PQgetvalue(order, 0, STORY_WRITE_BACK_ERROR),
                     PQgetvalue(order, 0, STORY_WRITE_BACK_SQLSTATE));
     output_field(stdout, "  ", 2, text_string(&shop));
+}
+
+/* What was asked for, as it was sent but for the key. */
+static void describe_request(const PGresult *attempts, int row, struct text *text)
+{
+    static const struct {
+        const char *name;
+        enum report_attempt column;
+    } sent[] = {{"service", ATTEMPT_SERVICE},
+                {"link", ATTEMPT_LINK},
+                {"quantity", ATTEMPT_QUANTITY},
+                {"further", ATTEMPT_FURTHER}};
+    const char *separator = "";
+    text_add(text, "asked for ");
+    for (size_t i = 0; i < COUNT_OF(sent); i++)
+        if (cell(attempts, row, sent[i].column)) {
+            text_format(text, "%s%s %s", separator, sent[i].name,
+                        cell(attempts, row, sent[i].column));
+            separator = ", ";
+        }
+    if (cell(attempts, row, ATTEMPT_ENDPOINT))
+        text_format(text, " at %s", cell(attempts, row, ATTEMPT_ENDPOINT));
+    if (cell(attempts, row, ATTEMPT_EXPECTED_CHARGE))
+        text_format(text, "; expected charge %s", cell(attempts, row, ATTEMPT_EXPECTED_CHARGE));
+}
+
+static void describe_reply(const PGresult *attempts, int row, struct text *text)
+{
+    const char *outcome = cell(attempts, row, ATTEMPT_OUTCOME),
+               *id = cell(attempts, row, ATTEMPT_PROVIDER_ORDER_ID),
+               *http = cell(attempts, row, ATTEMPT_HTTP_STATUS),
+               *found_by = cell(attempts, row, ATTEMPT_FOUND_BY),
+               *answer = cell(attempts, row, ATTEMPT_ANSWER);
+    text_add(text, outcome ? outcome : "no answer yet");
+    if (cell(attempts, row, ATTEMPT_TOOK_S))
+        text_format(text, " after %s s", cell(attempts, row, ATTEMPT_TOOK_S));
+    if (id)
+        text_format(text, ", order id %s", id);
+    if (http && strcmp(http, "0") != 0)
+        text_format(text, ", HTTP %s", http);
+    if (found_by)
+        text_format(text, ", %s",
+                    strcmp(found_by, "proof") == 0 ? "by proof" : "by an operator's word");
+    if (answer && answer[0])
+        text_format(text, ": %s", answer);
+}
+
+static void print_attempts(const PGresult *attempts)
+{
+    if (PQntuples(attempts))
+        puts("\nAttempts");
+    for (int row = 0; row < PQntuples(attempts); row++) {
+        OWN(text_done) struct text request = {0}, reply = {0};
+        char when[MOMENT_SIZE], label[MOMENT_SIZE + 24];
+        output_moment(moment(attempts, row, ATTEMPT_CLAIMED_AT), when);
+        snprintf(label, sizeof label, "  %s  %s", PQgetvalue(attempts, row, ATTEMPT_NUMBER), when);
+        describe_request(attempts, row, &request);
+        describe_reply(attempts, row, &reply);
+        output_field(stdout, label, 26, text_string(&request));
+        output_field(stdout, "", 26, text_string(&reply));
+    }
 }
 
 static void print_history(const PGresult *history)
@@ -265,8 +474,9 @@ static void print_history(const PGresult *history)
     }
 }
 
-static void print_story(const PGresult *order, const PGresult *history, int64_t now_s)
+static void print_story(const struct story *story, const struct config *config, int64_t now_s)
 {
+    const PGresult *order = story->order;
     OWN(text_done) struct text title = {0};
     text_format(&title, "Order %s", PQgetvalue(order, 0, STORY_REF));
     if (cell(order, 0, STORY_DISPLAY_REF))
@@ -275,8 +485,10 @@ static void print_story(const PGresult *order, const PGresult *history, int64_t 
     output_field(stdout, "", 0, text_string(&title));
     print_wanted(order, now_s);
     print_standing(order, now_s);
-    print_next(order, now_s);
-    print_history(history);
+    print_money(order);
+    print_next(order, config, now_s);
+    print_attempts(story->attempts);
+    print_history(story->history);
 }
 
 static void complain_unknown_order(struct session *session, const char *order_ref)
@@ -299,35 +511,46 @@ static void complain_unknown_order(struct session *session, const char *order_re
     command_complain(&problem);
 }
 
-static enum exit_code tell(const struct arguments *arguments, struct session *session,
-                           int64_t now_s)
+static enum session_verdict read_story(struct session *session, const char *order_ref,
+                                       struct story *story, struct problem *reterr_problem)
 {
-    OWN(rows_freep) PGresult *order = NULL, *history = NULL;
+    enum session_verdict verdict = report_order(session, order_ref, &story->order, reterr_problem);
+    if (verdict == SESSION_DONE)
+        verdict = report_attempts(session, order_ref, &story->attempts, reterr_problem);
+    if (verdict == SESSION_DONE)
+        verdict = report_history(session, order_ref, &story->history, reterr_problem);
+    return verdict;
+}
+
+static enum exit_code tell(const struct arguments *arguments, const struct config *config,
+                           struct session *session, int64_t now_s)
+{
+    OWN(story_done) struct story story = {0};
     struct problem problem = {0};
     const char *order_ref = arguments->words[0];
-    enum session_verdict verdict = report_order(session, order_ref, &order, &problem);
-    if (verdict == SESSION_DONE)
-        verdict = report_history(session, order_ref, &history, &problem);
+    enum session_verdict verdict = read_story(session, order_ref, &story, &problem);
     if (verdict != SESSION_DONE) {
         command_complain(&problem);
         return command_exit_code(session, verdict);
     }
-    if (PQntuples(order) == 0) {
+    if (PQntuples(story.order) == 0) {
         complain_unknown_order(session, order_ref);
         return EXIT_FINDING;
     }
     if (arguments->json) {
-        struct json_object *object = output_row_json(order, 0);
-        json_object_object_add(object, "history", output_rows_json(history));
+        struct json_object *object = output_row_json(story.order, 0);
+        json_object_object_add(object, "attempt_list", output_rows_json(story.attempts));
+        json_object_object_add(object, "history", output_rows_json(story.history));
         output_json(stdout, object);
     } else {
-        print_story(order, history, now_s);
+        print_story(&story, config, now_s);
     }
     return EXIT_DONE;
 }
 
 enum exit_code command_orders(const struct arguments *arguments)
 {
+    OWN(command_config_freep) struct config *config = NULL;
     OWN(session_freep) struct session *session = NULL;
     int64_t now_s = 0;
     if (arguments->state && !is_state(arguments->state)) {
@@ -336,9 +559,9 @@ enum exit_code command_orders(const struct arguments *arguments)
         command_complain_unknown("state", arguments->state, names);
         return EXIT_USAGE;
     }
-    enum exit_code code = command_open_report(arguments, NULL, &session, &now_s);
+    enum exit_code code = command_open_report(arguments, &config, &session, &now_s);
     if (code != EXIT_DONE)
         return code;
-    return arguments->word_count ? tell(arguments, session, now_s)
+    return arguments->word_count ? tell(arguments, config, session, now_s)
                                  : list(arguments, session, now_s);
 }

@@ -2,6 +2,7 @@
 #include "commands/commands.h"
 #include "commands/output.h"
 #include "rules/order_state.h"
+#include "store/comparisons.h"
 #include "store/settle.h"
 #include <pwd.h>
 #include <stdlib.h>
@@ -11,8 +12,7 @@
 
 enum { INDENT = 14, WAIT_S = 30, POLL_MS = 200, ID_MAX = 64 };
 
-/* Who types this, for the order's history. */
-static void name_operator(char *ret_name, size_t size)
+void command_name_operator(char *ret_name, size_t size)
 {
     const struct passwd *user = getpwuid(getuid());
     const char *name = user ? user->pw_name : "somebody", *behind = getenv("SUDO_USER");
@@ -138,7 +138,7 @@ static bool is_sure(const struct arguments *arguments, const char *consequence)
 
 /* ---- --placed ---- */
 
-static bool is_id(const char *id)
+bool command_is_id(const char *id)
 {
     size_t length = strlen(id);
 
@@ -239,20 +239,127 @@ static struct resolve_word word_of(const struct arguments *arguments, const stru
 
 static enum exit_code check_words(const struct arguments *arguments)
 {
+    if (arguments->word_count == 0) {
+        fputs("chwsyncd: which one? REF\n    HINT: chwsyncd resolve --help\n", stderr);
+        return EXIT_USAGE;
+    }
     if ((arguments->placed != NULL) + arguments->not_placed + arguments->give_up != 1) {
         fputs("chwsyncd: say one of --placed ID, --not-placed, --give-up\n"
               "    HINT: chwsyncd resolve --help\n",
               stderr);
         return EXIT_USAGE;
     }
-    if (arguments->placed && !is_id(arguments->placed)) {
+    if (arguments->placed && !command_is_id(arguments->placed)) {
         fputs("chwsyncd: the ID after --placed is the provider's order id, one word\n", stderr);
         return EXIT_USAGE;
     }
     return EXIT_DONE;
 }
 
-enum exit_code command_resolve(const struct arguments *arguments)
+/* ---- --account ---- */
+
+static enum exit_code check_account_words(const struct arguments *arguments)
+{
+    if (arguments->word_count == 0 && arguments->same_account + arguments->new_account == 1 &&
+        !arguments->placed && !arguments->not_placed && !arguments->give_up)
+        return EXIT_DONE;
+    fputs("chwsyncd: say --account NAME with one of --same, --new\n"
+          "    HINT: chwsyncd resolve --help\n",
+          stderr);
+    return EXIT_USAGE;
+}
+
+/* What is in doubt, and how many open orders hang on it. */
+static enum exit_code print_undecided(struct session *session, const char *provider, int64_t now_s,
+                                      int64_t *ret_open)
+{
+    OWN(rows_freep) PGresult *rows = NULL;
+    struct problem problem = {0};
+    enum session_verdict verdict = comparisons_undecided(session, &rows, &problem);
+
+    *ret_open = 0;
+    if (verdict != SESSION_DONE) {
+        command_complain(&problem);
+        return command_exit_code(session, verdict);
+    }
+    for (int i = 0; i < PQntuples(rows); i++) {
+        char when[RELATION_SIZE];
+
+        if (strcmp(row_text(rows, i, UNDECIDED_PROVIDER), provider) != 0)
+            continue;
+        *ret_open += row_integer(rows, i, UNDECIDED_OPEN_ORDERS, 0);
+        output_relation(row_integer(rows, i, UNDECIDED_FOUND_AT, 0), now_s, when);
+        print_field("  url before", row_text(rows, i, UNDECIDED_EARLIER_ENDPOINT));
+        print_field("  open orders", row_text(rows, i, UNDECIDED_OPEN_ORDERS));
+        print_field("  changed", when);
+        print_field("  evidence", row_text(rows, i, UNDECIDED_EVIDENCE)
+                                      ? row_text(rows, i, UNDECIDED_EVIDENCE)
+                                      : "the provider was not asked yet");
+    }
+    return EXIT_DONE;
+}
+
+static enum exit_code decide(const struct arguments *arguments, struct session *session,
+                             const struct config *config)
+{
+    OWN(rows_freep) PGresult *rows = NULL;
+    OWN(text_done) struct text said = {0};
+    struct problem problem = {0};
+    char who[160];
+    enum session_verdict verdict;
+
+    command_name_operator(who, sizeof who);
+    verdict = comparisons_decide(session, arguments->account, arguments->same_account, who,
+                                 config->wake_channel, &rows, &problem);
+    if (verdict != SESSION_DONE) {
+        command_complain(&problem);
+        return command_exit_code(session, verdict);
+    }
+    if (PQntuples(rows) == 0) {
+        problem_set(&problem, "provider %s has no earlier account with orders to decide about",
+                    arguments->account);
+        problem_hint(&problem, "chwsyncd status names those that have");
+        command_complain(&problem);
+        return EXIT_FINDING;
+    }
+    text_add(&said, arguments->same_account
+                        ? "It is the same account: the orders of before are followed with the "
+                          "new key. The daemon does it within seconds, or at its next reload."
+                        : "It is another account: orders are bought there, and those of before "
+                          "are followed when their key is back.");
+    output_field(stdout, "", 0, text_string(&said));
+    return EXIT_DONE;
+}
+
+static enum exit_code resolve_account(const struct arguments *arguments)
+{
+    OWN(command_config_freep) struct config *config = NULL;
+    OWN(session_freep) struct session *session = NULL;
+    OWN(text_done) struct text consequence = {0};
+    int64_t now_s = 0, open = 0;
+    enum exit_code code = check_account_words(arguments);
+
+    if (code == EXIT_DONE)
+        code = command_open_report(arguments, &config, &session, &now_s);
+    if (code == EXIT_DONE)
+        code = print_undecided(session, arguments->account, now_s, &open);
+    if (code != EXIT_DONE)
+        return code;
+    session_rollback(session);
+    fflush(stdout);
+    if (arguments->same_account)
+        text_add(&consequence, "If it is another account after all, the ids of its orders are "
+                               "taken for those of before. This cannot be taken back.");
+    else
+        text_format(&consequence,
+                    "Its %lld open orders of before are followed by nobody, unless their key comes "
+                    "back.",
+                    (long long)open);
+    return is_sure(arguments, text_string(&consequence)) ? decide(arguments, session, config)
+                                                         : EXIT_FINDING;
+}
+
+static enum exit_code resolve_order(const struct arguments *arguments)
 {
     OWN(command_config_freep) struct config *config = NULL;
     OWN(session_freep) struct session *session = NULL;
@@ -264,7 +371,7 @@ enum exit_code command_resolve(const struct arguments *arguments)
         code = open_order(arguments, &config, &session, &facts);
     if (code != EXIT_DONE)
         return code;
-    name_operator(who, sizeof who);
+    command_name_operator(who, sizeof who);
     struct resolve_word word = word_of(arguments, config, facts, who);
     enum order_state state = state_of(facts);
 
@@ -287,6 +394,14 @@ enum exit_code command_resolve(const struct arguments *arguments)
                : EXIT_FINDING;
 }
 
+enum exit_code command_resolve(const struct arguments *arguments)
+{
+    if (arguments->account)
+        return resolve_account(arguments);
+    return arguments->same_account || arguments->new_account ? check_account_words(arguments)
+                                                             : resolve_order(arguments);
+}
+
 enum exit_code command_retry(const struct arguments *arguments)
 {
     OWN(command_config_freep) struct config *config = NULL;
@@ -298,7 +413,7 @@ enum exit_code command_retry(const struct arguments *arguments)
 
     if (code != EXIT_DONE)
         return code;
-    name_operator(who, sizeof who);
+    command_name_operator(who, sizeof who);
     struct resolve_word word = word_of(arguments, config, facts, who);
     enum order_state state = state_of(facts);
 

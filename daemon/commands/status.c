@@ -2,19 +2,20 @@
 #include "commands/commands.h"
 #include "commands/output.h"
 #include "commands/watch.h"
+#include "store/comparisons.h"
 #include "store/report.h"
 #include <stdlib.h>
 #include <string.h>
 
 #define WATCH_INTERVAL_S 2
-enum { FAULTS_SHOWN = 3, PARKED_SHOWN = 5, TROUBLES_SHOWN = 5 };
+enum { FAULTS_SHOWN = 3, PARKED_SHOWN = 5, BUSY_SHOWN = 3, TROUBLES_SHOWN = 5 };
 
 /* Everything the ledger says, from one snapshot. */
 struct status {
     const struct config *config; /* borrowed */
     int64_t now_s;
-    PGresult *providers, *states, *queue, *write_backs, *write_back_faults, *parked,
-        *troubles; /* owned */
+    PGresult *providers, *states, *queue, *write_backs, *write_back_faults, *contract, *busy,
+        *parked, *troubles, *undecided; /* owned */
 };
 
 static void status_done(struct status *status)
@@ -24,8 +25,11 @@ static void status_done(struct status *status)
     PQclear(status->queue);
     PQclear(status->write_backs);
     PQclear(status->write_back_faults);
+    PQclear(status->contract);
+    PQclear(status->busy);
     PQclear(status->parked);
     PQclear(status->troubles);
+    PQclear(status->undecided);
 }
 
 static enum session_verdict collect(struct session *session, struct status *status,
@@ -42,9 +46,15 @@ static enum session_verdict collect(struct session *session, struct status *stat
         verdict = report_write_back_faults(session, FAULTS_SHOWN, &status->write_back_faults,
                                            reterr_problem);
     if (verdict == SESSION_DONE)
+        verdict = report_contract(session, &status->contract, reterr_problem);
+    if (verdict == SESSION_DONE)
+        verdict = report_busy(session, BUSY_SHOWN, &status->busy, reterr_problem);
+    if (verdict == SESSION_DONE)
         verdict = report_parked(session, PARKED_SHOWN, &status->parked, reterr_problem);
     if (verdict == SESSION_DONE)
         verdict = report_errors(session, TROUBLES_SHOWN, &status->troubles, reterr_problem);
+    if (verdict == SESSION_DONE)
+        verdict = comparisons_undecided(session, &status->undecided, reterr_problem);
     return verdict;
 }
 
@@ -158,12 +168,38 @@ static void print_trouble_of(const struct status *status, int row)
     }
 }
 
+/* "; limits as learned: 42 a minute, ..." while refusals for rate have left their mark. */
+static void describe_learned(const struct status *status, int row, struct text *text)
+{
+    const PGresult *rows = status->providers;
+    const struct provider_config *configured =
+        config_provider(status->config, PQgetvalue(rows, row, PROVIDER_NAME));
+    char when[RELATION_SIZE];
+    if (configured &&
+        (number(rows, row, PROVIDER_LIMIT_MINUTE) != configured->requests_per_minute ||
+         number(rows, row, PROVIDER_LIMIT_DAY) != configured->requests_per_day))
+        text_format(text, "; limits as learned: %s a minute, %s a day (0 = none)",
+                    PQgetvalue(rows, row, PROVIDER_LIMIT_MINUTE),
+                    PQgetvalue(rows, row, PROVIDER_LIMIT_DAY));
+    if (cell(rows, row, PROVIDER_TOLD_MINUTE) || cell(rows, row, PROVIDER_TOLD_DAY))
+        text_add(text, ", named by the provider");
+    if (number(rows, row, PROVIDER_BURST) < number(rows, row, PROVIDER_CONFIGURED_BURST))
+        text_format(text, "; at most %s at once, as learned",
+                    PQgetvalue(rows, row, PROVIDER_BURST));
+    if (number(rows, row, PROVIDER_RATE_REFUSALS) > 0) {
+        output_relation(number(rows, row, PROVIDER_RATE_REFUSED_AT), status->now_s, when);
+        text_format(text, "; refused for rate %s times, last %s",
+                    PQgetvalue(rows, row, PROVIDER_RATE_REFUSALS), when);
+    }
+    if (PQgetvalue(rows, row, PROVIDER_PROBING)[0] == 't')
+        text_add(text, "; one request goes alone to see whether that is over");
+}
+
 /* "at most 58.8 a minute; today 1200 left, of which 625 are kept for a burst; ..." */
 static void describe_budget(const struct status *status, int row, struct text *text)
 {
     const PGresult *rows = status->providers;
     const char *name = PQgetvalue(rows, row, PROVIDER_NAME);
-    const struct provider_config *configured = config_provider(status->config, name);
     char when[RELATION_SIZE];
     text_format(text, "%s: ", name);
     if (number(rows, row, PROVIDER_LIMIT_MINUTE) > 0)
@@ -188,17 +224,7 @@ static void describe_budget(const struct status *status, int row, struct text *t
         output_relation(number(rows, row, PROVIDER_QUEUE_ENDS_AT), status->now_s, when);
         text_format(text, "; the queue ends %s", when);
     }
-    if (configured &&
-        (number(rows, row, PROVIDER_LIMIT_MINUTE) != configured->requests_per_minute ||
-         number(rows, row, PROVIDER_LIMIT_DAY) != configured->requests_per_day))
-        text_format(text, "; limits as learned: %s a minute, %s a day (0 = none)",
-                    PQgetvalue(rows, row, PROVIDER_LIMIT_MINUTE),
-                    PQgetvalue(rows, row, PROVIDER_LIMIT_DAY));
-    if (number(rows, row, PROVIDER_RATE_REFUSALS) > 0) {
-        output_relation(number(rows, row, PROVIDER_RATE_REFUSED_AT), status->now_s, when);
-        text_format(text, "; refused for rate %s times, last %s",
-                    PQgetvalue(rows, row, PROVIDER_RATE_REFUSALS), when);
-    }
+    describe_learned(status, row, text);
 }
 
 static void print_budget_of(const struct status *status, int row)
@@ -207,6 +233,53 @@ static void print_budget_of(const struct status *status, int row)
     if (!cell(status->providers, row, PROVIDER_PACE))
         return; /* the daemon has not kept it yet */
     describe_budget(status, row, &text);
+    output_field(stdout, "  ", 2, text_string(&text));
+}
+
+/* Providers whose key or URL was changed, and nobody knows yet what that means. */
+static void print_undecided(const struct status *status)
+{
+    const PGresult *rows = status->undecided;
+    for (int row = 0; row < PQntuples(rows); row++) {
+        OWN(text_done) struct text text = {0};
+        const char *name = PQgetvalue(rows, row, UNDECIDED_PROVIDER),
+                   *evidence = cell(rows, row, UNDECIDED_EVIDENCE);
+        if (!config_provider(status->config, name))
+            continue;
+        text_format(&text,
+                    "%s: no order is sent: its key or url was changed, and %s open orders of "
+                    "before may be another account's (%s). Put the old key back, or: chwsyncd "
+                    "resolve --account %s --same|--new",
+                    name, PQgetvalue(rows, row, UNDECIDED_OPEN_ORDERS),
+                    evidence ? evidence : "the provider was not asked yet", name);
+        output_field(stdout, "  ", 2, text_string(&text));
+    }
+}
+
+/* "panel: balance 12.50 USD, told 3 min ago (08:30:01), 10.20 of it not spoken for" */
+static void print_money_of(const struct status *status, int row)
+{
+    const PGresult *rows = status->providers;
+    OWN(text_done) struct text text = {0};
+    char when[RELATION_SIZE];
+    const char *amount = cell(rows, row, PROVIDER_BALANCE);
+    int64_t held = number(rows, row, PROVIDER_HELD_FOR_FUNDS);
+    if (!amount)
+        return; /* never told */
+    output_relation(number(rows, row, PROVIDER_BALANCE_AT), status->now_s, when);
+    text_format(&text, "%s: balance %s%s%s, told %s", PQgetvalue(rows, row, PROVIDER_NAME), amount,
+                cell(rows, row, PROVIDER_CURRENCY) ? " " : "",
+                PQgetvalue(rows, row, PROVIDER_CURRENCY), when);
+    if (strcmp(amount, PQgetvalue(rows, row, PROVIDER_AVAILABLE)) != 0)
+        text_format(&text, ", %s of it not spoken for", PQgetvalue(rows, row, PROVIDER_AVAILABLE));
+    if (PQgetvalue(rows, row, PROVIDER_BALANCE_IS_LOW)[0] == 't')
+        text_add(&text, "; LOW: add funds");
+    if (cell(rows, row, PROVIDER_OUT_OF_FUNDS_SINCE_AT)) {
+        output_relation(number(rows, row, PROVIDER_OUT_OF_FUNDS_SINCE_AT), status->now_s, when);
+        text_format(&text, "; out of funds, first seen %s", when);
+    }
+    if (held > 0)
+        text_format(&text, "; %lld order lines wait for money", (long long)held);
     output_field(stdout, "  ", 2, text_string(&text));
 }
 
@@ -233,8 +306,10 @@ static void print_providers(const struct status *status)
     for (int row = 0; row < PQntuples(status->providers); row++)
         if (is_shown(status->providers, row)) {
             print_budget_of(status, row);
+            print_money_of(status, row);
             print_trouble_of(status, row);
         }
+    print_undecided(status);
 }
 
 /* ---- orders ---- */
@@ -304,6 +379,41 @@ static void print_write_backs(const struct status *status)
     }
 }
 
+static void print_contract(const struct status *status)
+{
+    const PGresult *rows = status->contract;
+    for (int row = 0; row < PQntuples(rows); row++) {
+        OWN(text_done) struct text text = {0};
+        char since[DURATION_SIZE];
+        output_duration(status->now_s - number(rows, row, CONTRACT_FAULT_SINCE_AT), since);
+        text_format(
+            &text, "%s%s, for %s",
+            cell(rows, row, CONTRACT_FAULT_STOPS_INTAKE)[0] == 't' ? "no new line is taken: " : "",
+            cell(rows, row, CONTRACT_FAULT_SENTENCE), since);
+        output_field(stdout, "  ", 4, text_string(&text));
+        if (cell(rows, row, CONTRACT_FAULT_REMEDY) && cell(rows, row, CONTRACT_FAULT_REMEDY)[0])
+            output_field(stdout, "    ", 4, cell(rows, row, CONTRACT_FAULT_REMEDY));
+    }
+}
+
+static void print_busy(const struct status *status)
+{
+    const PGresult *rows = status->busy;
+    if (PQntuples(rows) == 0)
+        return;
+    printf("  lines for which the shop's function answers NULL: %s\n",
+           PQgetvalue(rows, 0, BUSY_IN_ALL));
+    for (int row = 0; row < PQntuples(rows); row++) {
+        OWN(text_done) struct text text = {0};
+        char since[DURATION_SIZE], next[RELATION_SIZE];
+        output_duration(status->now_s - number(rows, row, BUSY_SINCE_AT), since);
+        output_relation(number(rows, row, BUSY_NEXT_AT), status->now_s, next);
+        text_format(&text, "%s: %s times, for %s, again %s", cell(rows, row, BUSY_REF),
+                    cell(rows, row, BUSY_TIMES), since, next);
+        output_field(stdout, "    ", 4, text_string(&text));
+    }
+}
+
 static void print_parked(const struct status *status)
 {
     const PGresult *rows = status->parked;
@@ -325,7 +435,9 @@ static void print_status(const struct status *status)
     print_providers(status);
     print_states(status);
     puts("\nShop");
+    print_contract(status);
     print_write_backs(status);
+    print_busy(status);
     print_parked(status);
     print_troubles(status);
 }
@@ -352,11 +464,14 @@ static void print_status_json(const struct status *status)
 {
     struct json_object *object = json_object_new_object();
     json_object_object_add(object, "providers", providers_json(status));
+    json_object_object_add(object, "undecided_accounts", output_rows_json(status->undecided));
     json_object_object_add(object, "states", output_rows_json(status->states));
     json_object_object_add(object, "queue", output_rows_json(status->queue));
     json_object_object_add(object, "write_backs", output_row_json(status->write_backs, 0));
     json_object_object_add(object, "write_back_faults",
                            output_rows_json(status->write_back_faults));
+    json_object_object_add(object, "contract_faults", output_rows_json(status->contract));
+    json_object_object_add(object, "busy_lines", output_rows_json(status->busy));
     json_object_object_add(object, "parked_lines", output_rows_json(status->parked));
     json_object_object_add(object, "last_errors", output_rows_json(status->troubles));
     output_json(stdout, object);

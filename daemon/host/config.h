@@ -33,6 +33,7 @@ struct provider_config {
     char *max_charge_per_order; /* decimal text, or NULL = none */
     char *max_spend_per_day;    /* decimal text, or NULL = none */
     unsigned catalogue_interval_s;
+    unsigned recheck_days; /* after an order's end; 0 = never */
     enum uncertain_policy uncertain;
 };
 

@@ -25,6 +25,7 @@
 #define MESSAGE_CONTRACT_WELL     "d2b4a9ed7b314080aefae199d2b60388" /* the faults are gone */
 #define MESSAGE_INTAKE_FAILED     "9b5c0f7fe8974e208f75504881c20d78" /* the view cannot be read */
 #define MESSAGE_INTAKE_WELL       "8695a73466e74e6b8be10bf686dcbd9b" /* the view can be read again */
+#define MESSAGE_VIEW_SLOW         "45dadad040124c0f9e6b8861df33bcad" /* reading the view takes long */
 #define MESSAGE_LINE_PARKED       "890f994d1d2c4cc8b75543b1cfc2fab4" /* one row, or some, cannot be taken */
 #define MESSAGE_LINES_WELL        "554a13ce9f094903ab3fdd480593c738" /* no line is parked any more */
 #define MESSAGE_CLAIM_FAILED      "85ae33ec0d144d2ebc69edb892adbd2f" /* the veto raised for one order */
@@ -44,6 +45,9 @@
 #define MESSAGE_PROVIDER_SILENT   "30aaaa9985eb4db5beab3805346a41ce" /* time-out, broken connection, no API reply */
 #define MESSAGE_OUT_OF_FUNDS      "7ef1bdb4f4b444eb927bccc62aece552" /* insufficient balance */
 #define MESSAGE_FUNDS_BACK        "152c05c9f981463e9bd7f38115e1ce14" /* an order was accepted again */
+#define MESSAGE_BALANCE_LOW       "957b2498e245416fb4c58ca85c6f768c" /* it fell below low_balance */
+#define MESSAGE_BALANCE_WELL      "6f299b42b2794b95a80dc01576fd63d2" /* it is above again */
+#define MESSAGE_BALANCE_NOT_TOLD  "702555356b76447990b7f13a94720f7c" /* an answer without an amount */
 #define MESSAGE_ORDERS_WAIT       "90ee0b82e6c3429db53301fa76a4badc" /* answers to orders are lost, or nobody is there */
 #define MESSAGE_ORDERS_GO_ON      "076d3808469e4cb19d8c6939fa97f480" /* an order was answered again */
 #define MESSAGE_ORDER_SETTLED     "eaf7659d07de46a1a9623287202c0046" /* an uncertain order was found at the provider */
@@ -60,4 +64,19 @@
 #define MESSAGE_STANDS_BY         "8974ed178b87481d91669a531c2c1b05" /* another instance holds the lease */
 #define MESSAGE_LEASE_FAILED      "03a7d86201bd443ea4b9c36ce705fe4e" /* the lease cannot be taken */
 #define MESSAGE_DATABASE_CHANGED  "798ecde6d3ec44c88475581942906167" /* another server, or one that lost commits */
+#define MESSAGE_PRICES_CHANGED    "e85a96f370584f24a7dfccf4144a215d" /* a provider's services have other prices */
+#define MESSAGE_SERVICES_GONE     "7e31091b61bc43639451ab05278767c1" /* services are no longer listed */
+#define MESSAGE_CATALOGUE_UNREADABLE "bff9a2f48a69488784674369d41c0577" /* no catalogue, or one that is not believed */
+#define MESSAGE_CATALOGUE_READ    "4a4d74935fc24838991678700c1050b3" /* it can be read again */
+#define MESSAGE_ACCOUNT_DOUBTED   "53f9b17ea11d47628483d49c39bdbc1f" /* key or URL changed: another account? */
+#define MESSAGE_ACCOUNT_CONTINUED "9b871541c87e4d549a3e395f9dca00f1" /* the new key leads to the same account */
+#define MESSAGE_ACCOUNT_DECIDED   "8b2318c0937640ddb5153f4692a3f589" /* the doubt is over */
+#define MESSAGE_NOT_CONFIGURED    "049c50f5abef47dd8a0630d341f18c49" /* order lines for a provider we do not know */
+#define MESSAGE_RELOAD_BY_JOURNAL "8547c7d3b9bd46a5a4eafa50823fa25f" /* SIGHUP while the database is away */
+#define MESSAGE_REFILL_ACCEPTED   "ed3b451eb5b44564a07c66ed2a844f78" /* the provider took a request for a refill */
+#define MESSAGE_REFILL_REFUSED    "23bbb5eccbe24f8ebb8a0ac9a3b93e2b" /* it did not, or it may not be asked */
+#define MESSAGE_REFILL_UNCERTAIN  "c87f4b3a610f47eba7b260e9f1b0defe" /* asked for, and the answer is lost */
+#define MESSAGE_REFILL_ENDED      "29727c9800e7407eb1edd468d8dd8879" /* completed, rejected or canceled */
+#define MESSAGE_REFILL_SILENT     "fae187e228b84ee7be06644517b4c88b" /* the provider does not say how a refill stands */
+#define MESSAGE_ORDER_CHANGED     "78c5fedd809c4144ad637d7096d512c5" /* an order that had ended is otherwise now */
 /* clang-format on */

@@ -548,6 +548,11 @@ int flight_journal_new(const char *directory, struct flight_journal **ret_journa
     return 0;
 }
 
+const char *flight_journal_directory(const struct flight_journal *journal)
+{
+    return journal->directory;
+}
+
 void flight_journal_free(struct flight_journal *journal)
 {
     struct flight_file *file;
@@ -694,4 +699,9 @@ void flight_file_ended(struct flight_file *file, const struct flight_record *rec
         file->open--;
     if (r < 0 && r != -EMSGSIZE)
         break_file(file, "write to", -r);
+}
+
+bool flight_file_is_whole(const struct flight_file *file)
+{
+    return !file->broken;
 }

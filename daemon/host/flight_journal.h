@@ -30,6 +30,8 @@ struct flight_file;    /* one file that this process writes */
 
 /* Opens nothing yet. 0 or -ENOMEM. `directory` is copied. */
 int flight_journal_new(const char *directory, struct flight_journal **ret_journal);
+/* As it was given. Borrowed. */
+const char *flight_journal_directory(const struct flight_journal *journal);
 /* Closes all files; their locks end. NULL is allowed. */
 void flight_journal_free(struct flight_journal *journal);
 
@@ -55,6 +57,9 @@ bool flight_file_leaves(struct flight_file *file, const struct flight_record *re
 /* How it ended. What cannot be written is lost to the journal alone: the ledger is told by the
  * caller anyway. */
 void flight_file_ended(struct flight_file *file, const struct flight_record *record);
+/* Everything that was to be written is written: whoever reads it after us knows as much as we do.
+ */
+bool flight_file_is_whole(const struct flight_file *file);
 
 /* ---- reading ---- */
 

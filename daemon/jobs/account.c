@@ -3,12 +3,10 @@
 #include "host/clock.h"
 #include "host/events.h"
 #include "rules/backoff.h"
+#include "rules/balance_watch.h"
 #include "store/accounts.h"
+#include "store/balances.h"
 #include <string.h>
-
-/* While funds are missing one order is tried that often: a refused add costs a request and nothing
- * else. */
-#define FUNDS_WAIT_S 30
 
 /* Notes in the ledger are for people: losing one with the connection loses nothing else. */
 static void noted(void *userdata, const struct store_answer *answer)
@@ -19,8 +17,24 @@ static void noted(void *userdata, const struct store_answer *answer)
 }
 
 #define KEEP_INTERVAL_US (60 * US_PER_S)
+#define KEEP_LEAST_US (5 * US_PER_S) /* between two, also when there is news */
+#define CLOCK_SET_US (2 * US_PER_S)  /* a wall clock that differs by that much was set */
+#define DAY_US (86400 * US_PER_S)
 #define COUNT_INTERVAL_US (600 * US_PER_S) /* of more open orders than are counted at a glance */
 #define GLANCE 100000
+
+struct budget_limits account_limits(const struct provider_config *config, int64_t now_us)
+{
+    int64_t left_s = config->day_reset_minute * 60 - clock_wall_s() % 86400;
+
+    if (left_s <= 0)
+        left_s += 86400;
+    return (struct budget_limits){.per_minute = config->requests_per_minute,
+                                  .per_day = config->requests_per_day,
+                                  .burst = config->burst,
+                                  .day_rolling = config->day_rolling,
+                                  .day_ends_us = now_us + left_s * US_PER_S};
+}
 
 void account_init(struct account *account, int64_t now_us)
 {
@@ -54,7 +68,8 @@ static void restore_figures(struct account *account, const PGresult *rows, int64
 {
     struct rate_learning learned = {
         .configured = {.per_minute = (unsigned)row_integer(rows, 0, ACCOUNT_CONFIGURED_MINUTE, 0),
-                       .per_day = (unsigned)row_integer(rows, 0, ACCOUNT_CONFIGURED_DAY, 0)},
+                       .per_day = (unsigned)row_integer(rows, 0, ACCOUNT_CONFIGURED_DAY, 0),
+                       .burst = (unsigned)row_integer(rows, 0, ACCOUNT_CONFIGURED_BURST, 0)},
         .per_minute = (unsigned)row_integer(rows, 0, ACCOUNT_PER_MINUTE, 0),
         .per_day = (unsigned)row_integer(rows, 0, ACCOUNT_PER_DAY, 0),
         .burst = (unsigned)row_integer(rows, 0, ACCOUNT_BURST, 1),
@@ -80,24 +95,86 @@ static void burst_found(void *userdata, const struct store_answer *answer)
         shares_learn_burst(&account->shares, row_real(answer->rows, 0, 0, 0));
 }
 
+/* Said once, by whichever way it showed: a refusal, or a line that the claim holds. */
+static void say_out_of_funds(struct account *account, const char *words)
+{
+    const struct log_entry entry = {
+        .message_id = MESSAGE_OUT_OF_FUNDS,
+        .provider = account->config->name,
+        .hint = "add funds at the provider; orders stay queued and go on by themselves"};
+
+    if (account->funds_log.count == 0)
+        log_repeated(&account->funds_log, LOG_LEVEL_WARNING, &entry,
+                     "provider %s is out of funds: %s; orders wait, %s is %s every 30 s",
+                     account->config->name, words, account->balance_mute ? "one" : "the balance",
+                     account->balance_mute ? "tried" : "asked");
+    workshop_note_error(account->workshop, "provider %s: %s", account->config->name, words);
+}
+
+static void say_funds_are_back(struct account *account)
+{
+    if (!log_recovered(&account->funds_log))
+        return;
+    account->workshop->last_error[0] = '\0';
+    log_event(LOG_LEVEL_NOTICE, MESSAGE_FUNDS_BACK, "provider %s accepts orders again",
+              account->config->name);
+}
+
+static void note_funds(struct account *account, int64_t wait_us, const char *words)
+{
+    (void)balances_out_of_funds(account->workshop->lanes.ledger, account->id, wait_us / US_PER_S,
+                                words, noted, NULL);
+}
+
+/*
+ * Missing funds are missing for a new process too: it goes on waiting for them. What else paused
+ * the account is tried at once, and no longer shown: somebody who restarts has mended it.
+ */
+static void restore_pause(struct account *account, const PGresult *rows, bool first, int64_t now_us)
+{
+    int64_t wait_s = row_integer(rows, 0, ACCOUNT_SUBMITS_PAUSED_S, 0);
+    const char *words = row_text(rows, 0, ACCOUNT_PAUSE_REASON);
+
+    if (row_boolean(rows, 0, ACCOUNT_OUT_OF_FUNDS)) {
+        account->probing = account->out_of_funds = true;
+        account->submits_paused_until_us = now_us + wait_s * US_PER_S;
+        account->submits_paused_at_us = now_us;
+        say_out_of_funds(account, words ? words : "as before the start");
+    } else if (account->out_of_funds) { /* another instance has seen the end of it */
+        account->out_of_funds = false;
+        account->submits_paused_until_us = 0;
+    } else if (words && first) {
+        (void)accounts_pause_submits(account->workshop->lanes.ledger, account->id, 0, NULL, noted,
+                                     NULL);
+    }
+}
+
 void account_open(struct account *account, const struct store_answer *answer, int64_t now_us)
 {
     const PGresult *rows = answer->rows;
     int64_t wait_s = row_integer(rows, 0, ACCOUNT_PAUSED_S, 0);
+    struct shares before = account->shares;
+    bool first = account->id == 0;
 
     account->id = (int)row_integer(rows, 0, ACCOUNT_ID, 0);
     if (wait_s > 0)
         budget_pause(client_budget(account->client), now_us + wait_s * US_PER_S);
     budget_forget(client_budget(account->client),
                   now_us); /* what another instance used is in the ledger with ours */
+    shares_init(&account->shares,
+                now_us); /* likewise: each add counts once, also when opened again */
+    account->shares.queued = before.queued;
+    shares_learn_burst(&account->shares, before.burst);
     restore_slots(account, rows, now_us);
     if (row_text(rows, 0, ACCOUNT_PER_MINUTE))
         restore_figures(account, rows, now_us);
     else
         (void)accounts_largest_burst(account->workshop->lanes.ledger, account->config->name,
                                      burst_found, account);
+    restore_pause(account, rows, first, now_us);
     account->commands = row_integer(rows, 0, ACCOUNT_COMMANDS, 0);
     account->opened = true;
+    account->compared = false;
     account->opened_us = now_us;
     account->keep_us = account->count_us = now_us;
 }
@@ -109,6 +186,7 @@ double account_poll_rate(struct account *account, int64_t now_us)
 
 void account_note_add(struct account *account, int64_t now_us)
 {
+    account->adds++;
     shares_count_adds(&account->shares, 1, now_us, now_us);
     if (account->shares.queued > 0)
         account->shares.queued--;
@@ -128,6 +206,8 @@ static struct budget_figures figures_of(struct account *account, int64_t now_us)
     return (struct budget_figures){
         .account_id = account->id,
         .provider = account->config->name,
+        .instance = account->workshop->instance,
+        .configured_burst = learning->configured.burst,
         .configured_minute = learning->configured.per_minute,
         .configured_day = learning->configured.per_day,
         .per_minute = limits->per_minute,
@@ -136,12 +216,10 @@ static struct budget_figures figures_of(struct account *account, int64_t now_us)
         .told_minute = learning->told_minute,
         .told_day = learning->told_day,
         .refusals = learning->refusals,
-        .refused_ago_s = learning->refusals > 0 && learning->refused_us != INT64_MIN
-                             ? seconds_of(now_us - learning->refused_us)
-                             : -1,
-        .day_left_s = limits->per_day > 0 && !limits->day_rolling
-                          ? seconds_of(limits->day_ends_us - now_us)
-                          : -1,
+        .refused_ago_s = learning->met_us != INT64_MIN ? seconds_of(now_us - learning->met_us) : -1,
+        .day_left_s = limits->per_day == 0 || limits->day_rolling ? -1
+                      : limits->day_ends_us > now_us ? seconds_of(limits->day_ends_us - now_us)
+                                                     : 0,
         .pace = budget_per_minute(budget),
         .probing = budget->probe != BUDGET_PROBE_NONE,
         .used_minute = budget_minute_used(budget, now_us),
@@ -158,10 +236,31 @@ static struct budget_figures figures_of(struct account *account, int64_t now_us)
     };
 }
 
+/* Where the queue of adds ends, now that its length is known. */
+static void keep_queue_end(struct account *account, unsigned before, double last_s, int64_t now_us)
+{
+    unsigned queued = account->shares.queued;
+    double seconds = -1;
+
+    if (!account->lease.ours || (queued == 0 && before == 0))
+        return;
+    if (queued > 0)
+        seconds =
+            seconds_of(budget_queue_ends_us(client_budget(account->client), queued,
+                                            account->config->max_in_flight,
+                                            account_submits_free_us(account, now_us), now_us) -
+                       now_us);
+    if (queued > 0 && seconds < last_s)
+        seconds = last_s;
+    (void)accounts_keep_queue_end(account->workshop->lanes.ledger, account->id,
+                                  account->workshop->instance, seconds, noted, NULL);
+}
+
 static void kept(void *userdata, const struct store_answer *answer)
 {
     struct account *account = userdata;
     int64_t now_us = clock_monotonic_us(), commands;
+    unsigned queued = account->shares.queued;
 
     account->keeping = false;
     if (answer->verdict == STORE_REFUSED)
@@ -178,6 +277,42 @@ static void kept(void *userdata, const struct store_answer *answer)
     account->shares.queued = (unsigned)row_integer(answer->rows, 0, 1, 0);
     account->background =
         account->open > 0 ? row_real(answer->rows, 0, 2, 0) / 86400 / (double)account->open : 0;
+    keep_queue_end(account, queued, row_real(answer->rows, 0, 4, 0), now_us);
+}
+
+/* A calendar day ends by the wall clock, which somebody may set: then all is counted anew. */
+static bool clock_was_set(struct account *account, int64_t now_us)
+{
+    struct budget *budget = client_budget(account->client);
+    struct budget_limits limits = budget->limits;
+    int64_t differs_us;
+
+    if (limits.day_rolling)
+        return false;
+    limits.day_ends_us = account_limits(account->config, now_us).day_ends_us;
+    differs_us = (limits.day_ends_us - budget->limits.day_ends_us) % DAY_US;
+    if (differs_us < 0)
+        differs_us += DAY_US;
+    if (differs_us < CLOCK_SET_US || differs_us > DAY_US - CLOCK_SET_US)
+        return false;
+    (void)budget_set_limits(budget, &limits, now_us); /* the minute is as it was */
+    log_notice("the clock was set: the day of provider %s ends in %lld s, and its requests are "
+               "counted anew",
+               account->config->name, (long long)((limits.day_ends_us - now_us) / US_PER_S));
+    account->opened = false;
+    return true;
+}
+
+/* A queue that begins is news: its end is looked for soon. */
+static void note_waiting(struct account *account, int64_t now_us)
+{
+    bool waits = client_budget(account->client)->adds_waiting;
+
+    if (waits && !account->waited && account->keep_us > account->kept_us + KEEP_LEAST_US)
+        account->keep_us = account->kept_us + KEEP_LEAST_US > now_us + US_PER_S
+                               ? account->kept_us + KEEP_LEAST_US
+                               : now_us + US_PER_S;
+    account->waited = waits;
 }
 
 int64_t account_work(struct account *account, int64_t now_us)
@@ -186,9 +321,12 @@ int64_t account_work(struct account *account, int64_t now_us)
 
     if (!account->opened || account->keeping || !connection_is_up(account->workshop->lanes.ledger))
         return INT64_MAX;
+    note_waiting(account, now_us);
     if (now_us < account->keep_us)
         return account->keep_us;
-    if (client_recover_limits(account->client, now_us))
+    if (clock_was_set(account, now_us))
+        return now_us;
+    if (account->lease.ours && client_recover_limits(account->client, now_us))
         log_info("provider %s: %u requests a minute and %u a day from now on",
                  account->config->name, client_budget(account->client)->limits.per_minute,
                  client_budget(account->client)->limits.per_day);
@@ -197,7 +335,10 @@ int64_t account_work(struct account *account, int64_t now_us)
         account->count_us = now_us + COUNT_INTERVAL_US;
     if (accounts_keep(account->workshop->lanes.ledger, &figures, kept, account) == 0)
         account->keeping = true;
-    account->keep_us = now_us + KEEP_INTERVAL_US;
+    account->kept_us = now_us;
+    account->keep_us =
+        now_us + (client_budget(account->client)->paused_until_us > now_us ? KEEP_LEAST_US
+                                                                           : KEEP_INTERVAL_US);
     return account->keep_us;
 }
 
@@ -226,24 +367,60 @@ void account_pause(struct account *account, enum error_class class, const char *
                                  words, noted, NULL);
 }
 
-void account_pause_submits(struct account *account, const char *words, int64_t now_us)
+void account_pause_submits(struct account *account, const char *words, int64_t sent_us,
+                           int64_t now_us)
 {
-    struct log_entry entry = {
-        .message_id = MESSAGE_OUT_OF_FUNDS,
-        .provider = account->config->name,
-        .hint = "add funds at the provider; orders stay queued and go on by themselves"};
+    int64_t wait_us = balance_probe_s(!account->balance_mute) * US_PER_S;
 
-    if (account->submits_paused_until_us > now_us)
+    if (sent_us < account->funds_risen_us)
         return;
-    account->submits_paused_until_us = now_us + FUNDS_WAIT_S * US_PER_S;
+    account->probing = account->out_of_funds = true;
+    if (account->submits_paused_until_us > now_us)
+        return; /* it was on the wire when the pause began */
+    account->submits_paused_until_us = now_us + wait_us;
     account->submits_paused_at_us = now_us;
-    account->probing = true;
-    log_repeated(&account->funds_log, LOG_LEVEL_WARNING, &entry,
-                 "provider %s is out of funds: %s; orders wait, one is tried every %d s",
-                 account->config->name, words, FUNDS_WAIT_S);
-    workshop_note_error(account->workshop, "provider %s: %s", account->config->name, words);
-    (void)accounts_pause_submits(account->workshop->lanes.ledger, account->id, FUNDS_WAIT_S, words,
-                                 noted, NULL);
+    say_out_of_funds(account, words);
+    note_funds(account, wait_us, words);
+}
+
+void account_funds_risen(struct account *account)
+{
+    const struct log_entry entry = {.provider = account->config->name, .action = "balance"};
+
+    log_write(LOG_LEVEL_INFO, &entry, "provider %s has a balance of %s%s%s: orders are tried again",
+              account->config->name, account->balance, account->currency[0] ? " " : "",
+              account->currency);
+    account->out_of_funds = false;
+    account->submits_paused_until_us = 0;
+    account->funds_risen_us = clock_monotonic_us();
+    note_funds(account, 0, NULL);
+}
+
+void account_balance_not_told(struct account *account)
+{
+    int64_t until_us = account->submits_paused_at_us + balance_probe_s(false) * US_PER_S;
+
+    account->balance_mute = true;
+    if (!account->out_of_funds || until_us >= account->submits_paused_until_us)
+        return;
+    account->submits_paused_until_us = until_us;
+    note_funds(account, until_us - clock_monotonic_us(),
+               "out of funds, and no balance is told: one order is tried every 30 s");
+}
+
+void account_note_held(struct account *account)
+{
+    OWN(text_done) struct text words = {0};
+
+    text_format(&words, "a balance of %s%s%s does not reach for the next order", account->balance,
+                account->currency[0] ? " " : "", account->currency);
+    say_out_of_funds(account, text_string(&words));
+}
+
+void account_note_not_held(struct account *account)
+{
+    if (!account->probing)
+        say_funds_are_back(account);
 }
 
 void account_note_rate(struct account *account, const char *words, int64_t now_us)
@@ -291,8 +468,12 @@ void account_note_answer(struct account *account)
     if (account->pauses) {
         account->pauses = 0;
         account->paused_until_us = 0;
-        (void)accounts_pause_submits(account->workshop->lanes.ledger, account->id, 0, NULL, noted,
-                                     NULL);
+        if (account->out_of_funds) /* which that pause had written over */
+            note_funds(account, account->submits_paused_until_us - clock_monotonic_us(),
+                       "out of funds");
+        else
+            (void)accounts_pause_submits(account->workshop->lanes.ledger, account->id, 0, NULL,
+                                         noted, NULL);
     }
     if (was_refused || was_silent) {
         log_event(LOG_LEVEL_NOTICE, MESSAGE_PROVIDER_ANSWERS, "provider %s answers again",
@@ -346,19 +527,15 @@ void account_note_accepted(struct account *account, int64_t sent_us)
     /* What was on the wire already when the pause began may have been served before. */
     if (!account->probing || sent_us < account->submits_paused_at_us)
         return;
-    account->probing = false;
+    account->probing = account->out_of_funds = false;
     account->submits_paused_until_us = 0;
-    log_recovered(&account->funds_log);
-    account->workshop->last_error[0] = '\0';
-    log_event(LOG_LEVEL_NOTICE, MESSAGE_FUNDS_BACK, "provider %s accepts orders again",
-              account->config->name);
-    (void)accounts_pause_submits(account->workshop->lanes.ledger, account->id, 0, NULL, noted,
-                                 NULL);
+    say_funds_are_back(account);
+    note_funds(account, 0, NULL);
 }
 
 bool account_is_probing(const struct account *account)
 {
-    return account->probing || breaker_is_open(&account->breaker);
+    return account->probing || account->pauses > 0 || breaker_is_open(&account->breaker);
 }
 
 int64_t account_free_us(const struct account *account, int64_t now_us)

@@ -20,25 +20,36 @@ struct account {
     struct client *client;                /* owned by the engine */
     int id;                               /* in the ledger; 0 until it was opened */
     bool opened;
+    bool compared; /* with earlier accounts of its name (jobs/compare): orders may be bought */
     int64_t paused_until_us;         /* everything: key, endpoint */
     int64_t submits_paused_until_us; /* submits: funds */
     int64_t submits_paused_at_us;
-    unsigned pauses; /* in a row, for the back-off of a wrong key */
-    bool probing;    /* after a pause of submits: one order at a time until one is accepted */
+    bool service_refused;   /* an add was, for its service: jobs/catalogue looks into it */
+    int64_t funds_risen_us; /* a refusal of what was sent before says nothing */
+    unsigned pauses;        /* in a row, for the back-off of a wrong key */
+    bool probing;      /* after a pause of submits: one order at a time until one is accepted */
+    bool out_of_funds; /* refused for want of money: until the balance has risen */
+    bool balance_mute; /* the last question for the balance got no amount */
+    char balance[DECIMAL_SIZE]; /* as told last, "" = never; for people */
+    char currency[16];
+    bool balance_low;       /* below low_balance */
+    uint64_t adds;          /* that left */
     struct breaker breaker; /* of adds that found nobody, or whose answer was lost */
     struct lease lease;
     int64_t opened_us;
     /* The budget's shares and the schedule, as kept in chwsync.budgets once a minute. */
     struct shares shares;
     struct poll_pace pace;
-    double background; /* orders that end, per open order and second */
-    int64_t open;      /* orders that are followed, about */
-    int64_t commands;  /* requests of commands that the gate knows of */
-    bool keeping;
-    int64_t keep_us, count_us; /* when the figures are kept, the open orders counted next */
+    double background;                  /* orders that end, per open order and second */
+    int64_t open;                       /* orders that are followed, about */
+    int64_t commands;                   /* requests of commands that the gate knows of */
+    bool keeping, waited;               /* adds waited at the last look */
+    int64_t keep_us, kept_us, count_us; /* when the figures are kept, were kept; orders counted */
     struct log_repeat breaker_log, refused_log, funds_log, rate_log, silence_log;
 };
 
+/* The configured limits; a calendar day ends by the wall clock as it is now. */
+struct budget_limits account_limits(const struct provider_config *config, int64_t now_us);
 void account_init(struct account *account, int64_t now_us);
 /* Takes up what the ledger says of it: the answer of accounts_open(). */
 void account_open(struct account *account, const struct store_answer *answer, int64_t now_us);
@@ -53,8 +64,19 @@ void account_note_add(struct account *account, int64_t now_us);
  * min. */
 void account_pause(struct account *account, enum error_class class, const char *words,
                    int64_t now_us);
-/* Submits wait: out of funds. */
-void account_pause_submits(struct account *account, const char *words, int64_t now_us);
+/*
+ * Submits wait: an order that was sent at `sent_us` was refused for want of money. They go on when
+ * jobs/balance says so, or one is tried after a time (rules/balance_watch).
+ */
+void account_pause_submits(struct account *account, const char *words, int64_t sent_us,
+                           int64_t now_us);
+/* The balance has risen, or is enough: one order is tried, and the others follow it. */
+void account_funds_risen(struct account *account);
+/* The provider tells no balance: if submits wait for it, one order is tried soon instead. */
+void account_balance_not_told(struct account *account);
+/* The claim holds lines because what is left does not reach for them; or it no longer does. */
+void account_note_held(struct account *account);
+void account_note_not_held(struct account *account);
 /* The provider asked to wait; the budget waits already. Kept in the ledger for whoever comes next.
  */
 void account_note_rate(struct account *account, const char *words, int64_t now_us);

@@ -15,6 +15,8 @@
 /* To plan a view takes 1 ms or so. */
 #define QUICK_LOOK_US (3 * US_PER_MS)
 #define QUICK_LINES 10
+#define SLOW_LOOK_US (100 * US_PER_MS)
+#define SLOW_LOOKS 3
 #define INTAKE_KEYS_LIMIT 200 /* lines tried one by one in a round */
 #define PARKED_RETRY_S 300
 
@@ -180,6 +182,27 @@ static void rest(struct intake *intake, int64_t took_us)
         intake->rested_us = clock_monotonic_us() + 4 * least_us;
 }
 
+/* Once is chance: the shop was busy, or a backlog was taken. */
+static void note_time(struct intake *intake, int64_t took_us)
+{
+    const struct log_entry entry = {
+        .message_id = MESSAGE_VIEW_SLOW,
+        .hint = "chwsyncd check names what helps: an index, or the adapter with a queue"};
+
+    if (took_us <= SLOW_LOOK_US) {
+        intake->slow_looks = 0;
+        log_recovered(&intake->slow_log);
+        return;
+    }
+    intake->slow_looks++;
+    log_debug("reading the view took %lld ms", (long long)(took_us / US_PER_MS));
+    if (intake->slow_looks == SLOW_LOOKS)
+        log_repeated(&intake->slow_log, LOG_LEVEL_WARNING, &entry,
+                     "reading the shop's view takes longer than %d ms, %d times in a row: new "
+                     "lines are taken later, and the database is kept busy",
+                     (int)(SLOW_LOOK_US / US_PER_MS), SLOW_LOOKS);
+}
+
 static void looked(void *userdata, const struct store_answer *answer)
 {
     struct intake *intake = userdata;
@@ -212,10 +235,10 @@ static void looked(void *userdata, const struct store_answer *answer)
         intake->workshop->last_error[0] = '\0';
     }
     note_taken(intake, &result);
-    if (answer->took_us > 100 * US_PER_MS)
-        log_debug("reading the view took %lld ms", (long long)(answer->took_us / US_PER_MS));
+    note_time(intake, answer->took_us);
     intake->on_looked(intake->userdata, result.taken || result.returned ? 0 : result.queue_due_s,
                       result.write_back_due_s);
+    intake->on_refills(intake->userdata, result.refills_due);
     rest(intake, answer->took_us);
     intake->quick = answer->took_us <= QUICK_LOOK_US && result.taken <= QUICK_LINES;
     if (intake->next_us < intake->rested_us) /* woken while it was read */

@@ -24,9 +24,11 @@ struct intake {
     size_t key_count, key_next;
     bool some_parked; /* lines could not be taken, and that was said */
     bool doubting;    /* the view failed as if it were not what it was: the contract is looked at */
-    struct log_repeat failed_log;
+    unsigned slow_looks; /* in a row */
+    struct log_repeat failed_log, slow_log;
     /* Seconds from the last look until something is due, told to the engine; -1 = nothing is. */
     void (*on_looked)(void *userdata, int64_t queue_due_s, int64_t write_back_due_s);
+    void (*on_refills)(void *userdata, const char *due); /* as in struct intake_result */
     void *userdata;
 };
 

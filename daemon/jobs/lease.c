@@ -114,6 +114,8 @@ static void answered(void *userdata, const struct store_answer *answer)
         account->workshop->ledger_doubtful = true;
     }
     log_recovered(&lease->other_log);
+    if (!was_ours)
+        account->keep_us = now_us; /* from now on the account's figures are ours */
     lease->ours = true;
     lease->number = row_integer(answer->rows, 0, LEASE_NUMBER, 0);
     lease->claims = row_integer(answer->rows, 0, LEASE_CLAIMS, 0);

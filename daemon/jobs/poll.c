@@ -4,6 +4,9 @@
 #include "host/crash_point.h"
 #include "host/events.h"
 #include "rules/poll_schedule.h"
+#include "rules/recheck.h"
+#include "store/accounts.h"
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +15,7 @@
 
 static void batch_free(struct poll_batch *batch)
 {
+    recheck_return(batch->loan, false);
     PQclear(batch->rows);
     reply_done(&batch->reply);
     free(batch);
@@ -121,6 +125,7 @@ static void note_end(struct poll_batch *batch, int row, struct poll_answer *answ
                     row_real(rows, row, POLL_UNASKED_S, 0));
     if (account->open > 0)
         account->open--;
+    answer->recheck_s = recheck_wait_s(answer->state, 0, account->config->recheck_days);
     if (strcmp(answer->state, "completed") != 0)
         return;
     answer->service = row_text(rows, row, POLL_SERVICE);
@@ -229,6 +234,21 @@ static void ask_alone(struct poll_batch *batch, int row)
     poll->alone = alone;
 }
 
+/*
+ * An id that was never answered comes first; left out of the answer again it would do so for ever.
+ * Others have their turn, and only wait for the next one.
+ */
+static void read_unmentioned(struct poll_batch *batch, int row)
+{
+    struct reply_order nothing = {.error = "nothing"};
+
+    if (row_real(batch->rows, row, POLL_STRIDE, 0) > 0)
+        return;
+    read_order(batch, row, &nothing);
+    if (row_integer(batch->rows, row, POLL_ERRORS, 0) == 0)
+        ask_alone(batch, row);
+}
+
 /* Ids that were not asked, and a second answer for the same id, are passed over. */
 static void read_orders(struct poll_batch *batch)
 {
@@ -239,7 +259,9 @@ static void read_orders(struct poll_batch *batch)
     index_rows(&index, batch->rows);
     for (size_t i = 0; i < reply->order_count; i++) {
         const struct reply_order *order = &reply->orders[i];
-        int row = order->id ? find_row(&index, order->id) : index.count == 1 ? 0 : -1;
+        int row = order->id                          ? find_row(&index, order->id)
+                  : index.count == 1 && !batch->loan ? 0
+                                                     : -1;
 
         if (row < 0 || seen[row])
             continue;
@@ -248,6 +270,9 @@ static void read_orders(struct poll_batch *batch)
         if (order->error && row_integer(batch->rows, row, POLL_ERRORS, 0) == 0)
             ask_alone(batch, row);
     }
+    for (size_t row = 0; row < index.count; row++)
+        if (!seen[row])
+            read_unmentioned(batch, (int)row);
 }
 
 /* ---- applying ---- */
@@ -357,6 +382,23 @@ static void refused(struct poll *poll, const struct reply *reply)
     }
 }
 
+/* A refusal of a question about one id alone says something about that id, unless it is the
+ * account's. */
+static bool is_about_the_order(const struct poll_batch *batch, const struct reply *reply)
+{
+    return PQntuples(batch->rows) == 1 && !batch->loan && reply->outcome == REPLY_REFUSED &&
+           reply->class != ERROR_KEY && reply->class != ERROR_ENDPOINT &&
+           reply->class != ERROR_RATE && reply->class != ERROR_SERVER;
+}
+
+/* The reply is kept with the batch: answers borrow from it. */
+static void take_reply(struct poll_batch *batch, struct reply *reply)
+{
+    account_note_answer(batch->poll->account);
+    batch->reply = *reply;
+    memset(reply, 0, sizeof *reply);
+}
+
 static void answered(void *userdata, const struct client_answer *answer)
 {
     struct poll_batch *batch = userdata;
@@ -371,17 +413,23 @@ static void answered(void *userdata, const struct client_answer *answer)
     switch (answer->reply->outcome) {
     case REPLY_STATUS:
     case REPLY_STATUSES:
-        account_note_answer(poll->account);
-        batch->reply = *answer->reply;
-        memset(answer->reply, 0, sizeof *answer->reply);
+        take_reply(batch, answer->reply);
         CRASH_POINT("poll: answered");
         read_orders(batch);
+        recheck_answered(GIVE(batch->loan), &batch->reply, row_text(batch->rows, 0, POLL_ASKED_AT));
         apply(batch);
         CRASH_POINT("poll: asked to record");
         return;
     case REPLY_REFUSED:
     case REPLY_NOT_EXECUTED:
+        if (is_about_the_order(batch, answer->reply)) {
+            take_reply(batch, answer->reply);
+            read_order(batch, 0, &(struct reply_order){.error = batch->reply.error});
+            apply(batch);
+            return;
+        }
         refused(poll, answer->reply);
+        recheck_return(GIVE(batch->loan), true);
         break;
     case REPLY_ACCEPTED:
     case REPLY_SERVICES:
@@ -399,14 +447,14 @@ static void answered(void *userdata, const struct client_answer *answer)
 
 /* ---- asking ---- */
 
-/* `rows` are taken. The slot was taken before. */
-static void ask(struct poll *poll, PGresult *rows)
+/* `rows` are taken. The slot was taken before, and is counted in the ledger. With `room`, ids that
+ * cost nothing are added. */
+static void ask(struct poll *poll, PGresult *rows, bool room)
 {
     const char *ids[POLLS_BATCH_MAX];
     size_t count = (size_t)PQntuples(rows);
     struct poll_batch *batch = calloc(1, sizeof *batch);
-    struct api_request request = {
-        .action = count == 1 ? ACTION_STATUS : ACTION_MULTI_STATUS, .ids = ids, .id_count = count};
+    struct api_request request = {.ids = ids};
 
     if (!batch) {
         client_give_back(poll->account->client, 1, clock_monotonic_us());
@@ -419,8 +467,47 @@ static void ask(struct poll *poll, PGresult *rows)
     batch->rows = rows;
     TAILQ_INSERT_TAIL(&poll->batches, batch, entry);
     poll->batch_count++;
+    if (room && count < poll->batch_limit)
+        batch->loan = recheck_lend(poll->recheck, poll->batch_limit - count);
+    count += recheck_loan_ids(batch->loan, ids + count);
+    request.action = count == 1 ? ACTION_STATUS : ACTION_MULTI_STATUS;
+    request.id_count = count;
     if (client_send(poll->account->client, &request, NULL, answered, batch) < 0)
         batch_end(batch);
+}
+
+/* As ask(), unless the account was told to wait since the slot was taken. */
+static void ask_or_hold(struct poll *poll, PGresult *rows, bool room)
+{
+    struct client *client = poll->account->client;
+    int64_t now_us = clock_monotonic_us();
+
+    if (client_budget(client)->paused_until_us <= now_us) {
+        ask(poll, rows, room);
+        return;
+    }
+    assert(!poll->held); /* nothing is picked before it has left */
+    client_give_back(client, 1, now_us);
+    poll->held = rows;
+    poll->held_room = room;
+    poll->next_us = now_us;
+}
+
+/* The one that is asked alone was counted. */
+static void alone_counted(void *userdata, const struct store_answer *answer)
+{
+    struct poll *poll = userdata;
+
+    poll->picking = false;
+    poll->next_us = clock_monotonic_us();
+    if (answer->verdict == STORE_DONE) {
+        poll_pace_sent(&poll->account->pace, poll->account->pace.usual_worth,
+                       poll->account->pace.turn);
+        ask_or_hold(poll, GIVE(poll->alone), false);
+        return;
+    }
+    client_give_back(poll->account->client, 1, poll->next_us);
+    poll->next_us += US_PER_S;
 }
 
 static void picked(void *userdata, const struct store_answer *answer)
@@ -442,7 +529,7 @@ static void picked(void *userdata, const struct store_answer *answer)
     }
     if (rows) {
         poll_pace_sent(pace, worth, row_real(rows, 0, POLL_BATCH_TURN, 0));
-        ask(poll, rows);
+        ask_or_hold(poll, rows, true);
         return;
     }
     client_give_back(poll->account->client, 1, now_us);
@@ -472,6 +559,12 @@ static bool pick(struct poll *poll)
     return polls_pick(poll->workshop->lanes.ledger, &wish, picked, poll) == 0;
 }
 
+static bool count_alone(struct poll *poll)
+{
+    return accounts_count_poll(poll->workshop->lanes.ledger, poll->account->id, 1, alone_counted,
+                               poll) == 0;
+}
+
 void poll_init(struct poll *poll, struct account *account)
 {
     *poll = (struct poll){
@@ -486,7 +579,8 @@ void poll_done(struct poll *poll)
     while ((batch = TAILQ_FIRST(&poll->batches)))
         batch_end(batch);
     PQclear(poll->alone);
-    poll->alone = NULL;
+    PQclear(poll->held);
+    poll->alone = poll->held = NULL;
 }
 
 void poll_wake(struct poll *poll, int64_t due_s, int64_t now_us)
@@ -503,7 +597,7 @@ int64_t poll_work(struct poll *poll, int64_t now_us)
     int64_t free_us = account_free_us(account, now_us), then_us = poll->next_us, paced_us;
     double rate = account_poll_rate(account, now_us);
 
-    poll_pace_advance(&account->pace, rate, now_us);
+    poll_pace_advance(&account->pace, rate, client_budget(account->client)->adds_waiting, now_us);
     if (poll->picking || poll->workshop->stopping || poll->next_us == INT64_MAX ||
         !connection_is_up(poll->workshop->lanes.ledger))
         return INT64_MAX;
@@ -518,13 +612,12 @@ int64_t poll_work(struct poll *poll, int64_t now_us)
         return then_us;
     if (client_take(account->client, BUDGET_POLL, 1, 0, now_us) == 0)
         return client_next_us(account->client, BUDGET_POLL, 0, now_us);
-    if (poll->alone) {
-        poll_pace_sent(&account->pace, account->pace.usual_worth, account->pace.turn);
-        ask(poll, GIVE(poll->alone));
+    if (poll->held) {
+        ask(poll, GIVE(poll->held), poll->held_room);
         return now_us;
     }
     poll->next_us = INT64_MAX;
-    if (pick(poll)) {
+    if (poll->alone ? count_alone(poll) : pick(poll)) {
         poll->picking = true;
         return INT64_MAX;
     }

@@ -3,10 +3,12 @@
  *
  * A batch of the earliest turns leaves when rules/poll_schedule and the gate allow it; an answer is
  * applied per order, and what is wrong with one id (its own error, an unknown word, no answer)
- * changes nothing for the others. An id that is answered with an error is asked again alone.
+ * changes nothing for the others. An id that is answered with an error, or a
+ * new one that is left out, is asked again alone. Room in a batch is jobs/recheck's.
  */
 #pragma once
 #include "jobs/account.h"
+#include "jobs/recheck.h"
 #include "store/polls.h"
 #include <sys/queue.h>
 
@@ -14,7 +16,8 @@
 struct poll_batch {
     TAILQ_ENTRY(poll_batch) entry;
     struct poll *poll;
-    PGresult *rows; /* what was asked, by enum poll_column */
+    PGresult *rows;            /* what was asked, by enum poll_column */
+    struct recheck_loan *loan; /* and, where there was room: orders that have ended, or NULL */
     struct reply reply;
     struct poll_answer answers[POLLS_BATCH_MAX];
     size_t answer_count,
@@ -32,6 +35,9 @@ struct poll {
     unsigned batch_limit; /* ids a request; less after the provider said it is too many */
     int64_t next_us;      /* not before; INT64_MAX = no order is open */
     PGresult *alone;      /* one row of poll_column: an id to be asked alone */
+    PGresult *held;       /* picked and counted, but the account was paused before it could leave */
+    bool held_room;       /* ids that cost nothing may be added to it */
+    struct recheck *recheck; /* borrowed: lends ids for batches that are not full */
     struct log_repeat words_log, apply_log;
     void (*on_applied)(void *userdata); /* committed: the shop is to be told */
     void *userdata;

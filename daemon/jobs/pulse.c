@@ -2,6 +2,7 @@
 #include "host/clock.h"
 #include "store/counts.h"
 #include <stdio.h>
+#include <string.h>
 
 #define ASK_INTERVAL_US (10 * US_PER_S)
 #define IDLE_INTERVAL_US (120 * US_PER_S)
@@ -57,6 +58,20 @@ void pulse_add(struct pulse_sum *sum, const struct submit *submit, const struct 
     sum->limit += account->config->requests_per_minute;
 }
 
+void pulse_add_balance(struct pulse_sum *sum, const struct account *account, bool is_only)
+{
+    size_t length = strlen(sum->balances);
+
+    if (!account->balance[0])
+        return;
+    snprintf(sum->balances + length, sizeof sum->balances - length, "%s%s%s%s%s%s%s",
+             length ? ", " : "", is_only ? "" : account->config->name, is_only ? "" : " ",
+             account->balance, account->currency[0] ? " " : "", account->currency,
+             account->out_of_funds  ? " (out of funds)"
+             : account->balance_low ? " (low)"
+                                    : "");
+}
+
 void pulse_line(const struct pulse *pulse, const struct pulse_sum *sum, char *ret_line, size_t size)
 {
     const struct workshop *workshop = pulse->workshop;
@@ -67,10 +82,11 @@ void pulse_line(const struct pulse *pulse, const struct pulse_sum *sum, char *re
     if (sum->limit)
         snprintf(budget, sizeof budget, ", budget %u/%u a minute", sum->used, sum->limit);
     snprintf(
-        ret_line, size, "%s; %son the wire %u, open %llu, uncertain %llu%s; bought %llu%s%s",
+        ret_line, size, "%s; %son the wire %u, open %llu, uncertain %llu%s%s%s; bought %llu%s%s",
         workshop->stopping ? "finishing" : "working", ledger, sum->on_the_wire,
         (unsigned long long)sum->open,
         (unsigned long long)(pulse->known ? (uint64_t)pulse->uncertain : workshop->counts.unknown),
-        budget, (unsigned long long)workshop->counts.bought, workshop->last_error[0] ? "; " : "",
+        budget, sum->balances[0] ? ", balance " : "", sum->balances,
+        (unsigned long long)workshop->counts.bought, workshop->last_error[0] ? "; " : "",
         workshop->last_error);
 }

@@ -25,9 +25,12 @@ int64_t pulse_work(struct pulse *pulse, int64_t now_us);
 struct pulse_sum {
     unsigned on_the_wire, used, limit; /* requests: now, in the last minute, allowed in it */
     uint64_t open;
+    char balances[160]; /* "12.50 USD", by name where there are several */
 };
 void pulse_add(struct pulse_sum *sum, const struct submit *submit, const struct poll *poll,
                int64_t now_us);
+/* Adds what an account's balance is; `is_only`: there is no other. */
+void pulse_add_balance(struct pulse_sum *sum, const struct account *account, bool is_only);
 /* The whole line. */
 void pulse_line(const struct pulse *pulse, const struct pulse_sum *sum, char *ret_line,
                 size_t size);

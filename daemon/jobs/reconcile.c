@@ -396,6 +396,7 @@ static void finish(struct reconcile *reconcile)
     workshop->reconciled = true;
     workshop->reconciled_us = clock_monotonic_us();
     reconcile->on_done(reconcile->userdata);
+    reconcile->found_bought = false; /* of all rounds since it was told last */
 }
 
 /* The first step: the ledger's open attempts; then the journals that can be read. */
@@ -426,7 +427,7 @@ static void begin(struct reconcile *reconcile)
     reconcile->again = false;
     reconcile->next_us = INT64_MAX;
     reconcile->place = reconcile->left = reconcile->known_run = 0;
-    reconcile->judged_absent = reconcile->found_bought = false;
+    reconcile->judged_absent = false;
     reconcile->running = true;
     reconcile->busy = orders_open(workshop->lanes.ledger, workshop->instance, PATIENCE_S,
                                   opens_listed, reconcile) == 0;

@@ -28,7 +28,7 @@
 struct reconcile {
     struct workshop *workshop; /* borrowed */
     bool running, busy, judged_absent;
-    bool found_bought; /* the round put orders back that are to be followed */
+    bool found_bought; /* rounds since on_done put orders back that are to be followed */
     bool again;        /* a round from now on is wanted before anything is claimed */
     int64_t retry_us;  /* after a failure: not before */
     int64_t next_us; /* the next round: attempts of others may be overdue then; INT64_MAX = none */

@@ -425,13 +425,21 @@ static bool next_request(struct settle_search *search, char names[][24], const c
     return true;
 }
 
-static void counted(void *userdata, const struct store_answer *answer)
+/* Whether anything is left to be asked. */
+static bool has_request(const struct settle_search *search)
 {
-    (void)userdata, (void)answer;
+    if (search->resolution_id)
+        return true;
+    if (search->cut_short)
+        return false;
+    for (size_t i = search->asked; i < search->lost.probe_count; i++)
+        if (search->probes[i].seen != SEEN_OURS)
+            return true;
+    return !search->balance_asked;
 }
 
-/* Sends the next request of the search, or judges when all is asked. The slot was taken before. */
-static void ask(struct settle *settle, int64_t now_us)
+/* Sends the next request of the search. Its slot was taken before, and is counted in the ledger. */
+static void ask(struct settle *settle)
 {
     struct settle_search *search = settle->search;
     struct client *client = settle->account->client;
@@ -440,19 +448,31 @@ static void ask(struct settle *settle, int64_t now_us)
     struct api_request request;
 
     if (!next_request(search, names, ids, &request)) {
-        client_give_back(client, 1, now_us);
-        settle->busy = true;
+        client_give_back(client, 1, clock_monotonic_us());
         judge(settle);
         return;
     }
     if (!search->resolution_id && search->batch_count == 0)
         search->balance_asked = true;
-    settle->busy = search->asking = true;
+    search->asking = true;
     if (client_send(client, &request, NULL, answered, settle) < 0)
         begin_anew(settle, NULL);
-    else
-        (void)accounts_count_read(settle->workshop->lanes.ledger, settle->account->id, 1, counted,
-                                  NULL);
+}
+
+static void counted(void *userdata, const struct store_answer *answer)
+{
+    struct settle *settle = userdata;
+    struct client *client = settle->account->client;
+    int64_t now_us = clock_monotonic_us();
+
+    if (answer->verdict != STORE_DONE || !lease_holds(&settle->account->lease) ||
+        client_budget(client)->paused_until_us > now_us) {
+        client_give_back(client, 1, now_us);
+        settle->busy = false;
+        settle->next_us = now_us + US_PER_S;
+        return;
+    }
+    ask(settle);
 }
 
 /* ---- a search begins ---- */
@@ -686,10 +706,20 @@ int64_t settle_work(struct settle *settle, int64_t now_us)
     }
     if (free_us > now_us)
         return free_us;
+    if (!has_request(settle->search)) {
+        settle->busy = true;
+        judge(settle);
+        return settle->busy ? INT64_MAX : now_us;
+    }
     if (client_take(account->client, BUDGET_READ, 1, 0, now_us) == 0)
         return budget_next_us(client_budget(account->client), BUDGET_READ, now_us);
-    ask(settle, now_us);
-    return settle->busy ? INT64_MAX : now_us;
+    settle->busy =
+        accounts_count_read(settle->workshop->lanes.ledger, account->id, 1, counted, settle) == 0;
+    if (settle->busy)
+        return INT64_MAX;
+    client_give_back(account->client, 1, now_us);
+    settle->next_us = now_us + US_PER_S;
+    return settle->next_us;
 }
 
 bool settle_wants_lease(const struct settle *settle)

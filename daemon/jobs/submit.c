@@ -15,6 +15,8 @@
 #define JOURNAL_AGAIN_S 5
 #define UNRECORDED_MAX 1000 /* no claim while that many ends wait for the ledger */
 #define ADD_PARAMETERS_MAX 64
+/* Instead of a wait: the account is paused, and when it is not, the older ones go first. */
+#define IN_ITS_PLACE ((int64_t)-1)
 
 /* The rows of one claim, shared by its flights until the last of them is sent. */
 struct claim_batch {
@@ -150,8 +152,13 @@ static void end_put_off(struct flight *flight, const char *outcome, const char *
 
     flight_end(flight, outcome, words, wait_s);
     flight->submit->workshop->counts.put_off++;
-    log_write(LOG_LEVEL_DEBUG, &entry, "order %s was not bought: %s; next try in %lld s",
-              flight->order_ref, flight->answer ? flight->answer : outcome, (long long)wait_s);
+    if (wait_s < 0)
+        log_write(LOG_LEVEL_DEBUG, &entry,
+                  "order %s was not bought: %s; next try when orders go on", flight->order_ref,
+                  flight->answer ? flight->answer : outcome);
+    else
+        log_write(LOG_LEVEL_DEBUG, &entry, "order %s was not bought: %s; next try in %lld s",
+                  flight->order_ref, flight->answer ? flight->answer : outcome, (long long)wait_s);
 }
 
 /* ---- an answer of the provider ---- */
@@ -161,28 +168,55 @@ static int64_t seconds_until(int64_t then_us, int64_t now_us)
     return then_us > now_us ? (then_us - now_us + US_PER_S - 1) / US_PER_S : 0;
 }
 
-/* A refusal that can pass: what it means for the account, and how long this order waits. */
+/* It did not leave: nobody was there, or the account's pause overtook it. */
+static int64_t wait_unsent(const struct account *account)
+{
+    int64_t now_us = clock_monotonic_us(),
+            wait_s = seconds_until(account_submits_free_us(account, now_us), now_us);
+
+    if (account->out_of_funds || account->pauses > 0)
+        return IN_ITS_PLACE;
+    return wait_s > 5 ? wait_s : 5;
+}
+
+/* What a refusal that can pass means for the account, and how long this order waits. */
+static int64_t wait_after(struct flight *flight, const struct reply *reply, const char *words)
+{
+    struct account *account = flight->submit->account;
+    int64_t now_us = clock_monotonic_us();
+
+    if (!reply)
+        return wait_unsent(account);
+    switch (reply->class) {
+    case ERROR_KEY:
+    case ERROR_ENDPOINT:
+        account_pause(account, reply->class, words, now_us);
+        return IN_ITS_PLACE;
+    case ERROR_FUNDS:
+        account_pause_submits(account, words, flight->sent_us, now_us);
+        return IN_ITS_PLACE;
+    case ERROR_RATE:
+        account_note_rate(account, words, now_us);
+        return seconds_until(client_budget(account->client)->paused_until_us, now_us);
+    case ERROR_DUPLICATE:
+        return 300;
+    case ERROR_NONE:
+    case ERROR_SERVICE:
+    case ERROR_PARAMETERS:
+    case ERROR_ORDER:
+    case ERROR_REFILL:
+    case ERROR_REQUEST:
+    case ERROR_SERVER:
+    case ERROR_OTHER:
+        break;
+    }
+    return 5;
+}
+
 static void put_off(struct flight *flight, const char *outcome, const struct reply *reply,
                     const char *words)
 {
-    struct account *account = flight->submit->account;
-    int64_t now_us = clock_monotonic_us(), then_us = now_us + 5 * US_PER_S;
-
-    if (!reply && account_submits_free_us(account, now_us) > then_us)
-        then_us = account_submits_free_us(account, now_us);
-    if (reply && (reply->class == ERROR_KEY || reply->class == ERROR_ENDPOINT)) {
-        account_pause(account, reply->class, words, now_us);
-        then_us = account->paused_until_us;
-    } else if (reply && reply->class == ERROR_FUNDS) {
-        account_pause_submits(account, words, now_us);
-        then_us = account->submits_paused_until_us;
-    } else if (reply && reply->class == ERROR_RATE) {
-        account_note_rate(account, words, now_us);
-        then_us = client_budget(account->client)->paused_until_us;
-    } else if (reply && reply->class == ERROR_DUPLICATE) {
-        then_us = now_us + 300 * US_PER_S;
-    }
-    end_put_off(flight, outcome, words, seconds_until(then_us, now_us));
+    end_put_off(flight, outcome, words, wait_after(flight, reply, words));
 }
 
 static void duplicate_decided(void *userdata, const struct store_answer *answer)
@@ -233,6 +267,8 @@ static void answered(void *userdata, const struct client_answer *answer)
     flight->http_status = answer->http_status;
     if (reply && reply->outcome != REPLY_UNKNOWN)
         account_note_told(submit->account);
+    if (reply && reply->outcome == REPLY_REFUSED && reply->class == ERROR_SERVICE)
+        submit->account->service_refused = true;
     if (reply && reply->outcome == REPLY_REFUSED && reply->class == ERROR_DUPLICATE) {
         account_note_answer(submit->account);
         decide_duplicate(flight, reply);
@@ -392,14 +428,13 @@ static void flight_send(struct flight *flight)
 
 /* A claimed line that the account's pause overtook: back to the queue, where it can be cancelled.
  */
-static void hold_back(struct flight *flight, int64_t wait_us)
+static void hold_back(struct flight *flight)
 {
     struct submit *submit = flight->submit;
 
     submit->ready--;
     client_give_back(submit->account->client, 1, clock_monotonic_us());
-    end_put_off(flight, "not executed", "not sent: submits to the provider wait",
-                wait_us / US_PER_S + 1);
+    end_put_off(flight, "not executed", "not sent: submits to the provider wait", IN_ITS_PLACE);
 }
 
 static int64_t wait_of(const struct submit *submit)
@@ -422,7 +457,7 @@ static void send_ready(struct submit *submit)
     TAILQ_FOREACH(flight, &submit->flights, entry)
     {
         if (flight->stage == FLIGHT_READY && wait_us > 0) {
-            hold_back(flight, wait_us);
+            hold_back(flight);
             continue;
         }
         if (client_free_connections(submit->account->client) == 0)
@@ -749,6 +784,7 @@ static void recorded_one(struct submit *submit, struct flight *flight, unsigned 
     int64_t due_us = clock_monotonic_us() + flight->wait_s * US_PER_S;
 
     *accepted += strcmp(flight->outcome, "accepted") == 0;
+    submit->hungry |= flight->wait_s < 0;
     if (flight->wait_s > 0 && due_us < submit->due_us)
         submit->due_us = due_us;
     TAILQ_REMOVE(&submit->flights, flight, entry);
@@ -868,6 +904,7 @@ static void released(void *userdata, const struct store_answer *answer)
 }
 
 DEFINE_OWN(int64_t, free, ids_freep)
+DEFINE_OWN(char, free, words_freep)
 
 static void release(struct submit *submit)
 {
@@ -938,9 +975,9 @@ static bool adds_wait(const struct submit *submit, int64_t now_us)
     const struct workshop *workshop = submit->workshop;
     const struct lease *lease = &submit->account->lease;
 
-    return submit->hungry && !workshop->stopping && workshop->reconciled && lease->ours &&
-           !lease->stops && now_us >= submit->journal_us && shop_has_view(workshop->shop) &&
-           connection_is_up(workshop->lanes.orders);
+    return submit->hungry && submit->account->compared && !workshop->stopping &&
+           workshop->reconciled && lease->ours && !lease->stops && now_us >= submit->journal_us &&
+           shop_has_view(workshop->shop) && connection_is_up(workshop->lanes.orders);
 }
 
 static bool may_claim(const struct submit *submit, int64_t now_us)
@@ -1012,4 +1049,33 @@ bool submit_is_quiet(const struct submit *submit)
 {
     return TAILQ_EMPTY(&submit->flights) && !submit->claiming && !submit->recording &&
            !submit->releasing;
+}
+
+bool submit_can_be_left(const struct submit *submit)
+{
+    const struct flight *flight;
+
+    TAILQ_FOREACH(flight, &submit->flights, entry)
+    {
+        if (flight->stage == FLIGHT_ON_THE_WIRE || !flight_file_is_whole(flight->journal))
+            return false;
+    }
+    return true;
+}
+
+unsigned submit_leave(struct submit *submit)
+{
+    struct flight *flight;
+    unsigned unrecorded = 0;
+
+    TAILQ_FOREACH(flight, &submit->flights, entry)
+    {
+        if (flight->stage == FLIGHT_ASKING) {
+            OWN(words_freep) char *words = GIVE(flight->answer);
+
+            end_unknown(flight, words);
+        }
+        unrecorded += flight->stage != FLIGHT_READY;
+    }
+    return unrecorded;
 }

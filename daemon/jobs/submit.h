@@ -89,3 +89,11 @@ bool submit_wants_lease(const struct submit *submit);
 int64_t submit_work(struct submit *submit, int64_t now_us);
 /* Nothing is claimed, on the wire or unrecorded. */
 bool submit_is_quiet(const struct submit *submit);
+/*
+ * Nothing is on the wire, and what is not recorded stands in the flight journal: whoever comes
+ * after this job can go on from there as after a crash. submit_leave() then ends what the ledger
+ * was asked about; submit_done() follows.
+ */
+bool submit_can_be_left(const struct submit *submit);
+/* Returns how many ends the ledger lacks. */
+unsigned submit_leave(struct submit *submit);

@@ -9,8 +9,9 @@
 #define DAY_US (24 * 60 * MINUTE_US)
 #define DAY_CELLS 1441 /* a minute's cell is free when the last moment in it is 24 h ago */
 #define PER_MINUTE_MOST 100000
-#define TURN_AFTER 19 /* sends, so that one slot in 20 is a poll's or a read's */
-#define RUSH_TURN_AFTER 99
+#define TURN_AFTER 19        /* sends, so that one slot in 20 is a poll's or a read's */
+#define RUSH_FIRST_AFTER 159 /* what was just bought has not ended: later it may have */
+#define RUSH_TURN_AFTER 79
 #define RUSH 600 /* adds: a queue that is longer is no burst */
 /*
  * A minute holds so much less than its limit as answers may vary in their time. Two requests that
@@ -19,9 +20,11 @@
  */
 #define JITTER_MOST_US INT64_C(1224490) /* as a pace of 0.98 of the limit */
 #define JITTER_MARGIN_US INT64_C(100000)
-#define JITTER_ANSWERS 30       /* before what was measured counts */
-#define CLAIM_US INT64_C(25000) /* from slot to send, as a rule at most: part of the jitter */
-#define LATE_US INT64_C(5000)   /* a send that is late by less does not set the pace back */
+#define JITTER_ANSWERS 30             /* before what was measured counts */
+#define CLAIM_US INT64_C(25000)       /* from slot to send, as a rule at most: part of the jitter */
+#define DAY_GUARD_US (10 * SECOND_US) /* by so much a server's clock may differ */
+#define USUAL_OF 16                   /* answers, for their mean */
+#define LATE_US INT64_C(5000)         /* a send that is late by less does not set the pace back */
 
 static unsigned smaller(unsigned a, unsigned b)
 {
@@ -80,7 +83,9 @@ static int64_t burst_us(const struct budget *budget)
 /* After how many sends a turn is due between waiting adds. */
 static unsigned turn_after(const struct budget *budget, enum budget_kind kind)
 {
-    return kind == BUDGET_POLL && budget->rush_adds < RUSH ? RUSH_TURN_AFTER : TURN_AFTER;
+    if (kind != BUDGET_POLL || budget->rush_adds >= RUSH)
+        return TURN_AFTER;
+    return budget->rush_adds < RUSH_FIRST_AFTER ? RUSH_FIRST_AFTER : RUSH_TURN_AFTER;
 }
 
 /* How many slots of the minute requests of that kind may fill. */
@@ -156,14 +161,24 @@ static void roll_rolling_day(struct budget *budget)
     }
 }
 
-/* True when a calendar day ended; its end is then the next one. */
-static bool roll_day_end(struct budget *budget)
+/* Returns how many calendar days ended; the end is then the next one. */
+static int64_t roll_day_end(struct budget *budget)
 {
-    int64_t over_us = budget->now_us - budget->limits.day_ends_us;
+    int64_t over_us = budget->now_us - budget->limits.day_ends_us - DAY_GUARD_US;
     if (over_us < 0)
-        return false;
-    budget->limits.day_ends_us += (over_us / DAY_US + 1) * DAY_US;
-    return true;
+        return 0;
+    int64_t days = over_us / DAY_US + 1;
+    budget->limits.day_ends_us += days * DAY_US;
+    return days;
+}
+
+static void roll_calendar_day(struct budget *budget)
+{
+    int64_t days = roll_day_end(budget);
+    if (days == 0)
+        return;
+    budget->day_total = days == 1 ? budget->next_day_total : 0;
+    budget->next_day_total = 0;
 }
 
 /*
@@ -182,8 +197,8 @@ static int64_t advance(struct budget *budget, int64_t now_us)
     }
     if (budget->limits.day_rolling)
         roll_rolling_day(budget);
-    else if (roll_day_end(budget))
-        budget->day_total = 0;
+    else
+        roll_calendar_day(budget);
     return now_us;
 }
 
@@ -194,8 +209,10 @@ static void count_in_day(struct budget *budget, unsigned count, int64_t at_us)
         if (budget->day_minute - minute >= DAY_CELLS)
             return;
         *day_cell(budget, minute) += count;
-    } else if (at_us < budget->limits.day_ends_us - DAY_US) {
+    } else if (at_us < budget->limits.day_ends_us - DAY_US - DAY_GUARD_US) {
         return;
+    } else if (at_us >= budget->limits.day_ends_us - DAY_GUARD_US) {
+        budget->next_day_total += count;
     }
     budget->day_total += count;
 }
@@ -209,7 +226,7 @@ static int64_t day_next_us(struct budget *budget)
     if (budget->in_flight >= limit)
         return INT64_MAX;
     if (!budget->limits.day_rolling)
-        return budget->limits.day_ends_us;
+        return budget->limits.day_ends_us + DAY_GUARD_US;
     unsigned surplus = budget->day_total + budget->in_flight - limit + 1;
     int64_t minute = budget->day_minute - DAY_CELLS;
     for (unsigned freed = 0; freed < surplus;)
@@ -267,6 +284,8 @@ static void adopt_minute(struct budget *budget, const struct budget_limits *limi
 /* A change between rolling and calendar counts all of the old day as of now. */
 static void adopt_day(struct budget *budget, const struct budget_limits *limits)
 {
+    if (limits->day_rolling || budget->now_us < limits->day_ends_us - DAY_GUARD_US)
+        budget->next_day_total = 0;
     if (budget->limits.day_rolling == limits->day_rolling)
         return;
     memset(budget->day_used, 0, sizeof budget->day_used);
@@ -282,7 +301,7 @@ int budget_init(struct budget *budget, const struct budget_limits *limits, int64
         .next_send_us = now_us,
         .paused_until_us = now_us,
         .day_minute = minute_of(now_us),
-        .sends_since_read = RUSH_TURN_AFTER,
+        .sends_since_read = RUSH_FIRST_AFTER,
     };
     return budget_set_limits(budget, limits, now_us);
 }
@@ -304,7 +323,7 @@ int budget_set_limits(struct budget *budget, const struct budget_limits *limits,
     adopt_minute(budget, limits);
     adopt_day(budget, limits);
     budget->limits = *limits;
-    roll_day_end(budget);
+    (void)roll_day_end(budget);
     return 0;
 }
 
@@ -356,7 +375,7 @@ void budget_take(struct budget *budget, enum budget_kind kind, unsigned count, i
     if (now_us - budget->next_send_us > LATE_US)
         budget->next_send_us = now_us;
     budget->next_send_us += count * spacing_us(budget);
-    unsigned sends = smaller(count, RUSH_TURN_AFTER);
+    unsigned sends = smaller(count, RUSH_FIRST_AFTER);
     budget->sends_since_poll += sends;
     budget->sends_since_read += sends;
     if (!budget->adds_waiting)
@@ -367,8 +386,8 @@ void budget_take(struct budget *budget, enum budget_kind kind, unsigned count, i
         budget->sends_since_poll = 0;
     if (kind == BUDGET_READ)
         budget->sends_since_read = 0;
-    budget->sends_since_poll = smaller(budget->sends_since_poll, RUSH_TURN_AFTER);
-    budget->sends_since_read = smaller(budget->sends_since_read, RUSH_TURN_AFTER);
+    budget->sends_since_poll = smaller(budget->sends_since_poll, RUSH_FIRST_AFTER);
+    budget->sends_since_read = smaller(budget->sends_since_read, RUSH_FIRST_AFTER);
 }
 
 void budget_give_back(struct budget *budget, unsigned count, int64_t now_us)
@@ -403,7 +422,7 @@ void budget_forget(struct budget *budget, int64_t now_us)
     advance(budget, now_us);
     budget->ring_first = budget->ring_count = 0;
     memset(budget->day_used, 0, sizeof budget->day_used);
-    budget->day_total = 0;
+    budget->day_total = budget->next_day_total = 0;
 }
 
 void budget_refused(struct budget *budget, int64_t until_us)
@@ -428,7 +447,8 @@ void budget_note_sent(struct budget *budget, int64_t now_us)
 void budget_note_took(struct budget *budget, int64_t took_us)
 {
     if (budget->answers == 0)
-        budget->slowest_us = budget->quickest_us = took_us;
+        budget->slowest_us = budget->quickest_us = budget->usual_us = took_us;
+    budget->usual_us += (took_us - budget->usual_us) / USUAL_OF;
     budget->slowest_us -= (budget->slowest_us - budget->quickest_us) / 512;
     budget->slowest_us = later(budget->slowest_us, took_us);
     if (took_us < budget->quickest_us)
@@ -457,6 +477,60 @@ void budget_restore(struct budget *budget, unsigned count, int64_t at_us, int64_
     /* Its last send was no later than the response. */
     budget->next_send_us = later(budget->next_send_us, at_us + spacing_us(budget));
     log_insert(budget, count, at_us + MINUTE_US);
+}
+
+/* Requests until the last of so many adds: with the polls' turns between them. */
+static unsigned with_turns(const struct budget *budget, unsigned adds)
+{
+    unsigned rush = smaller(adds, RUSH - smaller(budget->rush_adds, RUSH));
+    return adds + rush / (RUSH_TURN_AFTER + 1) + (adds - rush) / TURN_AFTER;
+}
+
+/* When a day without an end of its own holds so many more than it has room for now. */
+static int64_t rolling_day_holds_us(struct budget *budget, unsigned more)
+{
+    int64_t minute = budget->day_minute - DAY_CELLS;
+    for (unsigned freed = 0; minute < budget->day_minute && freed < more;)
+        freed += *day_cell(budget, ++minute);
+    return (minute + DAY_CELLS) * MINUTE_US;
+}
+
+/* When the day has held that many more, at `apart_us` from each other. */
+static int64_t day_held_us(struct budget *budget, unsigned requests, int64_t apart_us)
+{
+    unsigned limit = budget->limits.per_day;
+    unsigned room = minus(limit, budget->day_total + budget->in_flight);
+    if (limit == 0 || requests <= room)
+        return budget->now_us;
+    unsigned days = (requests - room - 1) / limit, more = requests - room - days * limit;
+    if (budget->limits.day_rolling)
+        return rolling_day_holds_us(budget, more) + days * DAY_US;
+    return budget->limits.day_ends_us + DAY_GUARD_US + days * DAY_US + (more - 1) * apart_us;
+}
+
+/* Likewise the minute, which a burst may fill before its time. */
+static int64_t minute_held_us(const struct budget *budget, unsigned requests, int64_t began_us)
+{
+    unsigned limit = budget->limits.per_minute;
+    unsigned room = minus(limit, budget->ring_count + budget->in_flight);
+    if (budget->limits.burst <= 1 || limit == 0 || requests <= room)
+        return began_us;
+    return began_us + (int64_t)((requests - room + limit - 1) / limit) * MINUTE_US;
+}
+
+int64_t budget_queue_ends_us(struct budget *budget, unsigned queued, unsigned at_once,
+                             int64_t from_us, int64_t now_us)
+{
+    now_us = advance(budget, now_us);
+    unsigned requests = with_turns(budget, queued), others = requests - 1;
+    int64_t began_us = later(later(now_us, from_us), budget->paused_until_us);
+    int64_t apart_us = later(spacing_us(budget), at_once > 0 ? budget->usual_us / at_once : 0);
+    int64_t paced_us = later(began_us, budget->next_send_us) + others * spacing_us(budget);
+    int64_t ends_us = later(began_us, paced_us - burst_us(budget));
+    if (at_once > 0)
+        ends_us = later(ends_us, began_us + others * (budget->usual_us / at_once));
+    ends_us = later(ends_us, minute_held_us(budget, requests, began_us));
+    return later(ends_us, day_held_us(budget, requests, apart_us));
 }
 
 void budget_day_frees(struct budget *budget, unsigned ret_hours[24], int64_t now_us)

@@ -10,6 +10,9 @@
  * request goes alone to see whether it is over. A limit of 0 is no limit: then there is no pace
  * either.
  *
+ * Nobody's clock is the server's. A calendar day ends here 10 s late, and what is answered within
+ * 10 s of its end counts in both days: so none is overrun, though the clocks differ by that much.
+ *
  * While adds wait, polls and reads are given a turn only when one is due; so the caller asks for
  * reads first, then for polls, then for adds, and adds still get all slots but these.
  *
@@ -25,9 +28,9 @@ enum budget_kind {
     BUDGET_ADD, /* may use everything */
     /*
      * Leaves max(1, 15 %) of the minute free (of a limit of 1: nothing) while no add waits. While
-     * adds wait: 1 slot in 100 for the first 600 of them, so that a burst is over soon, then 1 in
-     * 20; or one when nothing at all was sent for the time of 20 slots, so that adds which wait but
-     * never leave do not stop the polls for good.
+     * adds wait: for the first 600 of them one after 160 slots and then 1 in 80, so that a burst is
+     * over soon, later 1 in 20; or one when nothing at all was sent for the time of 20 slots, so
+     * that adds which wait but never leave do not stop the polls for good.
      */
     BUDGET_POLL,
     /*
@@ -41,7 +44,7 @@ struct budget_limits {
     unsigned per_minute, per_day; /* 0 = unlimited */
     unsigned burst;               /* sends allowed at once after idleness; 0 counts as 1 */
     bool day_rolling;    /* else a calendar day that ends at `day_ends_us`, then every 24 h */
-    int64_t day_ends_us; /* on the caller's clock */
+    int64_t day_ends_us; /* on the caller's clock; may have passed by up to 10 s */
 };
 
 /* After a refusal for rate. */
@@ -60,6 +63,7 @@ struct budget {
     unsigned day_used[1441];                  /* answered, by minute; unused with a calendar day */
     int64_t day_minute;      /* the minute that day_used's newest cell stands for */
     unsigned day_total;      /* answered in the day, also without a limit */
+    unsigned next_day_total; /* likewise in the calendar day to come, once its beginning is near */
     int64_t next_send_us;    /* pace: GCRA's theoretical arrival time */
     int64_t paused_until_us; /* the provider asked for it */
     bool adds_waiting;       /* set by the caller: lines are queued that could be sent */
@@ -69,6 +73,7 @@ struct budget {
     enum budget_probe probe;
     unsigned answers;                /* whose times are in the next two, as far as it matters */
     int64_t quickest_us, slowest_us; /* of answers lately */
+    int64_t usual_us;                /* their mean */
 };
 
 /*
@@ -125,6 +130,13 @@ void budget_forget(struct budget *budget, int64_t now_us);
  * now.
  */
 void budget_restore(struct budget *budget, unsigned count, int64_t at_us, int64_t now_us);
+/*
+ * When the last of `queued` adds (at least 1) is expected to leave: not before `from_us` (a pause
+ * the gate does not know of), at its pace, with the polls' turns between them, no faster than
+ * `at_once` connections answer, and when the day is used up, as it gets free again.
+ */
+int64_t budget_queue_ends_us(struct budget *budget, unsigned queued, unsigned at_once,
+                             int64_t from_us, int64_t now_us);
 /* How many requests of a rolling day are free again in the first, second ... 24th hour from now. */
 void budget_day_frees(struct budget *budget, unsigned ret_hours[24], int64_t now_us);
 /*

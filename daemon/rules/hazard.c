@@ -7,9 +7,9 @@
 /* What an order is worth believing: see the measurements in tests/simulate. */
 #define SMOOTHING 0.3 /* of the time since the first movement: what the rate is averaged over */
 #define STALL 0.25    /* a standstill goes on for that part of its length */
-#define TRUSTED_SHARE 0.05   /* delivered: then progress weighs as much as the service's history */
-#define ABNORMAL_SHARE 0.05  /* of all orders end out of the blue */
-#define BACKGROUND_SHARE 0.7 /* of the mean hazard, given to everybody */
+#define TRUSTED_SHARE 0.03   /* delivered: then progress weighs as much as the service's history */
+#define ABNORMAL_SHARE 0.08  /* of all orders end out of the blue */
+#define BACKGROUND_SHARE 0.8 /* of the mean hazard, given to everybody */
 #define DRIP_TRUST 0.8       /* a drip-feed's timetable is known from the start */
 
 static double least(double a, double b)

@@ -3,10 +3,12 @@
 
 #define SECOND_US INT64_C(1000000)
 #define TOKENS_MAX 4.0
-#define FULL 3.5      /* tokens: then whatever waits may go */
-#define SPREAD 1.4    /* how much dearer a batch is with none left than with half */
-#define LEARNING 0.02 /* of the usual worth, per batch */
-#define OUTLIER 8     /* a batch counts at most that many times the usual */
+#define SAVED_MAX 40.0
+#define SAVED_COMES_S 300.0 /* back, about */
+#define FULL 3.5            /* tokens: then whatever waits may go */
+#define SPREAD 1.4          /* how much dearer a batch is with none left than with half */
+#define LEARNING 0.02       /* of the usual worth, per batch */
+#define OUTLIER 8           /* a batch counts at most that many times the usual */
 #define SMOOTHING 0.01
 #define PRICED_MOST 2000
 #define LOOK_LEAST_US (SECOND_US / 4)
@@ -45,14 +47,24 @@ void poll_pace_init(struct poll_pace *pace, int64_t now_us)
     *pace = (struct poll_pace){.now_us = now_us, .tokens = 1, .sent_us = now_us, .look_us = now_us};
 }
 
-void poll_pace_advance(struct poll_pace *pace, double rate, int64_t now_us)
+void poll_pace_advance(struct poll_pace *pace, double rate, bool adds_wait, int64_t now_us)
 {
-    if (now_us <= pace->now_us)
+    double passed_s = (double)(now_us - pace->now_us) / (double)SECOND_US, back;
+
+    if (passed_s <= 0)
         return;
-    pace->tokens += rate * (double)(now_us - pace->now_us) / (double)SECOND_US;
-    if (pace->tokens > TOKENS_MAX)
-        pace->tokens = TOKENS_MAX;
     pace->now_us = now_us;
+    pace->tokens += rate * passed_s;
+    if (!adds_wait) {
+        back = pace->saved * (1 - exp(-passed_s / SAVED_COMES_S));
+        pace->saved -= back;
+        pace->tokens += back;
+    }
+    if (pace->tokens <= TOKENS_MAX)
+        return;
+    if (adds_wait)
+        pace->saved = fmin(pace->saved + pace->tokens - TOKENS_MAX, SAVED_MAX);
+    pace->tokens = TOKENS_MAX;
 }
 
 static int64_t tokens_us(const struct poll_pace *pace, double rate, double wanted)
@@ -113,6 +125,9 @@ void poll_pace_sent(struct poll_pace *pace, double worth, double turn)
     pace->usual_worth += LEARNING * (worth - pace->usual_worth);
     if (pace->turn > 0 && turn > pace->turn && passed_s > 0)
         smooth(&pace->speed, (turn - pace->turn) / passed_s);
+    if (passed_s > 0) /* not a night without orders */
+        smooth(&pace->apart_s,
+               pace->apart_s > 0 ? fmin(passed_s, OUTLIER * pace->apart_s) : passed_s);
     pace->turn = turn;
     pace->tokens -= 1;
     pace->sent_us = pace->look_us = pace->now_us;
@@ -122,6 +137,7 @@ void poll_pace_ended(struct poll_pace *pace, double stride, double unasked_s)
 {
     if (stride <= 0 || pace->speed <= 0)
         return;
-    smooth(&pace->planned_s, 0.5 * stride / pace->speed);
+    /* Few orders are in every batch, and cannot be asked about more often than batches leave. */
+    smooth(&pace->planned_s, 0.5 * fmax(stride / pace->speed, pace->apart_s));
     smooth(&pace->measured_s, 0.5 * unasked_s);
 }

@@ -28,19 +28,24 @@ double poll_error_wait_s(unsigned errors);
 struct poll_pace {
     int64_t now_us;     /* of the latest call */
     double tokens;      /* batches that may leave */
+    double saved;       /* that could not while adds waited; they come back in the minutes after */
     double usual_worth; /* of batches lately; 0 = none left yet */
     int64_t sent_us;    /* the last batch */
     int64_t look_us;    /* before that the next batch is not worth looking at */
     double speed;       /* of the clock, strides a second, smoothed; 0 = not known */
     double turn;        /* where the clock stood at the last batch */
+    double apart_s;     /* between batches, smoothed; 0 = not known */
     /* Of final states lately: half the time since the question before, as it was planned and as it
      * was; 0 = none. */
     double planned_s, measured_s;
 };
 
 void poll_pace_init(struct poll_pace *pace, int64_t now_us);
-/* Batches accrue at `rate` a second. Every turn of the job begins with it. */
-void poll_pace_advance(struct poll_pace *pace, double rate, int64_t now_us);
+/*
+ * Batches accrue at `rate` a second. Every turn of the job begins with it. What is too much while
+ * adds wait is saved: a burst of orders that end soon is asked about the more when it is bought.
+ */
+void poll_pace_advance(struct poll_pace *pace, double rate, bool adds_wait, int64_t now_us);
 /* When a batch may be looked at: now_us or later; INT64_MAX = never at that rate. */
 int64_t poll_pace_next_us(const struct poll_pace *pace, double rate);
 /*

@@ -36,6 +36,7 @@ void rate_learning_init(struct rate_learning *learning, const struct budget_limi
                                        .burst = configured->burst,
                                        .refused_us = INT64_MIN,
                                        .cut_us = INT64_MIN,
+                                       .met_us = INT64_MIN,
                                        .raised_us = now_us,
                                        .day_raised_us = now_us};
 }
@@ -56,7 +57,8 @@ void rate_learning_restore(struct rate_learning *learning, const struct rate_lea
         return;
     learning->per_minute = tighter(learning->configured.per_minute, learned->per_minute);
     learning->per_day = tighter(learning->configured.per_day, learned->per_day);
-    learning->burst = lesser(learning->configured.burst, learned->burst);
+    if (learned->configured.burst == learning->configured.burst)
+        learning->burst = lesser(learning->configured.burst, learned->burst);
     learning->told_minute = learned->told_minute;
     learning->told_day = learned->told_day;
     if (rate_learning_is_cut(learning))
@@ -133,7 +135,7 @@ bool rate_learning_refused(struct rate_learning *learning, const struct rate_ref
                   (refusal->period_s == 0 && refusal->retry_after_s > DAY_WAIT_S);
 
     learning->refusals++;
-    learning->refused_us = now_us;
+    learning->refused_us = learning->met_us = now_us;
     if (refusal->limit > 0 && refusal->period_s >= MINUTE_S &&
         adopt_number(learning, refusal->limit, refusal->period_s)) {
         if (of_day)

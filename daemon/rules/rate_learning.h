@@ -15,9 +15,11 @@ struct rate_learning {
     struct budget_limits configured;
     unsigned per_minute, per_day, burst; /* in force; 0 as in the configuration: no limit */
     unsigned told_minute, told_day;      /* named by the provider; 0 = nothing */
-    int64_t refused_us, cut_us;          /* the last refusal for rate, the last cut of the minute */
-    int64_t raised_us, day_raised_us;    /* when the minute, the day was last changed */
-    unsigned refusals;                   /* since the beginning */
+    int64_t refused_us,
+        cut_us;     /* the last refusal for rate (or restart), the last cut of the minute */
+    int64_t met_us; /* the last refusal that this process met; INT64_MIN = none */
+    int64_t raised_us, day_raised_us; /* when the minute, the day was last changed */
+    unsigned refusals;                /* since the beginning */
 };
 
 /* A refusal for rate. */
@@ -34,7 +36,7 @@ bool rate_learning_is_cut(const struct rate_learning *learning);
 /*
  * What an earlier process had learned: the limits in force, the numbers told and the refusals of
  * `learned`. It is forgotten when the configuration's limits are now others than
- * `learned->configured`.
+ * `learned->configured`, and the burst when the configured one is.
  */
 void rate_learning_restore(struct rate_learning *learning, const struct rate_learning *learned,
                            int64_t now_us);

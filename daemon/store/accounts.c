@@ -36,6 +36,7 @@ int accounts_digest(const char *salt, const char *key, char **ret_digest)
     return r;
 }
 
+/* One row that somebody else holds keeps none of the others: the lane is shared. */
 static const struct statement open_statement = {
     .name = "open an account",
     .text = "WITH known AS (\n"
@@ -57,7 +58,8 @@ static const struct statement open_statement = {
             "       b.configured_minute, b.configured_day, b.per_minute, b.per_day, b.burst, "
             "b.told_minute, b.told_day,\n"
             "       b.refusals, b.probing, b.largest_burst, b.clock_speed, b.usual_worth, "
-            "b.planned_delay_s, b.measured_delay_s, b.commands\n"
+            "b.planned_delay_s, b.measured_delay_s, b.commands, b.configured_burst,\n"
+            "a.out_of_funds_since IS NOT NULL\n"
             "  FROM account a LEFT JOIN chwsync.budget_minutes m\n"
             "    ON m.account_id = a.id AND m.minute > now() - interval '1 day 10 minutes'\n"
             "  LEFT JOIN chwsync.budgets b ON b.account_id = a.id\n"
@@ -68,7 +70,8 @@ int accounts_open(struct connection *lane, const char *provider, const char *end
                   const char *digest, store_done done, void *userdata)
 {
     struct values values = {0};
-    struct transaction transaction = {.statement = &open_statement, .values = &values};
+    struct transaction transaction = {
+        .statement = &open_statement, .values = &values, .lock_timeout_ms = 500};
 
     values_add_text(&values, provider);
     values_add_text(&values, endpoint);
@@ -89,7 +92,8 @@ int accounts_pause_all(struct connection *lane, int account_id, int64_t seconds,
                        store_done done, void *userdata)
 {
     struct values values = {0};
-    struct transaction transaction = {.statement = &pause_all_statement, .values = &values};
+    struct transaction transaction = {
+        .statement = &pause_all_statement, .values = &values, .lock_timeout_ms = 500};
 
     values_add_integer(&values, account_id);
     values_add_integer(&values, seconds);
@@ -112,7 +116,8 @@ int accounts_pause_submits(struct connection *lane, int account_id, int64_t seco
                            const char *reason, store_done done, void *userdata)
 {
     struct values values = {0};
-    struct transaction transaction = {.statement = &pause_submits_statement, .values = &values};
+    struct transaction transaction = {
+        .statement = &pause_submits_statement, .values = &values, .lock_timeout_ms = 500};
 
     values_add_integer(&values, account_id);
     values_add_integer(&values, seconds);
@@ -130,29 +135,44 @@ int accounts_note_error(struct connection *lane, int account_id, const char *err
                         void *userdata)
 {
     struct values values = {0};
-    struct transaction transaction = {.statement = &note_error_statement, .values = &values};
+    struct transaction transaction = {
+        .statement = &note_error_statement, .values = &values, .lock_timeout_ms = 500};
 
     values_add_integer(&values, account_id);
     values_add_text(&values, error);
     return connection_run(lane, &transaction, done, userdata);
 }
 
-static const struct statement count_read_statement = {
+static const struct statement count_statement = {
     .name = "count a request",
-    .text = "INSERT INTO chwsync.budget_minutes AS b (account_id, minute, reads)\n"
-            "VALUES ($1::int, date_trunc('minute', now()), $2::int)\n"
-            "ON CONFLICT (account_id, minute) DO UPDATE SET reads = b.reads + excluded.reads",
+    .text = "INSERT INTO chwsync.budget_minutes AS b (account_id, minute, reads, polls)\n"
+            "VALUES ($1::int, date_trunc('minute', now()), $2::int, $3::int)\n"
+            "ON CONFLICT (account_id, minute) DO UPDATE\n"
+            "   SET reads = b.reads + excluded.reads, polls = b.polls + excluded.polls",
 };
+
+static int count_requests(struct connection *lane, int account_id, unsigned reads, unsigned polls,
+                          store_done done, void *userdata)
+{
+    struct values values = {0};
+    struct transaction transaction = {.statement = &count_statement, .values = &values};
+
+    values_add_integer(&values, account_id);
+    values_add_integer(&values, reads);
+    values_add_integer(&values, polls);
+    return connection_run(lane, &transaction, done, userdata);
+}
 
 int accounts_count_read(struct connection *lane, int account_id, unsigned count, store_done done,
                         void *userdata)
 {
-    struct values values = {0};
-    struct transaction transaction = {.statement = &count_read_statement, .values = &values};
+    return count_requests(lane, account_id, count, 0, done, userdata);
+}
 
-    values_add_integer(&values, account_id);
-    values_add_integer(&values, count);
-    return connection_run(lane, &transaction, done, userdata);
+int accounts_count_poll(struct connection *lane, int account_id, unsigned count, store_done done,
+                        void *userdata)
+{
+    return count_requests(lane, account_id, 0, count, done, userdata);
 }
 
 /*
@@ -167,24 +187,24 @@ static const struct statement keep_statement = {
         "    SELECT CASE WHEN $24::boolean THEN (SELECT count(*) FROM chwsync.polls p WHERE "
         "p.account_id = $1::int)\n"
         "                ELSE $25::bigint END AS open,\n"
-        "           (SELECT count(*) FROM chwsync.queue q WHERE q.provider = $2::text) AS queued\n"
+        "           q.queued, q.last_s\n"
+        "      FROM (SELECT count(*) AS queued, extract(epoch FROM max(q.next_at) - now()) AS last_s FROM chwsync.queue q\n"
+        "             WHERE q.provider = $2::text AND q.next_at < now() + interval '1 day' AND q.held IS NULL) AS q\n"
         "), kept AS (\n"
         "    INSERT INTO chwsync.budgets AS b (account_id, configured_minute, configured_day, "
         "per_minute, per_day, burst,\n"
         "           told_minute, told_day, refusals, refused_at, day_ends_at, pace, probing, "
         "used_minute, used_day,\n"
-        "           largest_burst, reserve, poll_rate, queued, queue_ends_at, open, clock_speed, "
-        "usual_worth,\n"
-        "           planned_delay_s, measured_delay_s)\n"
+        "           largest_burst, reserve, poll_rate, queued, open, clock_speed, usual_worth,\n"
+        "           planned_delay_s, measured_delay_s, configured_burst)\n"
         "    SELECT $1::int, $3::int, $4::int, $5::int, $6::int, $7::int, $8::int, $9::int, "
         "$10::bigint,\n"
         "           now() - make_interval(secs => $11::float8), now() + make_interval(secs => "
         "$12::float8), $13::float8,\n"
         "           $14::boolean, $15::int, $16::int, $17::float8, $18::float8, $19::float8, "
         "c.queued,\n"
-        "           CASE WHEN c.queued > 0 AND $13::float8 > 0\n"
-        "                THEN now() + make_interval(secs => c.queued * 60 / $13::float8) END,\n"
-        "           c.open, $20::float8, $21::float8, $22::float8, $23::float8 FROM counted c\n"
+        "           c.open, $20::float8, $21::float8, $22::float8, $23::float8, $27::int FROM counted c\n"
+        "     WHERE NOT EXISTS (SELECT FROM chwsync.leases l WHERE l.account_id = $1::int AND l.holder <> $26::uuid)\n"
         "    ON CONFLICT (account_id) DO UPDATE\n"
         "       SET configured_minute = excluded.configured_minute, configured_day = excluded.configured_day,\n"
         "           per_minute = excluded.per_minute, per_day = excluded.per_day, burst = excluded.burst,\n"
@@ -192,14 +212,14 @@ static const struct statement keep_statement = {
         "           refused_at = coalesce(excluded.refused_at, b.refused_at), day_ends_at = excluded.day_ends_at,\n"
         "           pace = excluded.pace, probing = excluded.probing, used_minute = excluded.used_minute,\n"
         "           used_day = excluded.used_day, largest_burst = excluded.largest_burst, reserve = excluded.reserve,\n"
-        "           poll_rate = excluded.poll_rate, queued = excluded.queued, queue_ends_at = excluded.queue_ends_at,\n"
+        "           poll_rate = excluded.poll_rate, queued = excluded.queued,\n"
         "           open = excluded.open, clock_speed = excluded.clock_speed, usual_worth = excluded.usual_worth,\n"
-        "           planned_delay_s = excluded.planned_delay_s, measured_delay_s = excluded.measured_delay_s, kept_at = now()\n"
-        "    RETURNING b.commands\n"
+        "           planned_delay_s = excluded.planned_delay_s, measured_delay_s = excluded.measured_delay_s,\n"
+        "           configured_burst = excluded.configured_burst, kept_at = now()\n"
         ")\n"
         "SELECT c.open, c.queued, (SELECT coalesce(sum(m.ended), 0) FROM chwsync.budget_minutes m\n"
-        "                           WHERE m.account_id = $1::int AND m.minute > now() - interval '1 day'), k.commands\n"
-        "  FROM counted c, kept k",
+        "                           WHERE m.account_id = $1::int AND m.minute > now() - interval '1 day'),\n"
+        "       (SELECT b.commands FROM chwsync.budgets b WHERE b.account_id = $1::int), c.last_s FROM counted c",
 };
 /* clang-format on */
 
@@ -243,6 +263,27 @@ int accounts_keep(struct connection *lane, const struct budget_figures *figures,
     values_add_real(&values, figures->measured_delay_s);
     values_add_boolean(&values, figures->count_open);
     values_add_integer(&values, figures->open);
+    values_add_text(&values, figures->instance);
+    values_add_integer(&values, figures->configured_burst);
+    return connection_run(lane, &transaction, done, userdata);
+}
+
+static const struct statement queue_end_statement = {
+    .name = "keep where the queue ends",
+    .text = "UPDATE chwsync.budgets SET queue_ends_at = now() + make_interval(secs => $3::float8)\n"
+            " WHERE account_id = $1::int AND NOT EXISTS (SELECT FROM chwsync.leases l\n"
+            "       WHERE l.account_id = $1::int AND l.holder <> $2::uuid)",
+};
+
+int accounts_keep_queue_end(struct connection *lane, int account_id, const char *instance,
+                            double seconds, store_done done, void *userdata)
+{
+    struct values values = {0};
+    struct transaction transaction = {.statement = &queue_end_statement, .values = &values};
+
+    values_add_integer(&values, account_id);
+    values_add_text(&values, instance);
+    add_seconds(&values, seconds);
     return connection_run(lane, &transaction, done, userdata);
 }
 

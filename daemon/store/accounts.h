@@ -45,6 +45,8 @@ enum account_column {
     ACCOUNT_PLANNED_DELAY_S,
     ACCOUNT_MEASURED_DELAY_S,
     ACCOUNT_COMMANDS,
+    ACCOUNT_CONFIGURED_BURST,
+    ACCOUNT_OUT_OF_FUNDS,
 };
 /* Finds or makes the account. */
 int accounts_open(struct connection *lane, const char *provider, const char *endpoint,
@@ -64,8 +66,9 @@ int accounts_note_error(struct connection *lane, int account_id, const char *err
  * NULL. */
 struct budget_figures {
     int account_id;
-    const char *provider;
-    unsigned configured_minute, configured_day, per_minute, per_day, burst, told_minute, told_day;
+    const char *provider, *instance;
+    unsigned configured_minute, configured_day, configured_burst, per_minute, per_day, burst,
+        told_minute, told_day;
     int64_t refusals;
     double refused_ago_s, day_left_s, pace;
     bool probing;
@@ -75,13 +78,24 @@ struct budget_figures {
     bool count_open; /* count the open orders; else `open` is taken for it */
     int64_t open;
 };
-/* Keeps them. Rows: 0 open orders, 1 queued lines, 2 orders that ended in the last day,
- * 3 requests that commands ever made. */
+/*
+ * Keeps them, unless another instance held the lease last: what is kept is what whoever works
+ * knows. Rows: 0 open orders, 1 lines that are due, 2 orders that ended in the last day, 3 requests
+ * that commands ever made.
+ */
 int accounts_keep(struct connection *lane, const struct budget_figures *figures, store_done done,
                   void *userdata);
 /* Rows: 0 the largest number of the shop's lines in ten minutes lately, above the usual. */
 int accounts_largest_burst(struct connection *lane, const char *provider, store_done done,
                            void *userdata);
-/* Requests that are neither adds nor polls, for the budget. */
+/* When the last of the lines is expected to be sent, in seconds from now; < 0 = none waits. */
+int accounts_keep_queue_end(struct connection *lane, int account_id, const char *instance,
+                            double seconds, store_done done, void *userdata);
+/*
+ * Requests that no other transaction counts, for the budget: asked for before they leave, and they
+ * leave when `done` says STORE_DONE. So what was taken before a crash stays taken.
+ */
 int accounts_count_read(struct connection *lane, int account_id, unsigned count, store_done done,
+                        void *userdata);
+int accounts_count_poll(struct connection *lane, int account_id, unsigned count, store_done done,
                         void *userdata);

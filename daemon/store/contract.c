@@ -237,24 +237,10 @@ static bool cell_is_true(const PGresult *rows, int row, enum answer_column colum
     return value && value[0] == 't';
 }
 
-/* The new fault's problem, to be written; NULL when memory ran out. */
-static struct problem *add_fault(struct contract *contract, enum contract_severity severity,
-                                 enum contract_part part, const char *object)
-{
-    struct contract_fault *grown =
-        reallocarray(contract->faults, contract->fault_count + 1, sizeof *contract->faults);
-    if (!grown)
-        return NULL;
-    contract->faults = grown;
-    struct contract_fault *fault = &grown[contract->fault_count++];
-    *fault = (struct contract_fault){.severity = severity, .part = part, .object = object};
-    return &fault->problem;
-}
-
 /* One fault with sentence and remedy; returns -ENOMEM from the function it stands in. */
 #define FAULT(contract, severity, part, object, remedy, ...)                                       \
     do {                                                                                           \
-        struct problem *problem_ = add_fault(contract, severity, part, object);                    \
+        struct problem *problem_ = contract_add_fault(contract, severity, part, object);           \
         if (!problem_)                                                                             \
             return -ENOMEM;                                                                        \
         problem_set(problem_, __VA_ARGS__);                                                        \
@@ -368,7 +354,7 @@ static int read_column(const PGresult *rows, int row, struct contract *contract)
         if (kind_accepts(rule->kind, type, cell_is_true(rows, row, ANSWER_FITS)))
             return 0;
         struct problem *problem =
-            add_fault(contract, CONTRACT_ERROR, CONTRACT_VIEW, contract->view_sql);
+            contract_add_fault(contract, CONTRACT_ERROR, CONTRACT_VIEW, contract->view_sql);
         if (!problem)
             return -ENOMEM;
         problem_set(problem, "%s.%s is %s, should be %s", contract->view_sql, name, type,
@@ -393,7 +379,7 @@ static int judge_columns(struct contract *contract)
         if (!rule->required || contract->has_column[i])
             continue;
         struct problem *problem =
-            add_fault(contract, CONTRACT_ERROR, CONTRACT_VIEW, contract->view_sql);
+            contract_add_fault(contract, CONTRACT_ERROR, CONTRACT_VIEW, contract->view_sql);
         if (!problem)
             return -ENOMEM;
         problem_set(problem, "%s has no column %s (%s)", contract->view_sql, rule->name,
@@ -624,6 +610,19 @@ void contract_done(struct contract *contract)
     free(contract->unknown_columns);
     free(contract->faults);
     *contract = (struct contract){0};
+}
+
+struct problem *contract_add_fault(struct contract *contract, enum contract_severity severity,
+                                   enum contract_part part, const char *object)
+{
+    struct contract_fault *grown =
+        reallocarray(contract->faults, contract->fault_count + 1, sizeof *contract->faults);
+    if (!grown)
+        return NULL;
+    contract->faults = grown;
+    struct contract_fault *fault = &grown[contract->fault_count++];
+    *fault = (struct contract_fault){.severity = severity, .part = part, .object = object};
+    return &fault->problem;
 }
 
 bool contract_is_sound(const struct contract *contract, enum contract_part part)

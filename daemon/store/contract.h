@@ -40,6 +40,7 @@ enum contract_column {
 enum contract_part { CONTRACT_LEDGER, CONTRACT_VIEW, CONTRACT_FUNCTION };
 enum contract_severity {
     CONTRACT_ERROR,   /* the part cannot be used */
+    CONTRACT_DEFECT,  /* it fails for some orders; the others go on */
     CONTRACT_WARNING, /* it works, but probably not as meant */
 };
 
@@ -75,6 +76,10 @@ extern const struct statement contract_statement;
 int contract_read(const PGresult *rows, struct contract *ret_contract,
                   struct problem *reterr_problem);
 void contract_done(struct contract *contract);
+
+/* The new fault's problem, to be written; NULL when memory ran out. `object` is borrowed. */
+struct problem *contract_add_fault(struct contract *contract, enum contract_severity severity,
+                                   enum contract_part part, const char *object);
 
 /* True when no fault of severity CONTRACT_ERROR lies in `part`. */
 bool contract_is_sound(const struct contract *contract, enum contract_part part);

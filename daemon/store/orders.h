@@ -18,7 +18,8 @@ struct attempt_end {
     long http_status;              /* 0 = none */
     const char *answer;  /* the provider's words, or what happened; NULL = nothing to say */
     const char *journal; /* uuid text: only the attempt that named it; NULL = whichever */
-    int64_t wait_s;      /* of put off and not executed: until the next attempt */
+    int64_t wait_s;      /* of put off and not executed: until the next attempt; -1: it stands in
+                            the queue where it stood before */
 };
 
 /*

@@ -4,7 +4,8 @@
 /*
  * Orders that were never asked about (turn -infinity), and those that were answered with an error,
  * wait for their next_at; all others are only a matter of turns. $4 price, $5 where the clock
- * stands, $6 its speed.
+ * stands, $6 its speed. A batch of none but new orders does not say where the clock stands; after a
+ * restart nobody remembers, and the earliest turn of the others is taken for it.
  */
 /* clang-format off */
 static const struct statement pick_statement = {
@@ -19,7 +20,11 @@ static const struct statement pick_statement = {
         "    SELECT coalesce(sum((extract(epoch FROM now() - d.asked_at)::float8 / d.stride) ^ 2 / "
         "2)\n"
         "                      FILTER (WHERE d.stride > 0), 0) AS worth,\n"
-        "           coalesce(max(d.turn) FILTER (WHERE d.turn > '-Infinity'), $5::float8) AS turn\n"
+        "           coalesce(max(d.turn) FILTER (WHERE d.turn > '-Infinity'),\n"
+        "                    greatest(nullif($5::float8, 0),\n"
+        "                             (SELECT f.turn FROM chwsync.polls f\n"
+        "                               WHERE f.account_id = $1::int AND f.turn > '-Infinity'\n"
+        "                               ORDER BY f.turn LIMIT 1)), 0) AS turn\n"
         "      FROM due d HAVING count(*) > 0\n"
         "), stamped AS (\n"
         "    UPDATE chwsync.polls p\n"
@@ -135,6 +140,13 @@ static const struct statement apply_statement = {
         "    DELETE FROM chwsync.polls p USING moved m WHERE p.order_id = m.id AND m.state <> "
         "'active'\n"
         "    RETURNING p.account_id, p.order_id\n"
+        "), rechecked AS (\n" /* it has ended, perhaps not for the first time */
+        "    INSERT INTO chwsync.rechecks AS c (order_id, account_id, due_at)\n"
+        "    SELECT e.order_id, e.account_id, now() + make_interval(secs => t.wait_s)\n"
+        "      FROM ended e JOIN unnest($1::bigint[], $24::float8[]) AS t(order_id, wait_s) ON "
+        "t.order_id = e.order_id\n"
+        "     WHERE t.wait_s >= 0\n"
+        "    ON CONFLICT (order_id) DO UPDATE SET due_at = excluded.due_at, ended_at = now()\n"
         "), counted AS (\n"
         "    INSERT INTO chwsync.budget_minutes AS b (account_id, minute, ended)\n"
         "    SELECT e.account_id, date_trunc('minute', now()), count(*) FROM ended e GROUP BY "
@@ -148,6 +160,8 @@ static const struct statement apply_statement = {
         "$23::float8[])\n"
         "             AS t(order_id, service, mean, variance, weight)\n"
         "      JOIN chwsync.orders o ON o.id = t.order_id WHERE t.weight > 0\n"
+        /* an order that ended before tells nothing of how long orders live */
+        "       AND NOT EXISTS (SELECT FROM chwsync.rechecks c WHERE c.order_id = t.order_id)\n"
         "    ON CONFLICT (account_id, service) DO UPDATE\n"
         "       SET mean = excluded.mean, variance = excluded.variance, weight = excluded.weight\n"
         "), restamped AS (\n"
@@ -259,5 +273,9 @@ int polls_apply(struct connection *lane, const struct poll_answer *answers, size
     VALUES_ADD_ARRAY(&values, answers, count, values_add_real, history.mean);
     VALUES_ADD_ARRAY(&values, answers, count, values_add_real, history.variance);
     VALUES_ADD_ARRAY(&values, answers, count, values_add_real, history.weight);
+    values_begin_array(&values);
+    for (size_t i = 0; i < count; i++)
+        values_add_real(&values, (double)answers[i].recheck_s);
+    values_end_array(&values);
     return connection_run(lane, &transaction, done, userdata);
 }

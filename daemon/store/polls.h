@@ -43,7 +43,7 @@ struct poll_wish {
     const int64_t *busy; /* ids that are on the wire now */
     size_t busy_count;
     double price; /* the least worth; 0 = whatever it is worth */
-    double turn;  /* where the clock stood, when the batch itself does not tell */
+    double turn;  /* where the clock stood, when the batch itself does not tell; 0 = not known */
     double speed; /* of the clock, 0 = not known */
 };
 /*
@@ -73,6 +73,7 @@ struct poll_answer {
     /* A completed order taught something about its service: written when `history.weight` > 0. */
     const char *service;
     struct service_history history;
+    int64_t recheck_s; /* of an order that ended: until it is looked at again; < 0 = never */
 };
 /*
  * One transaction, set-wise: only what changed is written, and only when the question was asked

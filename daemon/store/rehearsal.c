@@ -1,11 +1,10 @@
 #include "store/rehearsal.h"
+#include "store/contract_rehearsal.h"
 #include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-#define UNKNOWN_REFERENCE "chwsyncd-check-unknown-reference"
 
 enum { VIEW_LIMIT_S = 10 };
 
@@ -121,126 +120,29 @@ enum session_verdict rehearsal_view(struct session *session, const struct contra
     return SESSION_DONE;
 }
 
-enum session_verdict rehearsal_function(struct session *session, const struct contract *contract,
-                                        const char *status, unsigned time_limit_s, char *ret_answer,
-                                        struct problem *reterr_problem)
+int rehearsal_function(struct session *session, struct contract *contract, unsigned time_limit_s,
+                       struct problem *reterr_problem)
 {
-    static const struct statement immediate = {"constraints", "SET CONSTRAINTS ALL IMMEDIATE"};
-    OWN(text_done) struct text text = {0};
     OWN(rows_freep) PGresult *rows = NULL;
-    const char *values[] = {status};
-    text_format(&text,
-                "SELECT %s(jsonb_populate_record(NULL::chwsync.result, jsonb_build_object(\n"
-                "    'order_ref', '" UNKNOWN_REFERENCE "', 'status', $1::text, 'seq', 1)))",
-                contract->function_sql);
-    const struct statement statement = {"rehearsal function", text_string(&text)};
-
-    enum session_verdict verdict = session_begin(session, reterr_problem);
-    if (verdict == SESSION_DONE)
-        verdict = limit_time(session, time_limit_s, reterr_problem);
-    if (verdict == SESSION_DONE)
-        verdict = session_run(session, &statement, values, 1, &rows, reterr_problem);
-    if (verdict == SESSION_DONE)
-        verdict = session_run(session, &immediate, NULL, 0, NULL, reterr_problem);
-    session_rollback(session);
-    if (verdict == SESSION_DONE)
-        *ret_answer = PQgetisnull(rows, 0, 0) ? 'n' : PQgetvalue(rows, 0, 0)[0];
-    return verdict;
-}
-
-static char answer_of(const PGresult *rows)
-{
-    return PQgetisnull(rows, 0, 0) ? 'n' : PQgetvalue(rows, 0, 0)[0];
-}
-
-/* `seq` is beyond any that was reported, so that the function takes it for news. */
-static enum session_verdict call_for_line(struct session *session, const struct contract *contract,
-                                          const char *order_ref, const char *status,
-                                          const char *seq, char *ret_answer,
-                                          struct problem *reterr_problem)
-{
-    OWN(text_done) struct text text = {0};
-    OWN(rows_freep) PGresult *rows = NULL;
-    const char *values[] = {order_ref, status, seq};
-    enum session_verdict verdict;
-
-    text_format(&text,
-                "SELECT %s(jsonb_populate_record(NULL::chwsync.result, jsonb_build_object(\n"
-                "    'order_ref', $1::text, 'status', $2::text, 'seq', $3::bigint, 'charge', 0.5,\n"
-                "    'provider_order_id', 'rehearsal', 'currency', 'USD')))",
-                contract->function_sql);
-    const struct statement statement = {"rehearsal line", text_string(&text)};
-    verdict = session_run(session, &statement, values, 3, &rows, reterr_problem);
-    if (verdict == SESSION_DONE)
-        *ret_answer = answer_of(rows);
-    return verdict;
-}
-
-static enum session_verdict pick_line(struct session *session, const struct contract *contract,
-                                      struct rehearsal_line *line, struct problem *reterr_problem)
-{
-    OWN(text_done) struct text text = {0};
-    OWN(rows_freep) PGresult *rows = NULL;
-
-    text_format(&text,
-                "SELECT v.order_ref::text FROM %s AS v WHERE v.order_ref IS NOT NULL\n"
-                "   AND octet_length(v.order_ref::text) BETWEEN 1 AND 200 LIMIT 1",
-                contract->view_sql);
-    const struct statement statement = {"rehearsal key", text_string(&text)};
-    enum session_verdict verdict = session_run(session, &statement, NULL, 0, &rows, reterr_problem);
-    if (verdict == SESSION_DONE && PQntuples(rows))
-        snprintf(line->order_ref, sizeof line->order_ref, "%s", PQgetvalue(rows, 0, 0));
-    return verdict;
-}
-
-static enum session_verdict play_line(struct session *session, const struct contract *contract,
-                                      struct rehearsal_line *line, struct problem *reterr_problem)
-{
-    static const struct statement before = {
-        "rehearsal path",
-        "SELECT set_config('chwsyncd.path', current_setting('search_path'), true)"};
-    static const struct statement after = {
-        "rehearsal path",
-        "SELECT nullif(current_setting('search_path'), current_setting('chwsyncd.path'))"};
-    static const struct statement immediate = {"constraints", "SET CONSTRAINTS ALL IMMEDIATE"};
-    OWN(rows_freep) PGresult *path = NULL;
-    enum session_verdict verdict = session_run(session, &before, NULL, 0, NULL, reterr_problem);
-    int64_t began_ms = now_ms();
-
-    if (verdict == SESSION_DONE)
-        verdict = call_for_line(session, contract, line->order_ref, "submitting",
-                                "4000000000000000001", &line->asked, reterr_problem);
-    line->took_ms = now_ms() - began_ms;
-    if (verdict == SESSION_DONE && line->asked == 't')
-        verdict = call_for_line(session, contract, line->order_ref, "completed",
-                                "4000000000000000002", &line->told, reterr_problem);
-    if (verdict == SESSION_DONE)
-        verdict = session_run(session, &immediate, NULL, 0, NULL, reterr_problem);
-    if (verdict == SESSION_DONE)
-        verdict = session_run(session, &after, NULL, 0, &path, reterr_problem);
-    if (verdict == SESSION_DONE)
-        snprintf(line->path, sizeof line->path, "%s", PQgetvalue(path, 0, 0));
-    return verdict;
-}
-
-enum session_verdict rehearsal_line(struct session *session, const struct contract *contract,
-                                    unsigned time_limit_s, struct rehearsal_line *ret_line,
-                                    struct problem *reterr_problem)
-{
-    struct rehearsal_line line = {.told = 't'};
+    const char *values[] = {contract->function_sql, contract->view_sql};
     enum session_verdict verdict = session_begin(session, reterr_problem);
 
     if (verdict == SESSION_DONE)
-        verdict = limit_time(session, VIEW_LIMIT_S, reterr_problem);
-    if (verdict == SESSION_DONE)
-        verdict = pick_line(session, contract, &line, reterr_problem);
-    if (verdict == SESSION_DONE)
         verdict = limit_time(session, time_limit_s, reterr_problem);
-    if (verdict == SESSION_DONE && line.order_ref[0])
-        verdict = play_line(session, contract, &line, reterr_problem);
+    if (verdict == SESSION_DONE)
+        verdict =
+            session_run(session, &contract_rehearsal_statement, values, 2, &rows, reterr_problem);
     session_rollback(session);
-    *ret_line = line;
-    return verdict;
+    switch (verdict) {
+    case SESSION_DONE:
+        return contract_judge_rehearsal(contract, rows);
+    case SESSION_REFUSED:
+        return contract_note_rehearsal_failed(contract, session_sqlstate(session),
+                                              reterr_problem->text);
+    case SESSION_LOST:
+        break;
+    }
+    return 1;
 }
 
 /* ---- the plan ---- */
@@ -436,4 +338,96 @@ enum session_verdict rehearsal_count_request(struct session *session, const char
     /* clang-format on */
     const char *values[] = {provider, endpoint};
     return session_run(session, &statement, values, 2, NULL, reterr_problem);
+}
+
+/* One row for each reason for which lines are held, one with NULLs when there is none. */
+enum account_column {
+    COLUMN_PAUSE_REASON,
+    COLUMN_PAUSE_S,
+    COLUMN_OUT_OF_FUNDS,
+    COLUMN_STOPS,
+    COLUMN_UNCERTAIN,
+    COLUMN_CONFIGURED_MINUTE,
+    COLUMN_CONFIGURED_DAY,
+    COLUMN_LIMIT_MINUTE,
+    COLUMN_LIMIT_DAY,
+    COLUMN_USED_DAY,
+    COLUMN_REFUSALS,
+    COLUMN_CATALOGUE_ERROR,
+    COLUMN_HELD,
+    COLUMN_LINES,
+};
+
+static void read_account(const PGresult *rows, struct rehearsal_account *account)
+{
+    account->has_budget = !PQgetisnull(rows, 0, COLUMN_CONFIGURED_MINUTE);
+    snprintf(account->pause_reason, sizeof account->pause_reason, "%s",
+             PQgetvalue(rows, 0, COLUMN_PAUSE_REASON));
+    account->pause_s = atoll(PQgetvalue(rows, 0, COLUMN_PAUSE_S));
+    account->out_of_funds = PQgetvalue(rows, 0, COLUMN_OUT_OF_FUNDS)[0] == 't';
+    account->stops = atoll(PQgetvalue(rows, 0, COLUMN_STOPS));
+    account->uncertain = atoll(PQgetvalue(rows, 0, COLUMN_UNCERTAIN));
+    account->configured_minute = (unsigned)atoll(PQgetvalue(rows, 0, COLUMN_CONFIGURED_MINUTE));
+    account->configured_day = (unsigned)atoll(PQgetvalue(rows, 0, COLUMN_CONFIGURED_DAY));
+    account->limit_minute = (unsigned)atoll(PQgetvalue(rows, 0, COLUMN_LIMIT_MINUTE));
+    account->limit_day = (unsigned)atoll(PQgetvalue(rows, 0, COLUMN_LIMIT_DAY));
+    account->used_day = atoll(PQgetvalue(rows, 0, COLUMN_USED_DAY));
+    account->refusals = atoll(PQgetvalue(rows, 0, COLUMN_REFUSALS));
+    snprintf(account->catalogue_error, sizeof account->catalogue_error, "%s",
+             PQgetvalue(rows, 0, COLUMN_CATALOGUE_ERROR));
+    for (int row = 0; row < PQntuples(rows) && account->held_count < REHEARSAL_HELD_MAX; row++) {
+        if (PQgetisnull(rows, row, COLUMN_HELD))
+            continue;
+        snprintf(account->held[account->held_count].why, sizeof account->held[0].why, "%s",
+                 PQgetvalue(rows, row, COLUMN_HELD));
+        account->held[account->held_count++].lines = atoll(PQgetvalue(rows, row, COLUMN_LINES));
+    }
+}
+
+enum session_verdict rehearsal_account(struct session *session, const char *provider,
+                                       const char *endpoint, struct rehearsal_account *ret_account,
+                                       struct problem *reterr_problem)
+{
+    /* clang-format off */
+    static const struct statement statement = {
+        "rehearsal account",
+        "SELECT CASE WHEN s.submits_paused_until > now() THEN coalesce(s.pause_reason, 'no reason is known') END,\n"
+        "       extract(epoch FROM least(s.submits_paused_until, now() + interval '30 days') - now())::bigint,\n"
+        "       a.out_of_funds_since IS NOT NULL,\n"
+        "       (SELECT count(*) FROM chwsync.submit_stops t WHERE t.account_id = a.id AND t.released_at IS NULL),\n"
+        "       s.uncertain, s.configured_minute, s.configured_day, s.limit_minute, s.limit_day, s.requests_last_day, s.rate_refusals,\n"
+        "       c.error, h.held, h.lines\n"
+        "  FROM (SELECT * FROM chwsync.accounts b WHERE b.provider = $1::text AND b.endpoint = $2::text\n"
+        "         ORDER BY b.last_used_at DESC LIMIT 1) AS a\n"
+        "  JOIN chwsync.provider_status s ON s.provider = a.provider AND s.endpoint = a.endpoint AND s.last_used_at = a.last_used_at\n"
+        "  LEFT JOIN chwsync.catalogues c ON c.account_id = a.id\n"
+        "  LEFT JOIN (SELECT q.held, count(*) AS lines FROM chwsync.queue q WHERE q.provider = $1::text AND q.held IS NOT NULL\n"
+        "              GROUP BY q.held) AS h ON true\n"
+        " ORDER BY h.lines DESC"};
+    /* clang-format on */
+    OWN(rows_freep) PGresult *rows = NULL;
+    const char *values[] = {provider, endpoint};
+    enum session_verdict verdict =
+        session_run(session, &statement, values, 2, &rows, reterr_problem);
+
+    *ret_account = (struct rehearsal_account){0};
+    if (verdict == SESSION_DONE && PQntuples(rows) > 0)
+        read_account(rows, ret_account);
+    return verdict;
+}
+
+enum session_verdict rehearsal_is_below(struct session *session, const char *amount,
+                                        const char *mark, bool *ret_is_below,
+                                        struct problem *reterr_problem)
+{
+    static const struct statement statement = {"rehearsal amounts",
+                                               "SELECT $1::numeric < $2::numeric"};
+    OWN(rows_freep) PGresult *rows = NULL;
+    const char *values[] = {amount, mark};
+    enum session_verdict verdict =
+        session_run(session, &statement, values, 2, &rows, reterr_problem);
+
+    if (verdict == SESSION_DONE)
+        *ret_is_below = PQgetvalue(rows, 0, 0)[0] == 't';
+    return verdict;
 }

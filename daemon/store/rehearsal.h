@@ -39,26 +39,11 @@ enum session_verdict rehearsal_view(struct session *session, const struct contra
                                     struct problem *reterr_problem);
 
 /*
- * Calls the function for an order that does not exist. *ret_answer is what it said: 't', 'f', or
- * 'n' for NULL; `status` is one of the contract.
+ * Calls the function and takes it back (store/contract_rehearsal.h); what is wrong with it is added
+ * to the contract's faults. 0, 1 when the connection broke, -ENOMEM.
  */
-enum session_verdict rehearsal_function(struct session *session, const struct contract *contract,
-                                        const char *status, unsigned time_limit_s, char *ret_answer,
-                                        struct problem *reterr_problem);
-
-/*
- * The same for a line that the view shows, if it shows one: it is asked for, then reported as
- * completed, and all of it is taken back.
- */
-struct rehearsal_line {
-    char order_ref[208]; /* "" = the view shows none */
-    char asked, told;    /* as above */
-    int64_t took_ms;     /* of the question alone */
-    char path[128];      /* the search_path that the function left behind, "" = as it was */
-};
-enum session_verdict rehearsal_line(struct session *session, const struct contract *contract,
-                                    unsigned time_limit_s, struct rehearsal_line *ret_line,
-                                    struct problem *reterr_problem);
+int rehearsal_function(struct session *session, struct contract *contract, unsigned time_limit_s,
+                       struct problem *reterr_problem);
 
 /* Tables of 10,000 rows and more that reading the view goes through from end to end. */
 #define REHEARSAL_SCANS_MAX 4
@@ -89,3 +74,29 @@ enum session_verdict rehearsal_pause(struct session *session, const char *provid
                                      struct problem *reterr_problem);
 enum session_verdict rehearsal_count_request(struct session *session, const char *provider,
                                              const char *endpoint, struct problem *reterr_problem);
+
+/* What the ledger says of an account that keeps orders waiting. Amounts are the ledger's text. */
+#define REHEARSAL_HELD_MAX 8
+struct rehearsal_account {
+    bool has_budget; /* the daemon has kept it: the next four are known */
+    unsigned configured_minute, configured_day; /* as the daemon last had them; 0 = none */
+    unsigned limit_minute, limit_day;           /* in force, as refusals taught */
+    char pause_reason[200];                     /* why nothing is submitted now, "" = it is */
+    int64_t pause_s;                            /* for how long still */
+    bool out_of_funds;                          /* an order was refused for want of money */
+    int64_t stops, uncertain; /* lost attempts that stop submits; orders of unknown outcome */
+    int64_t used_day, refusals;
+    char catalogue_error[200]; /* "" = none */
+    struct {
+        char why[16]; /* of chwsync.queue.held */
+        int64_t lines;
+    } held[REHEARSAL_HELD_MAX];
+    size_t held_count;
+};
+enum session_verdict rehearsal_account(struct session *session, const char *provider,
+                                       const char *endpoint, struct rehearsal_account *ret_account,
+                                       struct problem *reterr_problem);
+/* Whether an amount is below another one: both are decimal texts. */
+enum session_verdict rehearsal_is_below(struct session *session, const char *amount,
+                                        const char *mark, bool *ret_is_below,
+                                        struct problem *reterr_problem);

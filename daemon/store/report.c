@@ -63,7 +63,10 @@ enum session_verdict report_providers(struct session *session, PGresult **ret_ro
         "       " EPOCH("last_error_at") " AS last_error_at, " EPOCH("last_used_at") " AS last_used_at,\n"
         "       limit_minute, limit_day, requests_left_day AS left_day, " EPOCH("day_ends_at") " AS day_ends_at,\n"
         "       pace_per_minute, polls_per_minute, reserve, " EPOCH("queue_ends_at") " AS queue_ends_at, rate_refusals,\n"
-        "       " EPOCH("rate_refused_at") " AS rate_refused_at, probing, planned_delay_s, measured_delay_s\n"
+        "       " EPOCH("rate_refused_at") " AS rate_refused_at, probing, planned_delay_s, measured_delay_s,\n"
+        "       burst, configured_burst, told_minute, told_day,\n"
+        "       balance, currency, " EPOCH("balance_at") " AS balance_at, balance_is_low, available,\n"
+        "       " EPOCH("out_of_funds_since") " AS out_of_funds_since_at, held_for_funds\n"
         "  FROM chwsync.provider_status ORDER BY provider, provider_status.last_used_at DESC"};
     /* clang-format on */
     return ask(session, &statement, ret_rows, reterr_problem);
@@ -132,19 +135,52 @@ enum session_verdict report_parked(struct session *session, long limit, PGresult
     return ask_some(session, &statement, limit, ret_rows, reterr_problem);
 }
 
+enum session_verdict report_contract(struct session *session, PGresult **ret_rows,
+                                     struct problem *reterr_problem)
+{
+    /* clang-format off */
+    static const struct statement statement = {
+        "report contract",
+        "SELECT stops_intake, sentence, remedy, " EPOCH("since") " AS since_at FROM chwsync.contract_faults ORDER BY place"};
+    /* clang-format on */
+    return session_run(session, &statement, NULL, 0, ret_rows, reterr_problem);
+}
+
+enum session_verdict report_busy(struct session *session, long limit, PGresult **ret_rows,
+                                 struct problem *reterr_problem)
+{
+    /* clang-format off */
+    static const struct statement statement = {
+        "report busy lines",
+        "SELECT o.order_ref, q.busy AS times, " EPOCH("q.busy_since") " AS since_at, " EPOCH("q.next_at") " AS next_at,\n"
+        "       count(*) OVER () AS in_all\n"
+        "  FROM chwsync.queue q JOIN chwsync.orders o ON o.id = q.order_id WHERE q.busy > 0\n"
+        " ORDER BY q.busy_since, o.order_ref LIMIT $1::bigint"};
+    /* clang-format on */
+    return ask_some(session, &statement, limit, ret_rows, reterr_problem);
+}
+
 enum session_verdict report_errors(struct session *session, long limit, PGresult **ret_rows,
                                    struct problem *reterr_problem)
 {
     /* clang-format off */
     static const struct statement statement = {
         "report errors",
-        "SELECT order_ref, state::text, error, " EPOCH("updated_at") " AS updated_at FROM chwsync.orders\n"
-        " WHERE error IS NOT NULL ORDER BY orders.updated_at DESC LIMIT $1::bigint"};
+        "(SELECT o.order_ref, 'refill ' || r.state AS state,\n"
+        "        CASE r.state WHEN 'uncertain' THEN 'see chwsyncd refill: ' ELSE '' END || coalesce(r.error, 'no answer') AS error,\n"
+        "        " EPOCH("r.updated_at") " AS updated_at\n"
+        "   FROM chwsync.refills r JOIN chwsync.orders o ON o.id = r.order_id\n"
+        "  WHERE r.ended_at IS NULL AND (r.state = 'uncertain' OR r.error IS NOT NULL)\n"
+        "  ORDER BY r.state = 'uncertain' DESC, r.updated_at DESC LIMIT ($1::bigint + 1) / 2)\n"
+        "UNION ALL\n"
+        "(SELECT order_ref, state::text, error, " EPOCH("updated_at") " FROM chwsync.orders\n"
+        "  WHERE error IS NOT NULL ORDER BY orders.updated_at DESC LIMIT $1::bigint)\n"
+        "LIMIT $1::bigint"};
     /* clang-format on */
     return ask_some(session, &statement, limit, ret_rows, reterr_problem);
 }
 
-enum session_verdict report_orders(struct session *session, const char *state, long limit,
+enum session_verdict report_orders(struct session *session, const struct report_filter *filter,
                                    PGresult **ret_rows, struct problem *reterr_problem)
 {
     /* clang-format off */
@@ -154,10 +190,18 @@ enum session_verdict report_orders(struct session *session, const char *state, l
         "       quantity, charge, currency, " EPOCH("created_at") " AS created_at,\n"
         "       " EPOCH("updated_at") " AS updated_at, error\n"
         "  FROM chwsync.orders\n"
-        " WHERE $1::text IS NULL OR state::text = $1 OR chwsync.contract_status(state, in_progress) = $1\n"
-        " ORDER BY id DESC LIMIT $2::bigint"};
+        " WHERE ($1::text IS NULL OR state::text = $1 OR chwsync.contract_status(state, in_progress) = $1)\n"
+        "   AND ($2::text IS NULL OR provider = $2)\n"
+        "   AND ($3::bigint = 0 OR created_at < now() - make_interval(secs => $3::bigint))\n"
+        "   AND ($4::bigint = 0 OR created_at > now() - make_interval(secs => $4::bigint))\n"
+        " ORDER BY id DESC LIMIT $5::bigint"};
     /* clang-format on */
-    return ask_about(session, &statement, state, limit, ret_rows, reterr_problem);
+    char older[24], newer[24], limit[24];
+    const char *values[] = {filter->state, filter->provider, older, newer, limit};
+    snprintf(older, sizeof older, "%lld", (long long)filter->older_than_s);
+    snprintf(newer, sizeof newer, "%lld", (long long)filter->newer_than_s);
+    snprintf(limit, sizeof limit, "%ld", filter->limit);
+    return session_run(session, &statement, values, 5, ret_rows, reterr_problem);
 }
 
 enum session_verdict report_order(struct session *session, const char *order_ref,
@@ -177,16 +221,46 @@ enum session_verdict report_order(struct session *session, const char *order_ref
         "       p.errors AS poll_errors, " EPOCH("w.due_at") " AS next_write_back_at,\n"
         "       w.failures AS write_back_failures, w.sqlstate AS write_back_sqlstate, w.error AS write_back_error,\n"
         "       " EPOCH("a.submits_paused_until") " AS submits_paused_until,\n"
-        "       " EPOCH("a.all_paused_until") " AS all_paused_until, a.pause_reason\n"
+        "       " EPOCH("a.all_paused_until") " AS all_paused_until, a.pause_reason,\n"
+        "       q.held, " EPOCH("s.next_at") " AS next_look_at,\n"
+        "       (SELECT count(*) FROM chwsync.submit_stops x WHERE x.account_id = u.id AND x.released_at IS NULL) AS stops,\n"
+        "       EXISTS (SELECT FROM chwsync.account_comparisons c JOIN chwsync.accounts e ON e.id = c.earlier_id\n"
+        "                WHERE c.account_id = u.id AND c.verdict IS NULL AND e.provider = o.provider\n"
+        "                  AND e.continued_by IS NULL) AS account_undecided,\n"
+        "       coalesce(a.id <> u.id AND a.provider = u.provider, false) AS account_is_former,\n"
+        "       k.name AS service_name, k.type AS service_type, k.rate AS service_rate,\n"
+        "       t.expected_charge, o.charge - t.expected_charge AS charge_difference\n"
         "  FROM chwsync.orders o\n"
         "  LEFT JOIN chwsync.queue q ON q.order_id = o.id\n"
         "  LEFT JOIN chwsync.polls p ON p.order_id = o.id\n"
         "  LEFT JOIN LATERAL (SELECT * FROM chwsync.write_backs b WHERE b.order_id = o.id\n"
         "                      ORDER BY b.failures DESC, b.due_at LIMIT 1) AS w ON true\n"
-        "  LEFT JOIN LATERAL (SELECT * FROM chwsync.accounts c\n"
-        "                      WHERE c.id = o.account_id OR (o.account_id IS NULL AND c.provider = o.provider)\n"
-        "                      ORDER BY c.last_used_at DESC LIMIT 1) AS a ON true\n"
+        "  LEFT JOIN LATERAL (SELECT c.id, c.provider FROM chwsync.accounts c WHERE c.provider = o.provider\n"
+        "                      ORDER BY c.last_used_at DESC LIMIT 1) AS u ON true\n"
+        "  LEFT JOIN chwsync.accounts a ON a.id = coalesce(CASE WHEN o.state <> 'queued' THEN o.account_id END, u.id)\n"
+        "  LEFT JOIN LATERAL (SELECT * FROM chwsync.catalogue_services v\n"
+        "                      WHERE v.account_id = u.id AND (v.service = o.service OR v.product_id = o.service)\n"
+        "                      ORDER BY v.product_id IS NOT DISTINCT FROM o.service DESC, v.listed DESC LIMIT 1) AS k ON true\n"
+        "  LEFT JOIN LATERAL (SELECT b.expected_charge FROM chwsync.attempts b WHERE b.order_id = o.id\n"
+        "                      ORDER BY b.provider_order_id IS NOT DISTINCT FROM o.provider_order_id DESC, b.number DESC\n"
+        "                      LIMIT 1) AS t ON true\n"
+        "  LEFT JOIN chwsync.settlings s ON s.order_id = o.id AND s.number = o.attempts AND o.state = 'uncertain'\n"
         " WHERE o.order_ref = $1::text"};
+    /* clang-format on */
+    return ask_about(session, &statement, order_ref, 0, ret_rows, reterr_problem);
+}
+
+enum session_verdict report_attempts(struct session *session, const char *order_ref,
+                                     PGresult **ret_rows, struct problem *reterr_problem)
+{
+    /* clang-format off */
+    static const struct statement statement = {
+        "report attempts",
+        "SELECT a.number, " EPOCH("a.claimed_at") " AS claimed_at, " EPOCH("a.ended_at") " AS ended_at,\n"
+        "       round(extract(epoch FROM a.ended_at - a.claimed_at)::numeric, 3) AS took_s, a.outcome, a.http_status, a.answer,\n"
+        "       a.provider_order_id, a.found_by, a.expected_charge, a.service, a.link, a.quantity, a.further, c.endpoint\n"
+        "  FROM chwsync.orders o JOIN chwsync.attempts a ON a.order_id = o.id LEFT JOIN chwsync.accounts c ON c.id = a.account_id\n"
+        " WHERE o.order_ref = $1::text ORDER BY a.number"};
     /* clang-format on */
     return ask_about(session, &statement, order_ref, 0, ret_rows, reterr_problem);
 }

@@ -45,6 +45,18 @@ enum report_provider {
     PROVIDER_PROBING,
     PROVIDER_PLANNED_DELAY_S,
     PROVIDER_MEASURED_DELAY_S,
+    PROVIDER_BURST, /* in force, and as configured when it was last kept */
+    PROVIDER_CONFIGURED_BURST,
+    PROVIDER_TOLD_MINUTE, /* limits that the provider itself named, or NULL */
+    PROVIDER_TOLD_DAY,
+    /* money; NULL until the provider told it */
+    PROVIDER_BALANCE,
+    PROVIDER_CURRENCY,
+    PROVIDER_BALANCE_AT,
+    PROVIDER_BALANCE_IS_LOW,
+    PROVIDER_AVAILABLE,
+    PROVIDER_OUT_OF_FUNDS_SINCE_AT,
+    PROVIDER_HELD_FOR_FUNDS,
 };
 enum session_verdict report_providers(struct session *session, PGresult **ret_rows,
                                       struct problem *reterr_problem);
@@ -88,6 +100,22 @@ enum report_parked {
 enum session_verdict report_parked(struct session *session, long limit, PGresult **ret_rows,
                                    struct problem *reterr_problem);
 
+/* What is wrong with the shop's view and function, as the daemon last found them. */
+enum report_contract {
+    CONTRACT_FAULT_STOPS_INTAKE,
+    CONTRACT_FAULT_SENTENCE,
+    CONTRACT_FAULT_REMEDY,
+    CONTRACT_FAULT_SINCE_AT
+};
+enum session_verdict report_contract(struct session *session, PGresult **ret_rows,
+                                     struct problem *reterr_problem);
+
+/* Lines for which the shop's function answers NULL (busy), the longest first; each row also says
+ * how many there are in all. */
+enum report_busy { BUSY_REF, BUSY_TIMES, BUSY_SINCE_AT, BUSY_NEXT_AT, BUSY_IN_ALL };
+enum session_verdict report_busy(struct session *session, long limit, PGresult **ret_rows,
+                                 struct problem *reterr_problem);
+
 /* Orders that something is in the way of, the latest first. */
 enum report_trouble { TROUBLE_REF, TROUBLE_STATE, TROUBLE_TEXT, TROUBLE_AT };
 enum session_verdict report_errors(struct session *session, long limit, PGresult **ret_rows,
@@ -108,7 +136,13 @@ enum report_line {
     LINE_UPDATED_AT,
     LINE_ERROR,
 };
-enum session_verdict report_orders(struct session *session, const char *state, long limit,
+/* Which orders: NULL and 0 = whatever. Ages are since they were taken from the view. */
+struct report_filter {
+    const char *state, *provider;
+    int64_t older_than_s, newer_than_s;
+    long limit;
+};
+enum session_verdict report_orders(struct session *session, const struct report_filter *filter,
                                    PGresult **ret_rows, struct problem *reterr_problem);
 
 /* Everything about one order: one row, or none. */
@@ -159,9 +193,40 @@ enum report_story {
     STORY_SUBMITS_PAUSED_UNTIL,
     STORY_ALL_PAUSED_UNTIL,
     STORY_PAUSE_REASON,
+    STORY_HELD,              /* why it is not claimed although it is due: chwsync.queue.held */
+    STORY_NEXT_LOOK_AT,      /* for an uncertain one */
+    STORY_STOPS,             /* lost attempts that stop submits of its provider */
+    STORY_ACCOUNT_UNDECIDED, /* its provider's key was changed: nothing is sent */
+    STORY_ACCOUNT_IS_FORMER, /* its key is not the configured one: nobody asks about it */
+    STORY_SERVICE_NAME,      /* of the catalogue, where it is known */
+    STORY_SERVICE_TYPE,
+    STORY_SERVICE_RATE,
+    STORY_EXPECTED_CHARGE, /* by the catalogue, at the attempt that was accepted or the last */
+    STORY_DIFFERENCE,      /* charge less what was expected */
 };
 enum session_verdict report_order(struct session *session, const char *order_ref,
                                   PGresult **ret_rows, struct problem *reterr_problem);
+
+/* Its attempts, the first one first. */
+enum report_attempt {
+    ATTEMPT_NUMBER,
+    ATTEMPT_CLAIMED_AT,
+    ATTEMPT_ENDED_AT,
+    ATTEMPT_TOOK_S,
+    ATTEMPT_OUTCOME, /* NULL: no answer yet */
+    ATTEMPT_HTTP_STATUS,
+    ATTEMPT_ANSWER,
+    ATTEMPT_PROVIDER_ORDER_ID,
+    ATTEMPT_FOUND_BY,
+    ATTEMPT_EXPECTED_CHARGE,
+    ATTEMPT_SERVICE,
+    ATTEMPT_LINK,
+    ATTEMPT_QUANTITY,
+    ATTEMPT_FURTHER, /* the other parameters, as JSON */
+    ATTEMPT_ENDPOINT,
+};
+enum session_verdict report_attempts(struct session *session, const char *order_ref,
+                                     PGresult **ret_rows, struct problem *reterr_problem);
 
 /* What happened to it, the oldest first. */
 enum report_event {

@@ -252,6 +252,23 @@ enum session_verdict session_run(struct session *session, const struct statement
     return finish(session, statement->name, NULL, ret_rows, reterr_problem);
 }
 
+enum session_verdict session_run_values(struct session *session, const struct statement *statement,
+                                        struct values *values, PGresult **ret_rows,
+                                        struct problem *reterr_problem)
+{
+    OWN(values_done) struct values taken = *values;
+    const char *parameters[VALUES_MAX];
+
+    *values = (struct values){0};
+    if (taken.bytes.failed) {
+        problem_set(reterr_problem, "out of memory");
+        return SESSION_LOST;
+    }
+    for (int i = 0; i < taken.count; i++)
+        parameters[i] = taken.offsets[i] < 0 ? NULL : taken.bytes.bytes + taken.offsets[i];
+    return session_run(session, statement, parameters, taken.count, ret_rows, reterr_problem);
+}
+
 enum session_verdict session_run_script(struct session *session, const char *file,
                                         const char *script, struct problem *reterr_problem)
 {

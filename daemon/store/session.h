@@ -42,6 +42,10 @@ DEFINE_OWN(PGresult, PQclear, rows_freep)
 enum session_verdict session_run(struct session *session, const struct statement *statement,
                                  const char *const *values, int count, PGresult **ret_rows,
                                  struct problem *reterr_problem);
+/* The same with values as lanes take them, arrays too; they are taken. */
+enum session_verdict session_run_values(struct session *session, const struct statement *statement,
+                                        struct values *values, PGresult **ret_rows,
+                                        struct problem *reterr_problem);
 /* Runs a script of any number of statements; the problem names `file` and the line. */
 enum session_verdict session_run_script(struct session *session, const char *file,
                                         const char *script, struct problem *reterr_problem);

@@ -1,5 +1,6 @@
 #include "store/shop.h"
 #include "base/own.h"
+#include "store/unconfigured.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +22,8 @@ static const char *const statement_names[SHOP_STATEMENT_COUNT] = {"intake", "int
                                                                   "claim", "write-back"};
 
 static const char intake_text[] = "SELECT * FROM chwsync.intake($1::text, $2::text[], $3::int, "
-                                  "$4::boolean, $5::text, $6::text, $7::text, $8::boolean)";
+                                  "$4::boolean, $5::text, $6::text, $7::text, $8::boolean, "
+                                  "$9::text)";
 /* What it asks of the view; $1 the one line that is looked at, NULL = all. */
 static const char look_whole[] =
     "v.order_ref IS NULL OR NOT v.order_ref::text = ANY (ARRAY(SELECT p.order_ref FROM"
@@ -186,6 +188,7 @@ static int run_intake(struct shop *shop, struct connection *lane,
     values_add_text(&values, text_string(order_ref ? &shop->look_one : &shop->look));
     values_add_text(&values, order_ref);
     values_add_boolean(&values, options->anew);
+    values_add_text(&values, NOT_CONFIGURED);
     return run(shop, lane, SHOP_INTAKE, &values, timeout_ms, done, userdata);
 }
 
@@ -219,6 +222,7 @@ void shop_intake_decode(const PGresult *rows, struct intake_result *ret_result)
         .write_back_due_s = row_integer(rows, 0, 6, -1),
         .rejected = row_text(rows, 0, 7),
         .parked_lines = row_text(rows, 0, 8),
+        .refills_due = row_text(rows, 0, 9),
     };
 }
 

@@ -47,7 +47,9 @@ struct intake_result {
      * feed; NULL = none. Borrowed from the rows. */
     const char *rejected;
     const char
-        *parked_lines; /* newly parked ones, "REF: WHY", at most INTAKE_NAMED_MAX, likewise */
+        *parked_lines;       /* newly parked ones, "REF: WHY", at most INTAKE_NAMED_MAX, likewise */
+    const char *refills_due; /* seconds until the next refill of each account that has one to ask
+                                about: "ID:SECONDS ...", likewise */
 };
 /* One transaction: the whole view against the ledger. Answer's rows: intake_decode(). */
 int shop_intake(struct shop *shop, struct connection *lane, const struct intake_options *options,

@@ -479,6 +479,9 @@ static const char *service_type(const char *word)
         "Web Traffic",
     };
     char folded[WORD_SIZE], known[WORD_SIZE];
+    for (size_t i = 0; i < COUNT_OF(types); i++)
+        if (strcmp(word, types[i]) == 0)
+            return types[i];
     fold_word(word, folded);
     for (size_t i = 0; i < COUNT_OF(types); i++) {
         fold_word(types[i], known);
@@ -511,27 +514,99 @@ static bool decode_service(struct json_object *row, struct reply_service *servic
     return true;
 }
 
-static int decode_services(const struct decoding *decoding)
+/* Copies a service's strings into one block, so that they outlive the row they were read from. */
+static int keep_strings(struct reply_service *service)
 {
-    struct reply *reply = decoding->reply;
-    bool is_list = json_object_is_type(decoding->root, json_type_array);
-    size_t count = is_list ? json_object_array_length(decoding->root) : 0;
-    if (count == 0) {
-        reply->outcome = REPLY_NO_CATALOGUE;
-        reply->error = "the reply holds no catalogue";
+    const char **strings[] = {&service->service, &service->name, &service->type, &service->category,
+                              &service->product_id};
+    size_t size = 0;
+    for (size_t i = 0; i < COUNT_OF(strings); i++)
+        size += *strings[i] ? strlen(*strings[i]) + 1 : 0;
+    char *at = malloc(size);
+    if (!at)
+        return -ENOMEM; /* uncovered: memory */
+    for (size_t i = 0; i < COUNT_OF(strings); i++) {
+        const char *string = *strings[i];
+        if (!string)
+            continue;
+        *strings[i] = at;
+        at = stpcpy(at, string) + 1;
+    }
+    return 0;
+}
+
+/* A catalogue's rows as they come in. */
+struct service_list {
+    struct reply *reply;
+    size_t room;
+};
+
+static int take_service(void *userdata, struct json_object *row)
+{
+    struct service_list *list = userdata;
+    struct reply *reply = list->reply;
+    struct reply_service service = {0};
+    if (!decode_service(row, &service)) {
+        reply->bad_rows++;
         return 0;
     }
-    reply->services = calloc(count, sizeof *reply->services);
-    if (!reply->services)
-        return -ENOMEM; /* uncovered: memory */
-    for (size_t i = 0; i < count; i++) {
-        struct json_object *row = json_object_array_get_idx(decoding->root, i);
-        if (decode_service(row, &reply->services[reply->service_count]))
-            reply->service_count++;
-        else
-            reply->bad_rows++;
+    if (reply->service_count == list->room) {
+        size_t room = list->room ? list->room * 2 : 64;
+        struct reply_service *grown = reallocarray(reply->services, room, sizeof *grown);
+        if (!grown)
+            return -ENOMEM; /* uncovered: memory */
+        reply->services = grown;
+        list->room = room;
     }
-    reply->outcome = REPLY_SERVICES;
+    int r = keep_strings(&service);
+    if (r == 0)
+        reply->services[reply->service_count++] = service;
+    return r;
+}
+
+static void forget_services(struct reply *reply)
+{
+    for (size_t i = 0; i < reply->service_count; i++)
+        free((char *)reply->services[i].service);
+    free(reply->services);
+    reply->services = NULL;
+    reply->service_count = reply->bad_rows = 0;
+}
+
+static void judge_services(struct reply *reply)
+{
+    bool any = reply->service_count + reply->bad_rows > 0;
+    reply->outcome = any ? REPLY_SERVICES : REPLY_NO_CATALOGUE;
+    if (!any)
+        reply->error = "the reply holds no catalogue";
+}
+
+/* A catalogue of the plain form can be long. */
+static int decode_long_catalogue(const struct reply_bytes *bytes, struct reply *reply,
+                                 bool *ret_whole)
+{
+    struct service_list list = {.reply = reply};
+    int r = value_read_list(bytes->body, bytes->body_bytes, take_service, &list, ret_whole);
+    if (r < 0)
+        return r; /* uncovered: memory */
+    if (*ret_whole)
+        judge_services(reply);
+    else
+        forget_services(reply);
+    return 0;
+}
+
+/* One that stands behind something else. */
+static int decode_services(const struct decoding *decoding)
+{
+    struct service_list list = {.reply = decoding->reply};
+    bool is_list = json_object_is_type(decoding->root, json_type_array);
+    for (size_t i = 0; is_list && i < json_object_array_length(decoding->root); i++) {
+        int r = take_service(&list, json_object_array_get_idx(decoding->root, i));
+        if (r < 0)
+            return r; /* uncovered: memory */
+    }
+    judge_services(decoding->reply);
     return 0;
 }
 
@@ -672,7 +747,12 @@ int reply_decode(const struct api_request *request, const struct reply_bytes *by
 {
     OWN(reply_done)
     struct reply reply = {.outcome = REPLY_UNKNOWN, .retry_after_s = header_wait_s(bytes)};
-    int r = value_read_body(bytes->body, bytes->body_bytes, &reply.owned_json);
+    bool whole = false;
+    int r = 0;
+    if (request->action == ACTION_SERVICES)
+        r = decode_long_catalogue(bytes, &reply, &whole);
+    if (r == 0 && !whole)
+        r = value_read_body(bytes->body, bytes->body_bytes, &reply.owned_json);
     if (r < 0)
         return r; /* uncovered: memory */
     struct decoding decoding = {.request = request,
@@ -684,7 +764,7 @@ int reply_decode(const struct api_request *request, const struct reply_bytes *by
         if (wait_s >= 0)
             reply.retry_after_s = wait_s;
         r = decode_json(&decoding);
-    } else {
+    } else if (!whole) {
         r = decode_without_json(&decoding, bytes);
     }
     if (r < 0)
@@ -699,7 +779,7 @@ void reply_done(struct reply *reply)
     json_object_put(reply->owned_json);
     free(reply->owned_text);
     free(reply->orders);
-    free(reply->services);
+    forget_services(reply);
     *reply = (struct reply){0};
 }
 

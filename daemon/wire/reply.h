@@ -63,7 +63,7 @@ struct reply_order {
 };
 
 struct reply_service {
-    const char *service; /* numeric id as text */
+    const char *service; /* the id as text; the other strings lie behind it */
     const char *name, *type,
         *category;          /* `type` in the document's spelling where it is a documented one */
     const char *product_id; /* or NULL */
@@ -87,8 +87,8 @@ struct reply {
     const char *refill_status_word;
     struct reply_order *orders;
     size_t order_count;
-    struct reply_service *services;
-    size_t service_count, bad_rows;
+    struct reply_service *services; /* owned, each with its strings */
+    size_t service_count, bad_rows; /* bad: rows without an id */
     struct json_object *owned_json; /* what the strings borrow from */
     char *owned_text;
 };

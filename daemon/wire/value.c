@@ -130,19 +130,52 @@ static int parse_behind_junk(const char *body, const char *end, struct json_obje
     return 0;
 }
 
-static int read_utf8_body(const char *body, size_t bytes, struct json_object **ret_root)
+/* Without the space around it, and the byte-order marks before it. */
+static void trim(const char **body, const char **end)
 {
-    const char *end = body + bytes;
-    while (end > body && is_space(end[-1]))
-        end--;
+    while (*end > *body && is_space((*end)[-1]))
+        (*end)--;
     for (;;) {
-        if (end - body >= 3 && memcmp(body, "\xEF\xBB\xBF", 3) == 0)
-            body += 3;
-        else if (body < end && is_space(*body))
-            body++;
+        if (*end - *body >= 3 && memcmp(*body, "\xEF\xBB\xBF", 3) == 0)
+            *body += 3;
+        else if (*body < *end && is_space(**body))
+            (*body)++;
         else
-            break;
+            return;
     }
+}
+
+/* *body as well-formed UTF-8: `repaired`, when it had to be. */
+static int make_utf8(const char **body, size_t *bytes, struct text *repaired)
+{
+    if (text_is_utf8(*body, *bytes))
+        return 0;
+    for (size_t i = 0; i < *bytes;) {
+        size_t length = text_utf8_length(*body + i, *bytes - i);
+        if (length > 0)
+            text_add_bytes(repaired, *body + i, length);
+        else
+            text_add(repaired, "\xEF\xBF\xBD");
+        i += length > 0 ? length : 1;
+    }
+    if (repaired->failed)
+        return -ENOMEM; /* uncovered: memory */
+    *body = repaired->bytes;
+    *bytes = repaired->length;
+    return 0;
+}
+
+int value_read_body(const char *body, size_t bytes, struct json_object **ret_root)
+{
+    OWN(text_done) struct text repaired = {0};
+    *ret_root = NULL;
+    if (bytes == 0)
+        return 0;
+    int r = make_utf8(&body, &bytes, &repaired);
+    if (r < 0)
+        return r; /* uncovered: memory */
+    const char *end = body + bytes;
+    trim(&body, &end);
     if (end - body > INT_MAX)
         return 0; /* uncovered: two gigabytes, json-c's limit; the transport's is far lower */
     if (body < end && (*body == '{' || *body == '[')) {
@@ -152,25 +185,71 @@ static int read_utf8_body(const char *body, size_t bytes, struct json_object **r
     return parse_behind_junk(body, end, ret_root);
 }
 
-int value_read_body(const char *body, size_t bytes, struct json_object **ret_root)
+/* The element at *at, which moves behind it; false when there is none that is whole. A null is
+ * NULL. */
+static bool read_element(struct json_tokener *tokener, const char **at, const char *end,
+                         struct json_object **ret_element)
 {
-    *ret_root = NULL;
-    if (bytes == 0)
-        return 0;
-    if (text_is_utf8(body, bytes))
-        return read_utf8_body(body, bytes, ret_root);
-    OWN(text_done) struct text repaired = {0};
-    for (size_t i = 0; i < bytes;) {
-        size_t length = text_utf8_length(body + i, bytes - i);
-        if (length > 0)
-            text_add_bytes(&repaired, body + i, length);
-        else
-            text_add(&repaired, "\xEF\xBF\xBD");
-        i += length > 0 ? length : 1;
+    json_tokener_reset(tokener);
+    OWN(object_putp)
+    struct json_object *element = json_tokener_parse_ex(tokener, *at, (int)(end - *at));
+    size_t used = json_tokener_get_parse_end(tokener), written = 0;
+    if (json_tokener_get_error(tokener) != json_tokener_success ||
+        !count_keys_written(*at, used, &written) || written != count_keys_kept(element))
+        return false;
+    *at += used;
+    *ret_element = GIVE(element);
+    return true;
+}
+
+static const char *skip_space(const char *at, const char *end)
+{
+    while (at < end && is_space(*at))
+        at++;
+    return at;
+}
+
+/* From behind the list's bracket to the end of the body. */
+static int read_elements(struct json_tokener *tokener, const char *at, const char *end,
+                         int (*take)(void *userdata, struct json_object *element), void *userdata,
+                         bool *ret_whole)
+{
+    at = skip_space(at, end);
+    bool is_last = at < end && *at == ']';
+    while (!is_last) {
+        OWN(object_putp) struct json_object *element = NULL;
+        if (!read_element(tokener, &at, end, &element))
+            return 0;
+        int r = take(userdata, element);
+        if (r < 0)
+            return r; /* uncovered: memory */
+        at = skip_space(at, end);
+        is_last = at < end && *at == ']';
+        if (!is_last && (at == end || *at++ != ','))
+            return 0;
     }
-    if (repaired.failed)
+    *ret_whole = at + 1 == end;
+    return 0;
+}
+
+int value_read_list(const char *body, size_t bytes,
+                    int (*take)(void *userdata, struct json_object *element), void *userdata,
+                    bool *ret_whole)
+{
+    OWN(text_done) struct text repaired = {0};
+    *ret_whole = false;
+    int r = make_utf8(&body, &bytes, &repaired);
+    if (r < 0)
+        return r; /* uncovered: memory */
+    const char *end = body + bytes;
+    trim(&body, &end);
+    if (body == end || *body != '[' || end - body > INT_MAX)
+        return 0;
+    OWN(tokener_freep) struct json_tokener *tokener = json_tokener_new_ex(DEPTH_MAX - 1);
+    if (!tokener)
         return -ENOMEM; /* uncovered: memory */
-    return read_utf8_body(repaired.bytes, repaired.length, ret_root);
+    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_ALLOW_TRAILING_CHARS);
+    return read_elements(tokener, body + 1, end, take, userdata, ret_whole);
 }
 
 struct json_object *value_member(struct json_object *object, const char *key)

@@ -22,6 +22,17 @@
  */
 int value_read_body(const char *body, size_t bytes, struct json_object **ret_root);
 
+/*
+ * The same for a body that is one list and nothing else, element by element, so that a long one
+ * never stands in memory as a whole. `take` borrows each element, and answers 0 or a negative errno
+ * that ends the reading. *ret_whole is false when the body is no such list, or is broken somewhere:
+ * then what was taken is worth nothing, and value_read_body() says what the body is. 0 or negative
+ * errno.
+ */
+int value_read_list(const char *body, size_t bytes,
+                    int (*take)(void *userdata, struct json_object *element), void *userdata,
+                    bool *ret_whole);
+
 /* Member of an object; NULL when there is none, when it is null, or when `object` is no object.
  * Borrowed. */
 struct json_object *value_member(struct json_object *object, const char *key);

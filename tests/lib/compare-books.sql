@@ -82,7 +82,8 @@ SELECT format('order %s: the shop has %s, seq %s; the ledger %s, seq %s', o.orde
    AND NOT EXISTS (SELECT FROM chwsync.write_backs w WHERE w.order_id = o.id)
    AND (s.status, s.provider_order_id, s.charge, s.currency, s.start_count, s.remains, s.error, s.seq) IS DISTINCT FROM
        (chwsync.contract_status(o.state, o.in_progress), o.provider_order_id, o.charge, o.currency, o.start_count,
-        o.remains, o.error, o.seq)
+        o.remains, -- that an id is not known is no result: it is asked about again, and not told
+        CASE WHEN o.error LIKE 'the provider says of order id %' THEN s.error ELSE o.error END, o.seq)
 UNION ALL
 SELECT format('order %s waits to be told to the shop: %s %s', o.order_ref, w.sqlstate, w.error)
   FROM chwsync.write_backs w JOIN chwsync.orders o ON o.id = w.order_id WHERE :settled AND :told;

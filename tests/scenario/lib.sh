@@ -2,15 +2,18 @@
 #
 #     begin [own]                 a database of its own in the shared cluster; `own`: a cluster of its own, to be stopped or frozen
 #     panel_start [OPTION...]     the provider, with key KEY-SECRET-1 and endless money
+#     other_start [OPTION...]     a second provider, "other", with key KEY-SECRET-3 and books of its own; configured from then on
+#     routes_begin, route SERVICE PROVIDER   the view gets a column `provider`; '' = the default one
 #     configure [SECTION.NAME=VALUE ...]   writes the configuration; a VALUE is written as libconfig has it
 #     place N KIND                orders of the sample shop; their lines' keys come in the array `refs`
 #     daemon_start, daemon_stop, daemon_kill, daemon_reload
-#     settle                      stops the daemon and compares the provider's books, the ledger and the shop
+#     settle                      stops the daemon and compares the provider's books, the ledger and the shop; `ledger_went_back`
+#                                 is set where the ledger has lost what it had counted
 #     finish                      the plan; the last line of a scenario
 #
 # Tests:    is WHAT WANTED GOT    await WHAT SQL [SECONDS]    await_log WHAT PATTERN [COUNT]    logged WHAT COUNT PATTERN
 #           holds WHAT COMMAND...
-# Looking:  ask SQL    panel VERB [FIELD=VALUE...]    fault KIND [FIELD=VALUE...]    counter COUNTER NAME    mark
+# Looking:  ask SQL    panel VERB [FIELD=VALUE...]    other VERB [FIELD=VALUE...]    fault KIND [FIELD=VALUE...]    counter COUNTER NAME    mark
 #
 # Every `await` polls a condition until a deadline, and ends the scenario when it does not come; nothing sleeps for a fixed time
 # but where the time itself is what is tested.
@@ -21,7 +24,7 @@ BUILD=${BUILD:-build}
 DAEMON=${DAEMON:-$BUILD/asan/chwsyncd}
 export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:abort_on_error=0} UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
 
-tests=0 failed=0 finished='' directory='' daemon_pid='' panel_pid='' recorder_pid='' marked=0
+tests=0 failed=0 finished='' directory='' daemon_pid='' panel_pid='' other_pid='' recorder_pid='' marked=0
 refs=()
 
 # ---- tests ----
@@ -77,7 +80,7 @@ finish() {
 
 clean_up() {
     [ -n "$finished" ] || echo "# the scenario did not get to its end"
-    for pid in "$daemon_pid" "$panel_pid" "$recorder_pid"; do
+    for pid in "$daemon_pid" "$panel_pid" "$other_pid" "$recorder_pid"; do
         [ -z "$pid" ] || { kill -KILL "$pid" && wait "$pid"; } 2>/dev/null
     done
     [ -z "${database:-}" ] || [ -n "${own_cluster:-}" ] ||
@@ -180,6 +183,12 @@ await_state() { # REF STATE [SECONDS]
     await "${4:-order ${1} is $2}" "EXISTS (SELECT FROM chwsync.orders WHERE order_ref = '$1' AND state = '$2')" "${3:-30}"
 }
 
+# The catalogue is due now; comes back when it was tried, whatever came of it.
+reread() { # WHAT
+    ask "UPDATE chwsync.catalogues SET read_at = now() - interval '2 hours', tried_at = now() - interval '2 hours'; NOTIFY chwsync" >/dev/null
+    await "$1" "bool_and(tried_at > now() - interval '1 hour') FROM chwsync.catalogues"
+}
+
 await_quiet() { # WHAT: every line has come to an end and the shop knows it
     await "$1" "NOT EXISTS (SELECT FROM chwsync_shop.pending_orders v WHERE NOT EXISTS
             (SELECT FROM chwsync.orders o WHERE o.order_ref = v.order_ref) AND NOT EXISTS
@@ -202,6 +211,32 @@ panel_start() {
     panel_pid=$!
     await_true "$directory/port appears" test -s "$directory/port"
     panel_port=$(cat "$directory/port")
+}
+
+other_start() {
+    rm -f "$directory/other.port"
+    "$BUILD/panel" --port-file "$directory/other.port" --key KEY-SECRET-3=100000000 --duration-scale 0.01 --first-id 500000 "$@" 2>>"$directory/other.log" &
+    other_pid=$!
+    await_true "$directory/other.port appears" test -s "$directory/other.port"
+    other_port=$(cat "$directory/other.port")
+    (umask 077 && printf %s KEY-SECRET-3 >"$directory/other.key")
+    further="{ name = \"other\"; url = \"http://127.0.0.1:$other_port/wp-json/chw/v2\"; key_file = \"$directory/other.key\"; requests_per_minute = 0; requests_per_day = 0; }"
+}
+
+other() { panel_port=$other_port panel "$@"; }
+
+# Lines go to the provider that their service is routed to.
+routes_begin() {
+    PGOPTIONS='-c role=chwsync_adapter -c client_min_messages=warning' cluster_psql -c "
+        CREATE TABLE chwsync_shop.routes (service text PRIMARY KEY, provider text);
+        ALTER VIEW chwsync_shop.pending_orders RENAME TO lines_without_provider;
+        CREATE VIEW chwsync_shop.pending_orders AS
+            SELECT v.*, r.provider FROM chwsync_shop.lines_without_provider v LEFT JOIN chwsync_shop.routes r USING (service);
+        GRANT SELECT ON chwsync_shop.pending_orders TO chwsync"
+}
+
+route() { # SERVICE PROVIDER
+    ask "INSERT INTO chwsync_shop.routes VALUES ('$1', nullif('$2', '')) ON CONFLICT (service) DO UPDATE SET provider = excluded.provider" >/dev/null
 }
 
 panel_stop() { # `kill`: at once, without a word
@@ -242,6 +277,7 @@ await_true() { # WHAT COMMAND...
 # ---- the daemon ----
 
 declare -A settings=()
+further='' # providers after the first
 
 configure() { # [SECTION.NAME=VALUE ...]; an empty VALUE takes the setting out
     local setting section
@@ -262,7 +298,7 @@ configure() { # [SECTION.NAME=VALUE ...]; an empty VALUE takes the setting out
         for setting in "${!settings[@]}"; do
             [ "${setting%%.*}" != $section ] || [ -z "${settings[$setting]}" ] || echo "    ${setting#*.} = ${settings[$setting]};"
         done
-        [ $section = provider ] && echo '} );' || echo '};'
+        [ $section = provider ] && echo "} ${further:+, $further} );" || echo '};'
     done >"$directory/conf"
     echo "state_directory = \"$directory\";" >>"$directory/conf"
 }
@@ -331,6 +367,7 @@ away_was_said() {
 compare_books() { # [settled|unsettled] [told|untold]
     local faults
     panel books | tail -n +2 >"$directory/books"
+    [ -z "$other_pid" ] || other books | tail -n +2 >>"$directory/books"
     faults=$(cluster_psql -At -v books="$directory/books" -v settled="$([ "${1:-settled}" = settled ] && echo true || echo false)" \
         -v told="$([ "${2:-told}" = told ] && echo true || echo false)" -f tests/lib/compare-books.sql 2>&1)
     is "the provider's books, the ledger and the shop agree" '' "$faults"
@@ -342,8 +379,17 @@ no_secrets() {
     is "no sanitizer complained" 0 "$(grep -cE 'Sanitizer|runtime error:' "$directory/log")"
 }
 
+# Each stood in the ledger before it left, whatever kind it was and whatever died meanwhile.
+requests_were_counted() {
+    local met counted
+    met=$(panel counters | awk -F'\t' '$1 == "requests" { met += $3 } END { print met + 0 }')
+    counted=$(ask "SELECT coalesce(sum(adds + polls + reads), 0) FROM chwsync.budget_minutes")
+    holds "every request was counted in the ledger ($counted; the provider met $met)" test "$counted" -ge "$met"
+}
+
 settle() { # as compare_books
     [ -z "$daemon_pid" ] || daemon_stop
     compare_books "$@"
+    [ -n "${ledger_went_back:-}" ] || requests_were_counted
     no_secrets
 }

@@ -1,4 +1,5 @@
 #include "run.h"
+#include "reference.h"
 #include "rules/budget.h"
 #include "rules/hazard.h"
 #include "rules/poll_schedule.h"
@@ -7,6 +8,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define SECOND_US INT64_C(1000000)
 #define DAY_US (86400 * SECOND_US)
@@ -35,6 +37,7 @@ enum happening {
     HAPPENS_ARRIVAL,
     HAPPENS_ANSWER,
     HAPPENS_FIRST_TURN,
+    HAPPENS_END, /* which only the clairvoyant hears of */
     HAPPENS_WAKE,
     HAPPENS_MINUTE
 };
@@ -73,6 +76,8 @@ struct run {
     double background, ended_day;
     double ends_by_hour[24];
     uint64_t asked; /* round robin's clock */
+    struct reference reference;
+    struct reference_order *plans; /* the reference's, else NULL */
     /* what is measured */
     struct sample delays, adds;
     double accepted, stale_area, stale_s, open_area, open_s, open_since_s;
@@ -223,10 +228,71 @@ static bool is_daemon(const struct run *run)
     return run->options->policy == POLICY_DAEMON;
 }
 
+static bool is_reference(const struct run *run)
+{
+    return run->plans != NULL;
+}
+
+static bool is_clairvoyant(const struct run *run)
+{
+    return run->options->policy == POLICY_CLAIRVOYANT;
+}
+
+/* Of the last 24 h; on the first day at least what the shop usually has. */
+static double plan_adds(const struct run *run)
+{
+    return fmax(run->shares.adds_day, now_s(run) < DAY_S ? run->world->adds_a_day : 0);
+}
+
+static double plan_rate(struct run *run)
+{
+    const struct budget_limits *limits = &run->budget.limits;
+
+    return reference_rate(limits->per_day, budget_day_used(&run->budget, run->now_us),
+                          plan_adds(run), (double)run->queued,
+                          shares_reserve(&run->shares, limits));
+}
+
 static double poll_rate(struct run *run)
 {
     run->shares.queued = (unsigned)run->queued;
     return shares_poll_rate(&run->shares, &run->budget, run->now_us);
+}
+
+static double worth_of(const struct run *run, size_t id)
+{
+    if (is_reference(run))
+        return reference_worth(&run->plans[id], now_s(run) - run->plans[id].answered_s);
+    return poll_worth(run->known[id].stride, now_s(run) - run->known[id].asked_s);
+}
+
+/* Whether a batch of that worth leaves now. */
+static bool decides(struct run *run, double worth, double turn)
+{
+    double price = is_daemon(run) ? poll_pace_price(&run->pace, (int64_t)run->open_now) : 0;
+
+    if (is_clairvoyant(run))
+        return true;
+    if (is_reference(run))
+        return reference_decides(&run->reference, worth);
+    if (worth < price) {
+        poll_pace_declined(&run->pace, worth, price);
+        return false;
+    }
+    poll_pace_sent(&run->pace, worth, turn);
+    return true;
+}
+
+static void note_asked(struct run *run, size_t id, double turn)
+{
+    struct known *known = &run->known[id];
+
+    known->asked_before_s = known->asked_s;
+    known->asked_s = now_s(run);
+    if (is_daemon(run))
+        known->turn = turn + known->stride;
+    else if (!is_reference(run))
+        known->turn = (double)++run->asked;
 }
 
 /* A batch of the earliest turns; put back when it is not worth its price. */
@@ -234,31 +300,23 @@ static bool ask(struct run *run)
 {
     struct request *request;
     double worth = 0, turn = -INFINITY;
-    double price = is_daemon(run) ? poll_pace_price(&run->pace, (int64_t)run->open_now) : 0;
     size_t ids[BATCH], count = 0;
 
     while (count < BATCH && run->listed > 0) {
         size_t id = ids[count++] = list_take(run);
-        const struct known *known = &run->known[id];
 
-        worth += poll_worth(known->stride, now_s(run) - known->asked_s);
-        turn = fmax(turn, known->turn);
+        worth += worth_of(run, id);
+        turn = fmax(turn, run->known[id].turn);
     }
-    if (worth < price) {
+    if (!decides(run, worth, turn)) {
         for (size_t i = 0; i < count; i++)
             list_add(run, ids[i]);
-        poll_pace_declined(&run->pace, worth, price);
         return false;
     }
-    poll_pace_sent(&run->pace, worth, turn);
     budget_take(&run->budget, BUDGET_POLL, 1, run->now_us);
     request = request_new(run, true);
-    for (size_t i = 0; i < count; i++) {
-        run->known[ids[i]].turn =
-            is_daemon(run) ? turn + run->known[ids[i]].stride : (double)++run->asked;
-        run->known[ids[i]].asked_before_s = run->known[ids[i]].asked_s;
-        run->known[ids[i]].asked_s = now_s(run);
-    }
+    for (size_t i = 0; i < count; i++)
+        note_asked(run, ids[i], turn);
     memcpy(request->ids, ids, count * sizeof ids[0]);
     request->count = count;
     run->ids += count;
@@ -268,11 +326,19 @@ static bool ask(struct run *run)
     return true;
 }
 
+static bool may_ask(struct run *run)
+{
+    if (is_clairvoyant(run))
+        return true;
+    if (is_reference(run))
+        return reference_may_ask(&run->reference, run->listed, run->known[run->list[0]].turn);
+    return poll_pace_next_us(&run->pace, poll_rate(run)) <= run->now_us;
+}
+
 static void poll_work(struct run *run)
 {
     while (run->listed > 0 && run->polls_in_flight < IN_FLIGHT && run->in_flight < IN_FLIGHT &&
-           poll_pace_next_us(&run->pace, poll_rate(run)) <= run->now_us &&
-           budget_available(&run->budget, BUDGET_POLL, 1, run->now_us) > 0)
+           may_ask(run) && budget_available(&run->budget, BUDGET_POLL, 1, run->now_us) > 0)
         if (!ask(run))
             return;
 }
@@ -294,12 +360,25 @@ static void submit_work(struct run *run)
     }
 }
 
+static int64_t next_poll_us(struct run *run)
+{
+    int64_t poll_us;
+
+    if (is_reference(run))
+        return run->now_us + (run->budget.limits.per_minute >= 300 ? SECOND_US / 4 : SECOND_US / 2);
+    poll_us = is_clairvoyant(run) ? run->now_us : poll_pace_next_us(&run->pace, poll_rate(run));
+    return poll_us <= run->now_us ? budget_next_us(&run->budget, BUDGET_POLL, run->now_us)
+                                  : poll_us;
+}
+
 static void work(struct run *run)
 {
     int64_t next_us = INT64_MAX, poll_us;
 
     run->budget.adds_waiting = run->queued > 0;
-    poll_pace_advance(&run->pace, poll_rate(run), run->now_us);
+    poll_pace_advance(&run->pace, poll_rate(run), run->queued > 0, run->now_us);
+    if (is_reference(run))
+        reference_advance(&run->reference, plan_rate(run), now_s(run));
     poll_work(run);
     submit_work(run);
     run->budget.adds_waiting = run->queued > 0;
@@ -308,9 +387,7 @@ static void work(struct run *run)
     if (run->queued > 0)
         next_us = budget_next_us(&run->budget, BUDGET_ADD, run->now_us);
     if (run->listed > 0) {
-        poll_us = poll_pace_next_us(&run->pace, poll_rate(run));
-        if (poll_us <= run->now_us)
-            poll_us = budget_next_us(&run->budget, BUDGET_POLL, run->now_us);
+        poll_us = next_poll_us(run);
         if (poll_us < next_us)
             next_us = poll_us;
     }
@@ -381,6 +458,71 @@ static void take_over(struct run *run, size_t id, double bought_s)
     run->open_now++;
 }
 
+/* The reference's plan for an order that was bought. */
+static void plan_order(struct run *run, size_t id, double bought_s)
+{
+    const struct fact *fact = &run->world->facts[id];
+    struct reference_order *plan = &run->plans[id];
+
+    *plan = (struct reference_order){.bought_s = bought_s,
+                                     .answered_s = bought_s,
+                                     .quantity = fact->quantity,
+                                     .remains = fact->quantity,
+                                     .first_moved_s = -1,
+                                     .last_moved_s = -1};
+    if (fact->runs > 0) {
+        plan->last_run_s = bought_s + (fact->runs - 1) * (double)fact->interval_s;
+        plan->run_interval_s = fact->interval_s;
+    }
+    reference_observe(plan, &run->histories[fact->service], bought_s + 0.01, fact->quantity, false,
+                      run->background);
+    run->known[id].turn = plan->answered_s + reference_wait_s(plan, run->reference.price);
+}
+
+/* One more answer for it. */
+static void plan_again(struct run *run, size_t id, const struct request *request, double remains,
+                       bool running)
+{
+    const struct fact *fact = &run->world->facts[id];
+    struct reference_order *plan = &run->plans[id];
+
+    reference_observe(plan, &run->histories[fact->service], request->served_s, remains, running,
+                      run->background);
+    if (run->options->policy == POLICY_PERFECT && fact->fate == FATE_COMPLETED)
+        reference_foretell(plan, fact->lives_s,
+                           fact->lives_s - (request->served_s - run->known[id].bought_s),
+                           run->background);
+    run->known[id].turn = plan->answered_s + reference_wait_s(plan, run->reference.price);
+}
+
+/* Once a minute: one price for all; when it moved, every order is due at another moment. */
+static void plan_price(struct run *run)
+{
+    const struct reference_order *sample[400];
+    const struct budget_limits *limits = &run->budget.limits;
+    size_t count = 0, step = run->listed / 400 + 1, listed = run->listed;
+    double rate = (limits->per_day - plan_adds(run) - shares_reserve(&run->shares, limits)) / DAY_S;
+    double price;
+
+    if (run->listed <= BATCH)
+        return;
+    for (size_t i = chance_below(&run->chance, (unsigned)step); i < listed && count < 400;
+         i += step)
+        sample[count++] = &run->plans[run->list[i]];
+    price = reference_solve(&run->reference, sample, count, listed,
+                            fmax(rate, 0.05 * limits->per_day / DAY_S));
+    if (fabs(log(price / run->reference.price)) <= 0.4)
+        return;
+    run->reference.price = price;
+    run->listed = 0;
+    for (size_t i = 0; i < listed; i++) {
+        size_t id = run->list[i];
+
+        run->known[id].turn = run->plans[id].answered_s + reference_wait_s(&run->plans[id], price);
+        list_add(run, id);
+    }
+}
+
 static void note_burst(struct run *run, double paid_s)
 {
     for (size_t i = 0; i < run->world->burst_count; i++) {
@@ -397,6 +539,13 @@ static void note_burst(struct run *run, double paid_s)
     }
 }
 
+static void hear_of_end(struct run *run, size_t id)
+{
+    double at_s = run->known[id].bought_s + run->world->facts[id].ends_s;
+
+    happens(run, (int64_t)(fmax(at_s, now_s(run)) * 1e6) + 1, HAPPENS_END, id);
+}
+
 static void accepted_add(struct run *run, const struct request *request)
 {
     size_t id = request->ids[0];
@@ -406,6 +555,15 @@ static void accepted_add(struct run *run, const struct request *request)
         keep(&run->adds, now_s(run) - paid_s);
     note_burst(run, paid_s);
     take_over(run, id, request->served_s);
+    if (is_reference(run)) {
+        plan_order(run, id, request->served_s);
+        list_add(run, id);
+        return;
+    }
+    if (is_clairvoyant(run)) {
+        hear_of_end(run, id);
+        return;
+    }
     happens(run, run->now_us + FIRST_POLL_US, HAPPENS_FIRST_TURN, id);
 }
 
@@ -473,6 +631,11 @@ static void answered_order(struct run *run, size_t id, const struct request *req
         return;
     }
     known->told_s = request->served_s;
+    if (is_reference(run)) {
+        plan_again(run, id, request, remains, age_s >= fact->waits_s);
+        list_add(run, id);
+        return;
+    }
     progress_observe(&progress, &delivery, asked_age_s, remains, age_s >= fact->waits_s);
     stride = poll_stride(hazard_of(&progress, &delivery, &run->histories[fact->service],
                                    run->background, asked_age_s));
@@ -529,6 +692,14 @@ static void minute_passed(struct run *run)
     }
     if (run->open_now > 0)
         run->background = run->ended_day / DAY_S / (double)run->open_now;
+    if (is_reference(run)) {
+        double known = fmin(now_s(run) / DAY_S, 1); /* of a day; before, the shop's usual */
+
+        if (run->open_now > 0)
+            run->background = (run->ended_day + (1 - known) * run->world->adds_a_day) / DAY_S /
+                              (double)run->open_now;
+        plan_price(run);
+    }
     happens(run, run->now_us + 60 * SECOND_US, HAPPENS_MINUTE, 0);
 }
 
@@ -554,6 +725,9 @@ static void take_event(struct run *run, const struct event *event)
         break;
     case HAPPENS_FIRST_TURN:
         first_turn(run, event->id);
+        break;
+    case HAPPENS_END:
+        list_add(run, event->id);
         break;
     case HAPPENS_WAKE:
         break;
@@ -658,6 +832,9 @@ static void start_client(struct run *run)
         shares_count_adds(&run->shares, (unsigned)(run->world->adds_a_day / 144),
                           -i * 600 * SECOND_US, 0);
     poll_pace_init(&run->pace, 0);
+    if (is_reference(run))
+        reference_init(&run->reference, scenario->open, run->world->adds_a_day,
+                       fmax(plan_rate(run), 1e-3));
     for (size_t i = 0; i < SERVICES; i++) {
         run->histories[i] = run->world->histories[i];
         if (options->cold)
@@ -666,8 +843,17 @@ static void start_client(struct run *run)
     for (size_t id = 0; id < run->world->old; id++) {
         take_over(run, id, run->world->facts[id].paid_s);
         run->known[id].told_s = run->known[id].asked_s = 0;
-        run->known[id].turn =
-            is_daemon(run) ? -1 / (1 - run->known[id].bought_s) : (double)++run->asked;
+        if (is_clairvoyant(run)) {
+            hear_of_end(run, id);
+            continue;
+        }
+        if (is_reference(run)) {
+            plan_order(run, id, run->world->facts[id].paid_s);
+            run->plans[id].answered_s = 0;
+        }
+        run->known[id].turn = is_daemon(run) || is_reference(run)
+                                  ? -1 / (1 - run->known[id].bought_s)
+                                  : (double)++run->asked;
         list_add(run, id);
     }
 }
@@ -677,6 +863,8 @@ static void allocate(struct run *run)
     size_t count = run->world->count;
 
     run->known = room(count, sizeof *run->known);
+    if (run->options->policy == POLICY_REFERENCE || run->options->policy == POLICY_PERFECT)
+        run->plans = room(count, sizeof *run->plans);
     run->list = room(count, sizeof *run->list);
     run->queue = room(count, sizeof *run->queue);
     run->requests = room(IN_FLIGHT, sizeof *run->requests);
@@ -694,6 +882,7 @@ static void release(struct run *run)
     server_limit_done(&run->day);
     free(run->events);
     free(run->known);
+    free(run->plans);
     free(run->list);
     free(run->queue);
     free(run->requests);
@@ -711,6 +900,8 @@ void run_world(const struct world *world, const struct run_options *options,
     struct run run = {.world = world, .options = options, .result = ret_result, .wake_us = -1};
     double minute = options->server_minute > 0 ? options->server_minute : scenario->per_minute;
     double day = options->server_day > 0 ? options->server_day : scenario->per_day;
+
+    clock_t began = clock();
 
     *ret_result = (struct run_result){0};
     run.chance.state = options->seed * UINT64_C(2654435761) + 88172645463325252U;
@@ -738,5 +929,6 @@ void run_world(const struct world *world, const struct run_options *options,
         take_event(&run, &event);
     }
     sum_up(&run);
+    ret_result->work_s = (double)(clock() - began) / CLOCKS_PER_SEC;
     release(&run);
 }

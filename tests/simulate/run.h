@@ -13,6 +13,10 @@ enum policy {
     POLICY_DAEMON,
     POLICY_ROUND_ROBIN, /* the same gate, shares and pace; whoever was asked longest ago comes first
                          */
+    /* The same gate; shares, pace and order are those of reference.h. */
+    POLICY_REFERENCE,
+    POLICY_PERFECT,     /* and knows every natural end */
+    POLICY_CLAIRVOYANT, /* asks about nothing but what has ended, as soon as the gate lets it */
 };
 
 struct run_options {
@@ -39,6 +43,7 @@ struct run_result {
     double planned_s, measured_s; /* what the client itself says of its delay, at the end */
     unsigned refused, ends, adds, polls, short_batches;
     double ids_a_batch;
+    double work_s; /* processor time of the whole run */
 };
 void run_world(const struct world *world, const struct run_options *options,
                struct run_result *ret_result);

@@ -85,6 +85,11 @@ usage_is_told() {
     has "a value too many" 'option --json=1 takes no value' "$said"
     run orders --limit 10x
     is "a limit that is no number" 64 "$code"
+    local age
+    for age in 2 h -h 0h 2x 2hh 1e3h; do
+        run orders --age "$age"
+        is "an age that is none: $age" 64 "$code"
+    done
     run orders one two
     is "an operand too many" 64 "$code"
     run schema
@@ -142,10 +147,20 @@ UPDATE chwsync.orders SET state = 'uncertain', error = 'sent but not answered: i
 UPDATE chwsync.orders SET error = 'price 3.00 above max_charge 2.00' WHERE id = 7;
 UPDATE chwsync.orders SET order_ref = 'Bestellung Nr. 8 – ünïcode, and a key that is far too long for any column of a table' WHERE id = 8;
 INSERT INTO chwsync.queue SELECT id, provider, now() + interval '90 s' FROM chwsync.orders WHERE state = 'queued';
+UPDATE chwsync.queue SET held = 'price' WHERE order_id = 7;
 INSERT INTO chwsync.polls (order_id, account_id, next_at) VALUES (5, 1, now() + interval '3 min');
 INSERT INTO chwsync.budget_minutes (account_id, minute, adds, polls) VALUES (1, now(), 3, 4);
-INSERT INTO chwsync.attempts (order_id, number, account_id, instance, claim, send_before, service, quantity, outcome, ended_at, open, provider_order_id)
-VALUES (5, 1, 1, gen_random_uuid(), 1, now(), 'IG-1', 1000, 'accepted', clock_timestamp(), false, '4711');
+INSERT INTO chwsync.attempts (order_id, number, account_id, instance, claim, claimed_at, send_before, service, link, quantity, further, outcome,
+                              ended_at, open, provider_order_id, http_status, expected_charge)
+VALUES (5, 1, 1, gen_random_uuid(), 1, now() - interval '1 hour', now(), 'IG-1', 'https://example.org/secret-5', 1000, '{"runs": 2}', 'accepted',
+        now() - interval '1 hour' + interval '431 ms', false, '4711', 201, 1.13),
+       (9, 1, 1, gen_random_uuid(), 1, now() - interval '2 hours', now(), 'IG-1', 'https://example.org/secret-9', 1000, NULL, 'refused',
+        now() - interval '2 hours' + interval '2 s', false, NULL, 200, NULL);
+UPDATE chwsync.attempts SET answer = 'Insufficient balance' WHERE order_id = 9;
+UPDATE chwsync.orders SET max_charge = 2.00 WHERE id = 5;
+UPDATE chwsync.orders SET provider = 'elsewhere', error = 'provider "elsewhere" is not configured: ...' WHERE id = 10;
+INSERT INTO chwsync.catalogue_services (account_id, service, product_id, name, type, rate, charged_by)
+VALUES (1, '17', 'IG-1', 'Instagram Likes [fast]', 'Default', 1.13, 'quantity');
 INSERT INTO chwsync.history (order_id, event, state, detail) VALUES (5, 'status_open', 'active', 'the provider works on it');
 INSERT INTO chwsync.write_backs (order_id, seq, failures, sqlstate, error, due_at) VALUES (5, 1, 3, 'P0001', 'boom in the shop', now() + interval '30 s');
 INSERT INTO chwsync.parked_lines (order_ref, reason) VALUES ('twice', 'shown twice');
@@ -179,11 +194,25 @@ orders_are_listed() {
     is "... no link" "" "$(grep secret- <<<"$said")"
     told orders --limit 100
     is "... within 80 columns" "" "$(LC_ALL=C.UTF-8 awk 'length($0) > 80' <<<"$said")"
-    has "... with id, charge and age" "^line-5 .* in_progress +4711 +IG-1 +1000 +1\.23[0-9.]* +5 h" "$said"
+    has "... with id, charge and age" "^line-5 .* in_progress +panel 4711 +IG-1 +1000 +1\.23[0-9.]* +5 h" "$said"
     told orders --state uncertain --json
     is "... by state, as JSON" "line-6 uncertain" "$(json '{0,order_ref}') $(json '{0,status}')"
     told orders --state in_progress --json
     is "... by the contract's word; an amount is a string" "line-5 1.230000000000000000001" "$(json '{0,order_ref}') $(json '{0,charge}')"
+    told orders --provider elsewhere
+    is "... by provider" "2 line-10" "$(wc -l <<<"$said") $(sed -n '2s/ .*//p' <<<"$said")"
+    told orders --provider nobody
+    is "... of nobody" "0 No orders." "$code $said"
+    told orders --age 27h --json
+    is "... older than" "line-30 line-29 line-28" "$(json '{0,order_ref}') $(json '{1,order_ref}') $(json '{2,order_ref}')"
+    told orders --age +1d --age -26h --json
+    is "... and newer than" "2 line-25" "$(ask "SELECT json_array_length(\$j\$$said\$j\$::json)") $(json '{0,order_ref}')"
+    told orders --age -90m --json
+    is "... newer alone" "1" "$(ask "SELECT json_array_length(\$j\$$said\$j\$::json)")"
+    told orders --limit 30
+    has "a list of several providers' orders names them" "^line-10 .* elsewhere +IG-1" "$said"
+    is "... within 80 columns" "" "$(LC_ALL=C.UTF-8 awk 'length($0) > 80' <<<"$said")"
+    told orders --state in_progress --json
     is "... to the last digit" string "$(ask "SELECT json_typeof(\$j\$$said\$j\$::json #> '{0,charge}')")"
 }
 
@@ -192,7 +221,14 @@ one_order_tells_its_story() {
     is "one order" 0 "$code"
     has "... who it is" "^Order line-5 \(#105\): in_progress" "$said"
     has "... what the shop wants" "link +https://example.org/secret-5" "$said"
-    has "... the money" "charge +1\.230000000000000000001 USD" "$said"
+    has "... the service as the catalogue has it" "Instagram Likes \[fast\] \(Default, rate 1.13\)" "$said"
+    has "... the money: what was expected" "expected +1\.13 USD" "$said"
+    has "... what was charged" "charge +1\.230000000000000000001 USD" "$said"
+    has "... the difference, exactly" "difference +0\.100000000000000000001 USD" "$said"
+    has "... and what it may cost" "max charge +2.00 USD" "$said"
+    has "... what was asked for" "asked for service IG-1, link https://example.org/secret-5, quantity 1000, further .*runs.*expected charge 1.13" "$(tr '\n' ' ' <<<"$said" | tr -s ' ')"
+    has "... what was answered" "accepted after 0.431 s, order id 4711, HTTP 201" "$said"
+    is "... within 80 columns" "" "$(LC_ALL=C.UTF-8 awk 'length($0) > 80' <<<"$said")"
     has "... what is next and when" "provider is asked about it in .* \([0-9:]+\)" "$said"
     has "... what the shop was not told" "shop is told in .*failures so far: 3" "$said"
     is "... the history in its order" "taken submitting accepted status_open" \
@@ -200,10 +236,16 @@ one_order_tells_its_story() {
     is "... no control character" "" "$(grep $'\x1b' <<<"$said")"
     told orders line-7
     has "a queued one: why" "because +price 3.00 above max_charge 2.00" "$said"
-    has "... and when, and what is in the way" "It is sent in .*; but nothing is sent to this provider" "$(tr '\n' ' ' <<<"$said" | tr -s ' ')"
+    has "... what it waits for and when, and what is in the way" "It is sent when the price has fallen to its max charge; looked at again in .*; but nothing is sent to this provider until" "$(tr '\n' ' ' <<<"$said" | tr -s ' ')"
+    told orders line-9
+    has "a queued one that was refused: the provider's words" "refused after 2.000 s, HTTP 200: Insufficient balance" "$said"
+    has "... is sent again" "It is sent in" "$said"
+    told orders line-10
+    has "one for a provider that is not configured" "It is sent when provider elsewhere is configured, or when the view names another" "$(tr '\n' ' ' <<<"$said" | tr -s ' ')"
     told orders line-6
     has "an uncertain one is not sent again" "not sent again by itself" "$said"
     told orders line-5 --json
+    is "... as JSON: attempts and money" "0.431 1.13 0.100000000000000000001" "$(json '{attempt_list,0,took_s}') $(json '{expected_charge}') $(json '{charge_difference}')"
     is "... as JSON" "line-5 4711 4 status_open" "$(json '{order_ref}') $(json '{provider_order_id}') $(ask "SELECT json_array_length(\$j\$$said\$j\$::json -> 'history')") $(json '{history,3,event}')"
     told orders line-77
     is "an unknown one" 1 "$code"
@@ -211,6 +253,36 @@ one_order_tells_its_story() {
     has "... by the beginning" "similar ones: .*line-7" "$said"
     told orders '#107'
     has "... or by the number a person knows" "similar ones: .*line-7" "$said"
+}
+
+# What there is to say of money: low, gone, held, and limits that were learned.
+money_is_told() {
+    ask "INSERT INTO chwsync.budgets (account_id, configured_minute, configured_day, per_minute, per_day, refusals)
+         VALUES (1, 60, 5000, 30, 5000, 2);
+         UPDATE chwsync.accounts SET out_of_funds_since = now(), pause_reason = 'Insufficient balance.',
+                submits_paused_until = now() + interval '10 min';
+         UPDATE chwsync.queue SET held = 'funds' WHERE order_id IN (SELECT order_id FROM chwsync.queue LIMIT 3);
+         INSERT INTO chwsync.attempts (order_id, number, account_id, instance, claim, send_before, outcome)
+         VALUES (6, 1, 1, gen_random_uuid(), 1, now(), 'unknown');
+         INSERT INTO chwsync.balances VALUES (1, 12.5, 'USD', now() - interval '3 min', 9.25, 20)" >/dev/null
+    configure '' 'low_balance = "20";'
+    told check "${credentials[@]}"
+    has "a low balance" "warning +provider +panel: the balance is below low_balance \(20\)" "$said"
+    has "... orders that wait for it" "warning +orders +panel: 3 order lines wait for money" "$said"
+    has "... and a pause" "warning +orders +panel: no order is sent for another .*: Insufficient balance" "$said"
+    has "... what helps" "HINT: add funds at the provider; orders go on by themselves" "$said"
+    has "... orders that may have been bought" "warning +orders +panel: 1 orders may or may not have been bought" "$said"
+    has "... with a remedy" "HINT: chwsyncd orders --state uncertain, then chwsyncd resolve" "$said"
+    has "limits that were learned" "warning +provider +panel: requests allowed: 30 a minute \(of 60 configured\), 5000 a day" "$said"
+    told status
+    has "status shows the balance" "panel: balance 12.5 USD, told 3 min ago .*, 9.25 of it not spoken for; LOW" "$(tr '\n' ' ' <<<"$said" | tr -s ' ')"
+    has "... and that it does not reach" "out of funds, first seen .*; 3 order lines wait for money" "$(tr '\n' ' ' <<<"$said" | tr -s ' ')"
+    is "... within 80 columns" "" "$(too_wide)"
+    told status --json
+    is "... as JSON" "12.5 USD 9.25 true 3" "$(json '{providers,0,balance}') $(json '{providers,0,currency}') $(json '{providers,0,available}') $(json '{providers,0,balance_is_low}') $(json '{providers,0,held_for_funds}')"
+    ask "DELETE FROM chwsync.budgets; DELETE FROM chwsync.balances; UPDATE chwsync.queue SET held = NULL;
+         UPDATE chwsync.accounts SET out_of_funds_since = NULL" >/dev/null
+    configure
 }
 
 start_panel() {
@@ -223,7 +295,7 @@ start_panel() {
 }
 
 check_finds() {
-    local credentials=(--credentials-dir "$CLUSTER_DIR")
+    credentials=(--credentials-dir "$CLUSTER_DIR")
     configure
     told check "${credentials[@]}"
     is "check before the adapter" 1 "$code"
@@ -231,12 +303,22 @@ check_finds() {
     has "... and so is the function" "fault +contract +function chwsync_shop.write_back" "$said"
     has "... with a remedy" "HINT: create it from an adapter" "$said"
     has "... the provider is asked all the same" "ok +provider +panel accepts the key; balance 12.50* USD" "$said"
+    has "... whether anybody is there, and how the way is protected" "ok +provider +panel answers in [0-9]+ ms; plain HTTP, on this machine only" "$said"
+    has "... what it sells" "ok +provider +panel sells [1-9][0-9]* services" "$said"
+    has "... the limits in force" "ok +provider +panel: requests allowed: 60 a minute, 5000 a day; used in the last day: [0-9]+" "$said"
+    has "... a pause" "warning +orders +panel: no order is sent for another .*: the key" "$said"
+    money_is_told
 
     cluster_psql -f sql/sample-store.sql -f sql/adapters/sample-store.sql >/dev/null 2>&1
+    ask "UPDATE chwsync.attempts SET open = false WHERE outcome = 'unknown'; UPDATE chwsync.accounts SET submits_paused_until = NULL" >/dev/null
     told check "${credentials[@]}"
     is "check of a sound installation" "0 All is well." "$code $(tail -n 1 <<<"$said")"
     told check "${credentials[@]}" --json
     is "... as JSON" "0 ok" "$(json '{exit_code}') $(json '{findings,0,severity}')"
+    is "... what each provider told" "panel true USD t t" "$(json '{providers,0,name}') $(json '{providers,0,key_accepted}') $(json '{providers,0,currency}') $(ask "SELECT (\$j\$$said\$j\$::json #>> '{providers,0,services}')::int > 0") $(ask "SELECT (\$j\$$said\$j\$::json #>> '{providers,0,latency_ms}')::int < 10000")"
+    before=$(ask "SELECT sum(reads) FROM chwsync.budget_minutes")
+    told check "${credentials[@]}"
+    is "... three requests, all counted" 3 "$(($(ask "SELECT sum(reads) FROM chwsync.budget_minutes") - before))"
     is "... leaves no trace in the shop" 0 "$(ask "SELECT count(*) FROM chwsync_shop.sample_store_line WHERE order_ref LIKE 'chwsyncd-check%'")"
     is "... and its request in the budget" t "$(ask "SELECT sum(reads) >= 1 FROM chwsync.budget_minutes")"
 
@@ -248,7 +330,9 @@ check_finds() {
     chmod 600 "$CLUSTER_DIR/panel.key"
     told check "${credentials[@]}"
     is "check with a wrong key" 1 "$code"
-    has "... the provider's words" "fault +provider +panel refuses: " "$said"
+    has "... ping needs none" "ok +provider +panel answers in" "$said"
+    has "... the provider's words" "fault +provider +panel refuses: Invalid API key" "$said"
+    is "... nothing more is asked" "" "$(grep sells <<<"$said")"
     is "... never the key" "" "$(grep wrong-key <<<"$said")"
     mv "$CLUSTER_DIR/other.key" "$CLUSTER_DIR/panel.key"
 
@@ -256,6 +340,33 @@ check_finds() {
     told check "${credentials[@]}"
     has "a pause the provider asked for holds for checks too" "warning +provider +panel was not asked" "$said"
     ask "UPDATE chwsync.accounts SET all_paused_until = NULL" >/dev/null
+}
+
+# Over TLS: its version, and a certificate that ends soon.
+check_sees_tls() {
+    local plain=$port
+    openssl req -x509 -newkey rsa:2048 -nodes -days 5 -subj /CN=localhost -addext subjectAltName=IP:127.0.0.1 \
+        -keyout "$CLUSTER_DIR/tls.key" -out "$CLUSTER_DIR/tls.pem" 2>/dev/null
+    "$panel" --port-file "$CLUSTER_DIR/tls-port" --key CHW-TEST-000000-00000000=12.50 --tls-cert "$CLUSTER_DIR/tls.pem" \
+        --tls-key "$CLUSTER_DIR/tls.key" &
+    local pid=$!
+    until [ -s "$CLUSTER_DIR/tls-port" ]; do kill -0 "$pid" || return; sleep 0.02; done
+    port=$(cat "$CLUSTER_DIR/tls-port")
+    configure '' "ca_file = \"$CLUSTER_DIR/tls.pem\";"
+    sed -i 's|http://|https://|' "$CLUSTER_DIR/chwsyncd.conf"
+    told check "${credentials[@]}"
+    has "a provider over TLS" "ok +provider +panel answers in [0-9]+ ms; TLSv1.[23], certificate verified, good until 20[0-9-]+" "$said"
+    has "... whose certificate ends soon" "warning +provider +panel: its certificate ends in [45] (days|d)" "$said"
+    told check "${credentials[@]}" --json
+    has "... as JSON" "^TLSv1" "$(json '{providers,0,tls}')"
+    configure
+    sed -i 's|http://|https://|' "$CLUSTER_DIR/chwsyncd.conf"
+    told check "${credentials[@]}"
+    is "a certificate that nobody vouches for" 69 "$code"
+    has "... is a fault with a remedy" "fault +provider +panel: .*certificate" "$said"
+    kill "$pid" && wait "$pid" 2>/dev/null
+    port=$plain
+    configure
 }
 
 broken_contracts() {
@@ -297,7 +408,7 @@ chwsync_shop.stale||1|fault .*is a materialized view
 nowhere.to_be_found||1|fault .*view nowhere.to_be_found does not exist
 chwsync_shop.pending_orders|chwsync_shop.other|1|fault .*other\(chwsync.result\) returns boolean does not exist \(found: chwsync_shop.other\(r jsonb\)
 chwsync_shop.pending_orders|chwsync_shop.raises|1|fault .*raises for submitting of an order that does not exist
-chwsync_shop.pending_orders|chwsync_shop.sleeps|1|fault .*sleeps raises .*57014
+chwsync_shop.pending_orders|chwsync_shop.sleeps|1|fault .*calling .*sleeps fails: .*57014
 chwsync_shop.pending_orders|chwsync_shop.says_yes|0|warning .*answers true to submitting
 chwsync_shop.pending_orders|chwsync_shop.says_yes|0|warning .*SECURITY DEFINER without a search_path
 chwsync_shop.pending_orders|chwsync_shop.says_null|0|warning .*answers NULL
@@ -357,6 +468,7 @@ status_tells
 orders_are_listed
 one_order_tells_its_story
 check_finds
+check_sees_tls
 broken_contracts
 rights_and_versions
 what_is_away

@@ -110,6 +110,7 @@ static void test_defaults(void **state)
     assert_null(provider->max_charge_per_order);
     assert_null(provider->max_spend_per_day);
     assert_int_equal(provider->catalogue_interval_s, 3600);
+    assert_int_equal(provider->recheck_days, 30);
     assert_int_equal(provider->uncertain, UNCERTAIN_HOLD);
 }
 
@@ -131,7 +132,7 @@ static void test_every_setting(void **state)
         "+05:30\";\n"
         "    max_in_flight = 1000; timeout = 600; low_balance = \"0.00\";\n"
         "    max_charge_per_order = \"1,234.50\"; max_spend_per_day = \"7\";\n"
-        "    catalogue_interval = 60; uncertain = \"prove\"; } )\n"
+        "    catalogue_interval = 60; recheck_days = 0; uncertain = \"prove\"; } )\n"
         "log = { level = \"debug\"; target = \"stderr\" } state_directory = \"/s\"; history_days = "
         "0; # end");
     unsetenv("STATE_DIRECTORY");
@@ -164,6 +165,7 @@ static void test_every_setting(void **state)
     assert_string_equal(provider->max_charge_per_order, "1234.50");
     assert_string_equal(provider->max_spend_per_day, "7");
     assert_int_equal(provider->catalogue_interval_s, 60);
+    assert_int_equal(provider->recheck_days, 0);
     assert_int_equal(provider->uncertain, UNCERTAIN_PROVE);
 }
 

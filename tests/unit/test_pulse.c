@@ -43,6 +43,38 @@ static void test_line(void **state)
     }
 }
 
+static void test_balances(void **state)
+{
+    static const struct provider_config first = {.name = (char *)(uintptr_t) "one"},
+                                        second = {.name = (char *)(uintptr_t) "two"};
+    const struct account accounts[] = {{.config = &first, .balance = "12.50", .currency = "USD"},
+                                       {.config = &second},
+                                       {.config = &second, .balance = "3", .balance_low = true},
+                                       {.config = &second,
+                                        .balance = "0.1",
+                                        .currency = "EUR",
+                                        .balance_low = true,
+                                        .out_of_funds = true}};
+    struct workshop workshop = {0};
+    struct pulse pulse = {.workshop = &workshop};
+    struct pulse_sum sum = {0};
+    char line[400];
+
+    (void)state;
+    pulse_add_balance(&sum, &accounts[0], true);
+    assert_string_equal(sum.balances, "12.50 USD");
+    pulse_line(&pulse, &sum, line, sizeof line);
+    assert_string_equal(line,
+                        "working; on the wire 0, open 0, uncertain 0, balance 12.50 USD; bought 0");
+    sum.balances[0] = '\0';
+    for (size_t i = 0; i < COUNT_OF(accounts); i++)
+        pulse_add_balance(&sum, &accounts[i], false);
+    assert_string_equal(sum.balances, "one 12.50 USD, two 3 (low), two 0.1 EUR (out of funds)");
+    for (size_t i = 0; i < 100; i++)
+        pulse_add_balance(&sum, &accounts[0], false);
+    assert_int_equal(strlen(sum.balances), sizeof sum.balances - 1);
+}
+
 /* What does not fit is cut, not written beyond the end. */
 static void test_long_error(void **state)
 {
@@ -61,6 +93,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_line),
+        cmocka_unit_test(test_balances),
         cmocka_unit_test(test_long_error),
     };
 

@@ -490,6 +490,41 @@ static void test_idle_connection_ended(void **state)
     unlink(ca_path);
 }
 
+/* For people who look: version and end of the certificate, kept over a connection that is used
+ * again. */
+static void test_tls_is_observed(void **state)
+{
+    static const struct wire_step script[] = {{WIRE_EXPECT, NULL}, {WIRE_SEND, REPLY},
+                                              {WIRE_EXPECT, NULL}, {WIRE_SEND, REPLY},
+                                              {WIRE_DRAIN, NULL},  {WIRE_END, NULL}};
+    const struct wire_step *const scripts[] = {script, NULL};
+    const char *ca_path = temporary_file("observed-ca");
+    struct wire_identity *identity = wire_identity_new(ca_path);
+    struct outcome outcome = {.calls = 0};
+    struct problem problem = {.text = ""};
+    char url[64];
+    struct endpoint_options options = {
+        .url = url, .ca_file = ca_path, .max_in_flight = 1, .timeout_s = 10, .observes_tls = true};
+    struct bench bench = {.server = wire_server_start(scripts, identity)};
+
+    (void)state;
+    snprintf(url, sizeof url, "https://127.0.0.1:%u/api", wire_server_port(bench.server));
+    assert_int_equal(transport_new(&bench.transport), 0);
+    assert_int_equal(endpoint_new(bench.transport, &options, &bench.endpoint, &problem), 0);
+    assert_string_equal(endpoint_tls(bench.endpoint)->version, "");
+    for (int i = 0; i < 2; i++) {
+        exchange(&bench, &outcome);
+        assert_true(outcome.end.complete);
+        assert_false(endpoint_tls(bench.endpoint)->plain);
+        assert_memory_equal(endpoint_tls(bench.endpoint)->version, "TLS", 3);
+        assert_true(endpoint_tls(bench.endpoint)->certificate_s > clock_wall_s());
+    }
+    close_client(&bench);
+    wire_server_free(bench.server);
+    wire_identity_free(identity);
+    unlink(ca_path);
+}
+
 static void test_connection_is_kept(void **state)
 {
     static const struct wire_step script[] = {
@@ -1185,6 +1220,7 @@ int main(void)
         cmocka_unit_test(test_reused_connection_closed_after_request),
         cmocka_unit_test(test_idle_connection_ended),
         cmocka_unit_test(test_connection_is_kept),
+        cmocka_unit_test(test_tls_is_observed),
         cmocka_unit_test(test_keep_alive_is_heeded),
         cmocka_unit_test(test_gate_refuses),
         cmocka_unit_test(test_never_sent),

@@ -19,6 +19,7 @@
 #define MINUTE (60 * SECOND)
 #define HOUR (60 * MINUTE)
 #define DAY (24 * HOUR)
+#define GUARD (10 * SECOND)      /* around the end of a calendar day */
 #define PACE_60 INT64_C(1020409) /* 60 / (0.98 * 60) s, rounded up */
 
 static struct budget_limits limits_of(unsigned per_minute, unsigned per_day, unsigned burst)
@@ -346,24 +347,70 @@ static void test_calendar_day(void **state)
 {
     struct budget budget;
     struct budget_limits limits = {.per_day = 10, .day_ends_us = HOUR};
+    int64_t end = 3 * DAY + HOUR;
     (void)state;
     assert_int_equal(budget_init(&budget, &limits, 3 * DAY), 0);
-    assert_int_equal(budget.limits.day_ends_us, 3 * DAY + HOUR);
+    assert_int_equal(budget.limits.day_ends_us, end);
     budget_take(&budget, BUDGET_ADD, 10, 3 * DAY);
     answer(&budget, 7, 3 * DAY);
-    assert_int_equal(budget_available(&budget, BUDGET_ADD, 99, 3 * DAY + HOUR - 1), 0);
-    assert_int_equal(budget_next_us(&budget, BUDGET_ADD, 3 * DAY + HOUR - 1), 3 * DAY + HOUR);
+    assert_int_equal(budget_available(&budget, BUDGET_ADD, 99, end + GUARD - 1), 0);
+    assert_int_equal(budget_next_us(&budget, BUDGET_ADD, end + GUARD - 1), end + GUARD);
     /* In flight over the boundary: counted in the new day. */
-    assert_int_equal(budget_available(&budget, BUDGET_ADD, 99, 3 * DAY + HOUR), 7);
-    answer(&budget, 3, 3 * DAY + HOUR);
+    assert_int_equal(budget_available(&budget, BUDGET_ADD, 99, end + GUARD), 7);
+    answer(&budget, 3, end + GUARD);
     assert_int_equal(budget_day_used(&budget, 4 * DAY), 3);
-    assert_int_equal(budget_day_used(&budget, 4 * DAY + HOUR), 0);
+    assert_int_equal(budget_day_used(&budget, end + DAY + GUARD - 1), 3);
+    assert_int_equal(budget_day_used(&budget, end + DAY + GUARD), 0);
     assert_int_equal(budget_day_used(&budget, 40 * DAY), 0);
     assert_int_equal(budget.limits.day_ends_us, 40 * DAY + HOUR);
-    budget_restore(&budget, 4, 39 * DAY + HOUR - 1, 40 * DAY);
+    budget_restore(&budget, 4, 39 * DAY + HOUR - GUARD - 1, 40 * DAY);
     assert_int_equal(budget_day_used(&budget, 40 * DAY), 0);
-    budget_restore(&budget, 4, 39 * DAY + HOUR, 40 * DAY);
+    budget_restore(&budget, 4, 39 * DAY + HOUR - GUARD, 40 * DAY);
     assert_int_equal(budget_day_used(&budget, 40 * DAY), 4);
+    budget_done(&budget);
+}
+
+/* What is answered near the end of a calendar day counts in both days. */
+static void test_the_end_of_a_day_counts_twice(void **state)
+{
+    static const struct {
+        int64_t at; /* from the day's end */
+        unsigned old_day, new_day;
+    } cases[] = {{-GUARD - 1, 4, 0}, {-GUARD, 4, 4}, {0, 4, 4}, {GUARD - 1, 4, 4}, {GUARD, 0, 4}};
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct budget budget;
+        struct budget_limits limits = {.per_day = 10, .day_ends_us = HOUR};
+        assert_int_equal(budget_init(&budget, &limits, 0), 0);
+        assert_int_equal(spend(&budget, BUDGET_ADD, 4, HOUR + cases[i].at), 4);
+        if (cases[i].at < GUARD)
+            assert_int_equal(budget_day_used(&budget, HOUR + GUARD - 1), cases[i].old_day);
+        assert_int_equal(budget_day_used(&budget, HOUR + GUARD), cases[i].new_day);
+        assert_int_equal(budget_day_used(&budget, HOUR + DAY), cases[i].new_day);
+        assert_int_equal(budget_day_used(&budget, HOUR + DAY + GUARD), 0);
+        budget_done(&budget);
+    }
+}
+
+/* The end that a corrected clock names takes the place of the old one; what was used stays used. */
+static void test_the_end_of_a_day_is_moved(void **state)
+{
+    struct budget budget;
+    struct budget_limits limits = {.per_day = 10, .day_ends_us = HOUR};
+    (void)state;
+    assert_int_equal(budget_init(&budget, &limits, 0), 0);
+    assert_int_equal(spend(&budget, BUDGET_ADD, 4, HOUR - 5 * SECOND), 4);
+    limits.day_ends_us = HOUR + 3 * SECOND; /* still near: counts in both */
+    assert_int_equal(budget_set_limits(&budget, &limits, HOUR - 4 * SECOND), 0);
+    assert_int_equal(budget_day_used(&budget, HOUR + 3 * SECOND + GUARD), 4);
+    limits.day_ends_us = 3 * HOUR;
+    assert_int_equal(budget_set_limits(&budget, &limits, 2 * HOUR), 0);
+    assert_int_equal(budget_day_used(&budget, 3 * HOUR + GUARD - 1), 4);
+    assert_int_equal(budget_day_used(&budget, 3 * HOUR + GUARD), 0);
+    assert_int_equal(spend(&budget, BUDGET_ADD, 4, 3 * HOUR + DAY), 4);
+    limits.day_ends_us = 3 * HOUR + 2 * DAY; /* far away again */
+    assert_int_equal(budget_set_limits(&budget, &limits, 3 * HOUR + DAY), 0);
+    assert_int_equal(budget_day_used(&budget, 3 * HOUR + 2 * DAY + GUARD), 0);
     budget_done(&budget);
 }
 
@@ -828,25 +875,28 @@ static void test_bursts_stay_within_the_windows(void **state)
         two_days(&limits, SECOND, seed * 104729);
 }
 
+/* Whose clock is before or after ours by up to nine seconds, and one of latency. */
 static void test_a_server_with_that_calendar_day_never_refuses(void **state)
 {
+    static const int64_t ahead_us[] = {0, 9 * SECOND, -9 * SECOND};
     struct budget_limits limits = {.per_minute = 60, .per_day = 1000, .burst = 1};
     struct traffic traffic;
     (void)state;
     limits.day_ends_us = 5 * HOUR;
-    traffic_start(&traffic, &limits, 3 * DAY, 5);
-    traffic.server.phase_us = DAY - 5 * HOUR;
-    /* Its log of the day is not what this provider counts; the fixed day is. */
-    traffic.server.per_day = UINT32_MAX;
-    for (int day = 0; day < 3; day++) {
-        int64_t ends = limits.day_ends_us + day * DAY;
-        unsigned before = traffic.sent[BUDGET_ADD];
-        traffic_flow(&traffic, BUDGET_ADD, ends);
-        assert_in_range(traffic.server.day_fixed, 995, 1000);
-        assert_in_range(traffic.sent[BUDGET_ADD] - before, 995, 1000);
+    for (size_t i = 0; i < COUNT_OF(ahead_us); i++) {
+        traffic_start(&traffic, &limits, 3 * DAY, 5);
+        traffic.server.phase_us = DAY - 5 * HOUR + ahead_us[i];
+        /* Its log of the day is not what this provider counts; the fixed day is. */
+        traffic.server.per_day = UINT32_MAX;
+        for (int day = 0; day < 3; day++) {
+            int64_t ends = limits.day_ends_us + day * DAY;
+            unsigned before = traffic.sent[BUDGET_ADD];
+            traffic_flow(&traffic, BUDGET_ADD, ends + (day == 2 ? 0 : GUARD));
+            assert_in_range(traffic.sent[BUDGET_ADD] - before, 995, 1000);
+        }
+        assert_nothing_refused(&traffic.server);
+        traffic_end(&traffic);
     }
-    assert_nothing_refused(&traffic.server);
-    traffic_end(&traffic);
 }
 
 /* Under backlog nothing is wasted: the minute's pace, and the day as soon as it has room. */
@@ -894,12 +944,13 @@ static unsigned model_day(const struct model *model, int64_t now)
 {
     unsigned used = model->in_flight;
     int64_t ends = model->limits.day_ends_us;
+    while (ends + GUARD <= now)
+        ends += DAY;
     for (size_t i = 0; i < model->count; i++) {
         if (model->limits.day_rolling)
             used += now / MINUTE - model->answered[i] / MINUTE <= 1440;
         else
-            used +=
-                (model->answered[i] - ends + 1000 * DAY) / DAY == (now - ends + 1000 * DAY) / DAY;
+            used += model->answered[i] >= ends - DAY - GUARD;
     }
     return used;
 }
@@ -994,6 +1045,80 @@ static void test_random_steps_agree_with_the_model(void **state)
     }
 }
 
+/* Polls between the adds of a burst and of a long queue: after how many adds each had its turn. */
+static void test_turns_between_adds(void **state)
+{
+    static const unsigned expected[] = {160, 239, 318, 397, 476, 555, 600, 619, 638, 657};
+    struct budget budget;
+    unsigned adds = 0, polls = 0;
+    (void)state;
+    start(&budget, 600, 0, 1);
+    assert_int_equal(spend(&budget, BUDGET_POLL, 1, 0), 1);
+    budget.adds_waiting = true;
+    for (int64_t now = SECOND / 10; adds < 660; now += 110 * MILLISECOND) {
+        if (spend(&budget, BUDGET_POLL, 1, now) > 0) {
+            assert_true(polls < COUNT_OF(expected));
+            assert_in_range(adds, expected[polls] - 2, expected[polls] + 2);
+            polls++;
+        } else {
+            adds += spend(&budget, BUDGET_ADD, 1, now);
+        }
+    }
+    assert_int_equal(polls, COUNT_OF(expected));
+    budget_done(&budget);
+}
+
+/* When the last of a queue leaves. */
+static void test_where_a_queue_ends(void **state)
+{
+    struct budget_limits rolling = limits_of(60, 0, 1), bursting = limits_of(60, 0, 60),
+                         day = limits_of(60, 100, 1), calendar = day, none = limits_of(0, 0, 1);
+    calendar.day_rolling = false;
+    calendar.day_ends_us = 5 * HOUR;
+    struct {
+        const char *what;
+        struct budget_limits *limits;
+        unsigned used_before; /* an hour ago */
+        unsigned queued, at_once;
+        int64_t from, pause, took, ends; /* from now, HOUR */
+    } cases[] = {
+        {"one leaves now", &rolling, 0, 1, 8, 0, 0, 0, 0},
+        {"at the pace", &rolling, 0, 31, 8, 0, 0, 0, 30 * PACE_60},
+        {"with the polls between", &rolling, 0, 100, 8, 0, 0, 0, 100 * PACE_60},
+        {"one in twenty after 600", &rolling, 0, 790, 8, 0, 0, 0, (789 + 7 + 10) * PACE_60},
+        {"after the gate's pause", &rolling, 0, 31, 8, 0, 90 * SECOND, 0,
+         90 * SECOND + 30 * PACE_60},
+        {"after a pause of submits", &rolling, 0, 31, 8, 80 * SECOND, 0, 0,
+         80 * SECOND + 30 * PACE_60},
+        {"no faster than answers come", &rolling, 0, 31, 2, 0, 0, 4 * SECOND, 60 * SECOND},
+        {"no pace, one connection", &none, 0, 31, 1, 0, 0, 2 * SECOND, 60 * SECOND},
+        {"a burst", &bursting, 0, 31, 0, 0, 0, 0, 0},
+        {"a burst and a minute", &bursting, 0, 61, 0, 0, 0, 0, MINUTE},
+        {"the day holds it", &day, 60, 40, 8, 0, 0, 0, 39 * PACE_60},
+        {"a day, and the rest when it is free", &day, 60, 50, 8, 0, 0, 0, DAY - HOUR + MINUTE},
+        {"two days", &day, 60, 150, 8, 0, 0, 0, 2 * DAY - HOUR + MINUTE},
+        {"to the day's end, and on", &calendar, 60, 50, 8, 0, 0, 0, 4 * HOUR + GUARD + 9 * PACE_60},
+        {"to the next day's end", &calendar, 60, 150, 8, 0, 0, 0,
+         DAY + 4 * HOUR + GUARD + 10 * PACE_60},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct budget budget;
+        assert_int_equal(budget_init(&budget, cases[i].limits, 0), 0);
+        budget_restore(&budget, cases[i].used_before, 0, 0);
+        if (cases[i].took)
+            budget_note_took(&budget, cases[i].took);
+        if (cases[i].pause)
+            budget_pause(&budget, HOUR + cases[i].pause);
+        int64_t ends = budget_queue_ends_us(&budget, cases[i].queued, cases[i].at_once,
+                                            HOUR + cases[i].from, HOUR);
+        if (ends != HOUR + cases[i].ends)
+            print_error("%s\n", cases[i].what);
+        assert_int_equal(ends - HOUR, cases[i].ends);
+        budget_done(&budget);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1013,6 +1138,10 @@ int main(void)
         cmocka_unit_test(test_pause),
         cmocka_unit_test(test_rolling_day),
         cmocka_unit_test(test_calendar_day),
+        cmocka_unit_test(test_the_end_of_a_day_counts_twice),
+        cmocka_unit_test(test_the_end_of_a_day_is_moved),
+        cmocka_unit_test(test_turns_between_adds),
+        cmocka_unit_test(test_where_a_queue_ends),
         cmocka_unit_test(test_give_back),
         cmocka_unit_test(test_new_limits_keep_what_was_used),
         cmocka_unit_test(test_a_higher_limit_keeps_the_log),

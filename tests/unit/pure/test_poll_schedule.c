@@ -48,11 +48,11 @@ static void test_batches_accrue(void **state)
     poll_pace_sent(&pace, 1, 1);
     assert_int_equal(poll_pace_next_us(&pace, 0.1), 10 * SECOND);
     assert_int_equal(poll_pace_next_us(&pace, 0), INT64_MAX);
-    poll_pace_advance(&pace, 0.1, 4 * SECOND);
+    poll_pace_advance(&pace, 0.1, false, 4 * SECOND);
     assert_int_equal(poll_pace_next_us(&pace, 0.1), 10 * SECOND);
-    poll_pace_advance(&pace, 0.1, 3 * SECOND); /* an older time stands still */
+    poll_pace_advance(&pace, 0.1, false, 3 * SECOND); /* an older time stands still */
     assert_int_equal(poll_pace_next_us(&pace, 0.1), 10 * SECOND);
-    poll_pace_advance(&pace, 0.1, 1000 * SECOND);
+    poll_pace_advance(&pace, 0.1, false, 1000 * SECOND);
     assert_true(pace.tokens == 4);
 }
 
@@ -82,13 +82,13 @@ static void test_what_was_declined_is_looked_at_later(void **state)
     (void)state;
     poll_pace_init(&pace, 0);
     poll_pace_sent(&pace, 10, 1);
-    poll_pace_advance(&pace, 0.1, 20 * SECOND);
+    poll_pace_advance(&pace, 0.1, false, 20 * SECOND);
     poll_pace_declined(&pace, 5, 20);
     assert_in_range(poll_pace_next_us(&pace, 0.1), 20 * SECOND + SECOND / 4, 30 * SECOND);
     /* Full: it goes, whatever it is worth. */
     poll_pace_declined(&pace, 0, 20);
     assert_int_equal(pace.look_us, 30 * SECOND);
-    poll_pace_advance(&pace, 1, 29 * SECOND);
+    poll_pace_advance(&pace, 1, false, 29 * SECOND);
     assert_int_equal(poll_pace_next_us(&pace, 1), 29 * SECOND);
 }
 
@@ -102,6 +102,31 @@ static void test_one_odd_batch_does_not_set_the_price(void **state)
     assert_true(pace.usual_worth < 12);
 }
 
+/* What could not leave between adds comes back in the minutes after, and no more than forty. */
+static void test_what_waited_comes_back(void **state)
+{
+    struct poll_pace pace;
+    double back = 0;
+    (void)state;
+    poll_pace_init(&pace, 0);
+    poll_pace_advance(&pace, 0.1, false, 100 * SECOND);
+    assert_true(pace.tokens == 4 && pace.saved == 0);
+    poll_pace_advance(&pace, 0.1, true, 300 * SECOND);
+    assert_true(pace.tokens == 4 && fabs(pace.saved - 20) < 1e-6);
+    poll_pace_advance(&pace, 0.1, true, 9000 * SECOND);
+    assert_true(pace.saved == 40);
+    for (int64_t i = 1; i <= 600; i++) { /* none accrues any more */
+        pace.tokens = 0;
+        poll_pace_advance(&pace, 0, false, (9000 + i) * SECOND);
+        back += pace.tokens;
+        if (i == 1)
+            assert_true(back < 0.2);
+        if (i == 300)
+            assert_true(back > 24 && back < 26);
+    }
+    assert_true(fabs(back + pace.saved - 40) < 1e-6 && pace.saved < 6);
+}
+
 static void test_speed_and_delays(void **state)
 {
     struct poll_pace pace;
@@ -110,12 +135,21 @@ static void test_speed_and_delays(void **state)
     poll_pace_ended(&pace, 100, 10);
     assert_true(pace.planned_s == 0);
     for (int64_t i = 1; i <= 100; i++) {
-        poll_pace_advance(&pace, 1, i * SECOND);
+        poll_pace_advance(&pace, 1, false, i * SECOND);
         poll_pace_sent(&pace, 1, 5.0 * (double)i);
     }
     assert_true(fabs(pace.speed - 5) < 1e-6);
     poll_pace_ended(&pace, 100, 30);
     assert_true(fabs(pace.planned_s - 10) < 1e-6 && pace.measured_s == 15);
+    /* One that is in every batch is known half the time between batches later. */
+    assert_true(fabs(pace.apart_s - 1) < 1e-6);
+    pace.planned_s = 0;
+    poll_pace_ended(&pace, 1, 1);
+    assert_true(fabs(pace.planned_s - 0.5) < 1e-6);
+    /* A night without orders is no time between batches. */
+    poll_pace_advance(&pace, 1, false, 30000 * SECOND);
+    poll_pace_sent(&pace, 1, 600);
+    assert_true(pace.apart_s < 1.1);
 }
 
 /* Two kinds of orders, one nine times as hazardous: it is asked about three times as often,
@@ -151,6 +185,7 @@ int main(void)
         cmocka_unit_test(test_price),
         cmocka_unit_test(test_what_was_declined_is_looked_at_later),
         cmocka_unit_test(test_one_odd_batch_does_not_set_the_price),
+        cmocka_unit_test(test_what_waited_comes_back),
         cmocka_unit_test(test_speed_and_delays),
         cmocka_unit_test(test_turns_share_by_the_root_of_the_hazard),
     };

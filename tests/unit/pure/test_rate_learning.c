@@ -190,6 +190,28 @@ static void test_restore(void **state)
     assert_false(rate_learning_is_cut(&learning));
 }
 
+/* A burst that was given up holds for the burst it was learned of. */
+static void test_restore_of_a_burst(void **state)
+{
+    static const struct {
+        unsigned before, learned, now, after;
+    } cases[] = {{10, 2, 10, 2}, {10, 2, 20, 20}, {10, 2, 1, 1}, {1, 1, 10, 10}};
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct budget_limits before = configured, now = configured;
+        struct rate_learning earlier, learning;
+        before.burst = cases[i].before;
+        now.burst = cases[i].now;
+        rate_learning_init(&earlier, &before, 0);
+        earlier.burst = cases[i].learned;
+        earlier.per_minute = 42;
+        rate_learning_init(&learning, &now, DAY);
+        rate_learning_restore(&learning, &earlier, DAY);
+        assert_int_equal(learning.burst, cases[i].after);
+        assert_int_equal(learning.per_minute, 42);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -199,6 +221,7 @@ int main(void)
         cmocka_unit_test(test_told_numbers_hold),
         cmocka_unit_test(test_unlimited),
         cmocka_unit_test(test_restore),
+        cmocka_unit_test(test_restore_of_a_burst),
     };
     return cmocka_run_group_tests_name("rate_learning", tests, NULL, NULL);
 }

@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #define REPLIES_LINES 57
-#define MORE_LINES 294
+#define MORE_LINES 310
 
 static const char *const outcome_names[] = {
     [REPLY_ACCEPTED] = "accepted",
