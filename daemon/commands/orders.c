@@ -320,7 +320,10 @@ static void describe_uncertain(const PGresult *order, int64_t now_s, struct text
 static void describe_followed(const PGresult *order, int64_t now_s, struct text *text)
 {
     if (!cell(order, 0, STORY_NEXT_POLL_AT)) {
-        text_add(text, "Nothing: it has ended.");
+        text_add(text, "It has ended.");
+        if (cell(order, 0, STORY_NEXT_RECHECK_AT))
+            add_when(text, " Whether the provider changed its mind is looked at",
+                     moment(order, 0, STORY_NEXT_RECHECK_AT), now_s);
         return;
     }
     if (is_true(order, STORY_ACCOUNT_IS_FORMER)) {
@@ -374,12 +377,24 @@ static void describe_next(const PGresult *order, const struct config *config, in
     }
 }
 
+static void print_refill(const PGresult *order, int64_t now_s)
+{
+    OWN(text_done) struct text text = {0};
+    if (!cell(order, 0, STORY_REFILL))
+        return;
+    text_format(&text, "Refill: %s", PQgetvalue(order, 0, STORY_REFILL));
+    if (moment(order, 0, STORY_REFILL_LOOK_AT) > now_s)
+        add_when(&text, "; the provider is asked", moment(order, 0, STORY_REFILL_LOOK_AT), now_s);
+    output_field(stdout, "  ", 2, text_string(&text));
+}
+
 static void print_next(const PGresult *order, const struct config *config, int64_t now_s)
 {
     OWN(text_done) struct text text = {0}, shop = {0};
     describe_next(order, config, now_s, &text);
     puts("\nWhat happens next");
     output_field(stdout, "  ", 2, text_string(&text));
+    print_refill(order, now_s);
     if (!cell(order, 0, STORY_NEXT_WRITE_BACK_AT))
         return;
     add_when(&shop, "The shop is told", moment(order, 0, STORY_NEXT_WRITE_BACK_AT), now_s);

@@ -229,7 +229,9 @@ enum session_verdict report_order(struct session *session, const char *order_ref
         "                  AND e.continued_by IS NULL) AS account_undecided,\n"
         "       coalesce(a.id <> u.id AND a.provider = u.provider, false) AS account_is_former,\n"
         "       k.name AS service_name, k.type AS service_type, k.rate AS service_rate,\n"
-        "       t.expected_charge, o.charge - t.expected_charge AS charge_difference\n"
+        "       t.expected_charge, o.charge - t.expected_charge AS charge_difference,\n"
+        "       " EPOCH("r.due_at") " AS next_recheck_at, chwsync.refill_words(f) AS refill,\n"
+        "       " EPOCH("f.next_at") " AS refill_look_at\n"
         "  FROM chwsync.orders o\n"
         "  LEFT JOIN chwsync.queue q ON q.order_id = o.id\n"
         "  LEFT JOIN chwsync.polls p ON p.order_id = o.id\n"
@@ -244,6 +246,8 @@ enum session_verdict report_order(struct session *session, const char *order_ref
         "  LEFT JOIN LATERAL (SELECT b.expected_charge FROM chwsync.attempts b WHERE b.order_id = o.id\n"
         "                      ORDER BY b.provider_order_id IS NOT DISTINCT FROM o.provider_order_id DESC, b.number DESC\n"
         "                      LIMIT 1) AS t ON true\n"
+        "  LEFT JOIN chwsync.rechecks r ON r.order_id = o.id AND r.due_at < 'infinity'\n"
+        "  LEFT JOIN chwsync.refills f ON f.id = (SELECT max(g.id) FROM chwsync.refills g WHERE g.order_id = o.id)\n"
         "  LEFT JOIN chwsync.settlings s ON s.order_id = o.id AND s.number = o.attempts AND o.state = 'uncertain'\n"
         " WHERE o.order_ref = $1::text"};
     /* clang-format on */

@@ -203,6 +203,9 @@ enum report_story {
     STORY_SERVICE_RATE,
     STORY_EXPECTED_CHARGE, /* by the catalogue, at the attempt that was accepted or the last */
     STORY_DIFFERENCE,      /* charge less what was expected */
+    STORY_NEXT_RECHECK_AT, /* of one that has ended: it is looked at again */
+    STORY_REFILL,          /* the latest refill, in a sentence */
+    STORY_REFILL_LOOK_AT,  /* when the provider is asked about it, or gets the request */
 };
 enum session_verdict report_order(struct session *session, const char *order_ref,
                                   PGresult **ret_rows, struct problem *reterr_problem);
