@@ -92,7 +92,8 @@ $$;
 -- A key that is shown twice, or NULL, is parked: which of the two rows was meant cannot be known. A queued order follows the view,
 -- to another provider too; a withdrawn one that is shown again comes back, at once when the view alone decides, after five minutes
 -- when a function withdrew it while the view kept showing it. A line without a service is rejected here: no request could ask for
--- it. not_configured is what lines of an unknown provider say, for format().
+-- it. not_configured is what lines of an unknown provider say, for format(). A kept plan joins the ledger's tables as they were:
+-- made for an empty queue it compares each line with each. So `anew` holds for every plan of this session, once for each view read.
 CREATE OR REPLACE FUNCTION chwsync.intake(default_provider text, providers text[], at_most int, tell_shop boolean, view text, look text,
                                           only_ref text, anew boolean, not_configured text)
     RETURNS TABLE (taken bigint, returned bigint, followed bigint, parked bigint, parked_in_all bigint, queue_due_s bigint,
@@ -102,6 +103,9 @@ CREATE OR REPLACE FUNCTION chwsync.intake(default_provider text, providers text[
 AS $$
 #variable_conflict use_column
 BEGIN
+    IF anew AND only_ref IS NULL THEN
+        DISCARD PLANS;
+    END IF;
     RETURN QUERY
     WITH shown AS MATERIALIZED (
         SELECT * FROM chwsync.shown($5, $6, $7, $8)

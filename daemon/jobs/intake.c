@@ -12,8 +12,10 @@
 #define LONG_LOOK_US                                                                               \
     (20 *                                                                                          \
      US_PER_MS) /* a view that takes longer rests four times as long before a wake-up is heeded */
-/* To plan a view takes 1 ms or so. */
-#define QUICK_LOOK_US (3 * US_PER_MS)
+/* What a look may take for its plans to be kept; those of the view and of the ledger take some ms
+ * to make. After more lines the tables have other sizes. */
+#define QUICK_LOOK_US (4 * US_PER_MS)
+#define QUICK_LOOK_ANEW_US (20 * US_PER_MS)
 #define QUICK_LINES 10
 #define SLOW_LOOK_US (100 * US_PER_MS)
 #define SLOW_LOOKS 3
@@ -240,7 +242,9 @@ static void looked(void *userdata, const struct store_answer *answer)
                       result.write_back_due_s);
     intake->on_refills(intake->userdata, result.refills_due);
     rest(intake, answer->took_us);
-    intake->quick = answer->took_us <= QUICK_LOOK_US && result.taken <= QUICK_LINES;
+    intake->quick =
+        answer->took_us <= (intake->options.anew ? QUICK_LOOK_ANEW_US : QUICK_LOOK_US) &&
+        result.taken <= QUICK_LINES;
     if (intake->next_us < intake->rested_us) /* woken while it was read */
         intake->next_us = intake->rested_us;
     intake->limit = INTAKE_LIMIT;

@@ -16,8 +16,8 @@ struct intake {
     int64_t rested_us; /* a wake-up is heeded from then on: a large view must not be read without a
                           pause */
     int64_t took_us;   /* the last look */
-    bool quick; /* it took little time and few lines: the plan of the view is still a good one */
-    unsigned limit;         /* lines of the next transaction; 0 = as to begin with */
+    bool quick;        /* it took little time and few lines: its plans are still good ones */
+    unsigned limit;    /* lines of the next transaction; 0 = as to begin with */
     int64_t parked_next_us; /* when parked lines are tried again */
     bool busy;
     char **keys; /* read one by one after the whole failed */
