@@ -39,6 +39,7 @@ DEFINE_OWN(char, free, string_freep)
 #define LOOK_AGAIN_S 30  /* after a fault of the contract or the schema */
 #define LOOK_ANYWAY_S 20 /* without a word from the intake: the view may raise, or take long */
 #define SETTLE_AFTER_US (300 * US_PER_MS) /* the wake-up is far more often for a paid line */
+#define HISTORY_AFTER_US (5 * US_PER_S)   /* the start has more urgent things to do */
 #define HISTORY_INTERVAL_S 3600           /* retention */
 #define HISTORY_BATCH 1000
 #define STATUS_INTERVAL_US (10 * US_PER_S)
@@ -535,6 +536,7 @@ static int world_new(struct engine *engine, struct config *config, struct world 
         return -ENOMEM;
     }
     world->config = config;
+    world->history_us = clock_monotonic_us() + HISTORY_AFTER_US;
     world->providers = calloc(config->provider_count, sizeof *world->providers);
     world->provider_names = calloc(config->provider_count, sizeof *world->provider_names);
     world->accounts = calloc(config->provider_count, sizeof *world->accounts);
@@ -796,7 +798,7 @@ static int64_t prepare(struct engine *engine, int64_t now_us)
         if (now_us >= world->ledger_us && !world->asking_ledger &&
             accounts_ledger(lanes->ledger, ledger_read, engine) == 0)
             world->asking_ledger = true;
-        return earlier(next_us, world->ledger_us);
+        return world->asking_ledger ? next_us : earlier(next_us, world->ledger_us);
     }
     for (size_t i = 0; i < world->provider_count; i++) {
         struct provider *provider = &world->providers[i];

@@ -755,9 +755,9 @@ static int on_kick(sd_event_source *source, void *userdata)
 
 static int add_sources(struct connection *connection)
 {
-    int r =
-        sd_event_add_time(connection->event, &connection->timer, CLOCK_MONOTONIC,
-                          (uint64_t)clock_monotonic_us(), TIMER_ACCURACY_US, on_timer, connection);
+    /* 0 is long ago: what is due now may come as much later as the accuracy allows. */
+    int r = sd_event_add_time(connection->event, &connection->timer, CLOCK_MONOTONIC, 0,
+                              TIMER_ACCURACY_US, on_timer, connection);
 
     if (r >= 0)
         r = sd_event_add_defer(connection->event, &connection->kick, on_kick, connection);
