@@ -47,6 +47,7 @@
 #define IDLE_LIMIT_S 60L              /* an idle connection older than this is not used again */
 #define HEAD_LIMIT_BYTES (256 * 1024) /* all heads of one reply, interim ones included */
 #define KEPT_REPLY_BYTES (64 * 1024)  /* a larger reply's memory is given back at once */
+#define RECEIVED_AT_ONCE 4096L        /* of a reply; most are shorter, and each connection has it */
 #define COMPRESS_FROM_BYTES                                                                        \
     (2u << 20) /* replies that may be this long are asked for compressed                           \
                 */
@@ -819,6 +820,7 @@ static CURLcode set_options(struct transfer *transfer)
     } while (0)
 
     SET(CURLOPT_PRIVATE, transfer);
+    SET(CURLOPT_BUFFERSIZE, RECEIVED_AT_ONCE);
     SET(CURLOPT_ERRORBUFFER, transfer->curl_words);
     SET(CURLOPT_CURLU, endpoint->url);
     SET(CURLOPT_POST, 1L);
