@@ -10,7 +10,7 @@ BEGIN
     FOR known IN
         SELECT p.oid::regprocedure AS function FROM pg_catalog.pg_proc p
          WHERE p.pronamespace = 'chwsync'::regnamespace
-           AND p.proname IN ('record_outcomes', 'claim', 'deliver', 'follow_surplus', 'restore_attempt', 'release_submits',
+           AND p.proname IN ('shown', 'intake', 'record_outcomes', 'claim', 'deliver', 'follow_surplus', 'restore_attempt', 'release_submits',
                              'clock_stepped', 'store_services', 'end_catalogue', 'account_of', 'take_over',
                              'note_balance', 'rehearse', 'ask_refill', 'refill_words', 'count_lines',
                              'judge_due', 'room_at', 'hold_lines', 'refuse_service', 'accept_service', 'hold_duplicates')
@@ -56,6 +56,153 @@ $$;
 -- minute ago has those of an empty table, and would be read and sorted as a whole for every batch. The same holds for the
 -- plans that PostgreSQL caches in the shop's function while they call it. What a disabled step costs must not wake the
 -- just-in-time compiler.
+
+-- The view's rows, of one line where only_ref names it. To plan a view costs more than to read a few lines of it, and its text is
+-- the contract's, so this session keeps it as a prepared statement. That is looked for in the transaction that uses it: behind a
+-- pooler another server may carry out the next one. A plan fits the sizes that the tables had: it serves for a minute and until the
+-- caller finds a look long (`anew`). And it serves one view: another of the same name may have other types. What the callers below
+-- are told about indexes does not hold for it.
+CREATE OR REPLACE FUNCTION chwsync.shown(view text, look text, only_ref text, anew boolean)
+    RETURNS TABLE (order_ref text, service text, link text, quantity bigint, runs bigint, "interval" bigint, min bigint, max bigint,
+                   comments text, usernames text, hashtags text, username text, params jsonb, provider text, max_charge numeric,
+                   display_ref text, created_at timestamptz)
+    LANGUAGE plpgsql ROWS 100
+    SET enable_seqscan = on SET enable_bitmapscan = on SET plan_cache_mode = auto
+AS $$
+DECLARE
+    wanted text := format('PREPARE chwsync_look AS /* %s */ %s', pg_catalog.to_regclass(view)::oid, look);
+    serves boolean;
+BEGIN
+    IF only_ref IS NOT NULL THEN
+        RETURN QUERY EXECUTE look USING only_ref;
+        RETURN;
+    END IF;
+    SELECT NOT anew AND p.statement = wanted AND p.prepare_time > now() - interval '1 minute' INTO serves
+      FROM pg_catalog.pg_prepared_statements p WHERE p.name = 'chwsync_look';
+    IF NOT serves THEN
+        DEALLOCATE chwsync_look;
+    END IF;
+    IF serves IS NOT TRUE THEN
+        EXECUTE wanted;
+    END IF;
+    RETURN QUERY EXECUTE 'EXECUTE chwsync_look';
+END
+$$;
+
+-- Intake: the view's rows against the ledger; of one line where only_ref names it (what is wrong with others is not known then).
+-- A key that is shown twice, or NULL, is parked: which of the two rows was meant cannot be known. A queued order follows the view,
+-- to another provider too; a withdrawn one that is shown again comes back, at once when the view alone decides, after five minutes
+-- when a function withdrew it while the view kept showing it. A line without a service is rejected here: no request could ask for
+-- it. not_configured is what lines of an unknown provider say, for format(). A kept plan joins the ledger's tables as they were:
+-- made for an empty queue it compares each line with each. So `anew` holds for every plan of this session, once for each view read.
+CREATE OR REPLACE FUNCTION chwsync.intake(default_provider text, providers text[], at_most int, tell_shop boolean, view text, look text,
+                                          only_ref text, anew boolean, not_configured text)
+    RETURNS TABLE (taken bigint, returned bigint, followed bigint, parked bigint, parked_in_all bigint, queue_due_s bigint,
+                   write_back_due_s bigint, rejected text, parked_lines text, refills_due text, server_us bigint)
+    LANGUAGE plpgsql
+    SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off SET plan_cache_mode = force_generic_plan
+AS $$
+#variable_conflict use_column
+BEGIN
+    IF anew AND only_ref IS NULL THEN
+        DISCARD PLANS;
+    END IF;
+    RETURN QUERY
+    WITH shown AS MATERIALIZED (
+        SELECT * FROM chwsync.shown($5, $6, $7, $8)
+    ), fresh AS MATERIALIZED (
+        SELECT s.*, count(*) OVER (PARTITION BY s.order_ref) AS times FROM shown s
+         WHERE NOT EXISTS (SELECT FROM chwsync.orders o WHERE o.order_ref = s.order_ref)
+    ), good AS (
+        SELECT f.*, left(coalesce(f.provider, $1), 200) AS chosen,
+               CASE WHEN btrim(coalesce(f.service, '')) = '' THEN 'the line names no service'
+                    WHEN f.quantity <= 0 THEN 'the quantity is not positive'
+                    WHEN f.max_charge = 'NaN' THEN 'max_charge is not a number'
+                    WHEN octet_length(f.provider) > 200 THEN 'the provider''s name is longer than 200 bytes'
+                    WHEN octet_length(f.display_ref) > 1000 THEN 'display_ref is longer than 1000 bytes' END AS fault
+          FROM fresh f WHERE f.times = 1 AND octet_length(f.order_ref) BETWEEN 1 AND 200
+         ORDER BY f.created_at, f.order_ref LIMIT $3
+    ), inserted AS (
+        INSERT INTO chwsync.orders (order_ref, provider, service, link, quantity, runs, "interval", min, max, comments, usernames,
+                                    hashtags, username, params, max_charge, display_ref, shop_created_at, state, error, seq)
+        SELECT g.order_ref, g.chosen, g.service, g.link, g.quantity, g.runs, g."interval", g.min, g.max, g.comments, g.usernames,
+               g.hashtags, g.username, g.params, g.max_charge, g.display_ref, g.created_at,
+               CASE WHEN g.fault IS NULL THEN 'queued' ELSE 'rejected' END::chwsync.order_state,
+               CASE WHEN g.fault IS NULL AND g.chosen <> ALL ($2) THEN format($9, g.chosen)
+                    ELSE g.fault END,
+               CASE WHEN g.fault IS NULL THEN 0 ELSE 1 END
+          FROM good g ORDER BY g.created_at, g.order_ref
+        ON CONFLICT (order_ref) DO NOTHING
+        RETURNING id, provider, state, seq, order_ref, error
+    ), returned AS (
+        UPDATE chwsync.orders o
+           SET state = 'queued', updated_at = now(), provider = coalesce(s.provider, $1),
+               error = CASE WHEN coalesce(s.provider, $1) <> ALL ($2) THEN format($9, coalesce(s.provider, $1)) END
+          FROM shown s WHERE o.order_ref = s.order_ref AND o.state = 'withdrawn'
+           AND (NOT $4 OR o.updated_at < now() - interval '5 minutes' OR o.updated_at > now() + interval '1 minute')
+        RETURNING o.id, o.provider
+    ), queued AS (
+        INSERT INTO chwsync.queue (order_id, provider, next_at)
+        SELECT id, provider, now() FROM inserted WHERE state = 'queued' UNION ALL SELECT id, provider, now() FROM returned
+        ON CONFLICT (order_id) DO NOTHING
+    ), told AS (
+        INSERT INTO chwsync.write_backs (order_id, seq) SELECT id, seq FROM inserted WHERE state = 'rejected' AND $4
+    ), turned AS MATERIALIZED ( -- locks as a claim does: the queue's row first
+        SELECT q.order_id, coalesce(s.provider, $1) AS chosen
+          FROM shown s JOIN chwsync.orders o ON o.order_ref = s.order_ref JOIN chwsync.queue q ON q.order_id = o.id
+         WHERE o.state = 'queued' AND q.provider <> coalesce(s.provider, $1)
+           FOR UPDATE OF q SKIP LOCKED
+    ), followed AS (
+        UPDATE chwsync.orders o
+           SET (service, link, quantity, runs, "interval", min, max, comments, usernames,
+                hashtags, username, params, max_charge, display_ref, provider, error) = ROW(
+                s.service, s.link, s.quantity, s.runs, s."interval", s.min, s.max, s.comments, s.usernames,
+                s.hashtags, s.username, s.params, s.max_charge, s.display_ref, coalesce(t.chosen, o.provider),
+                CASE WHEN t.chosen <> ALL ($2) THEN format($9, t.chosen) WHEN t.chosen IS NULL THEN o.error END), updated_at = now()
+          FROM shown s, chwsync.queue q LEFT JOIN turned t ON t.order_id = q.order_id
+         WHERE o.order_ref = s.order_ref AND q.order_id = o.id AND o.state = 'queued'
+           AND ((o.service, o.link, o.quantity, o.runs, o."interval", o.min, o.max, o.comments, o.usernames,
+                o.hashtags, o.username, o.params, o.max_charge, o.display_ref)
+               IS DISTINCT FROM (s.service, s.link, s.quantity, s.runs, s."interval", s.min, s.max, s.comments, s.usernames,
+                s.hashtags, s.username, s.params, s.max_charge, s.display_ref) OR t.order_id IS NOT NULL)
+        RETURNING o.id
+    ), requeued AS (
+        UPDATE chwsync.queue q SET provider = t.chosen, next_at = now(), held = NULL
+          FROM turned t JOIN followed f ON f.id = t.order_id WHERE q.order_id = t.order_id
+    ), parked AS (
+        INSERT INTO chwsync.parked_lines (order_ref, reason)
+        SELECT DISTINCT coalesce(left(f.order_ref, 200), '(NULL)'),
+               CASE WHEN f.order_ref IS NULL THEN 'the view shows a line whose order_ref is NULL'
+                    WHEN f.times > 1 THEN 'the view shows this order_ref more than once'
+                    ELSE 'the order_ref is empty or longer than 200 bytes' END
+          FROM fresh f
+         WHERE f.times > 1 OR f.order_ref IS NULL OR octet_length(f.order_ref) NOT BETWEEN 1 AND 200
+        ON CONFLICT (order_ref) DO NOTHING
+        RETURNING order_ref, reason
+    ), cleared AS (
+        DELETE FROM chwsync.parked_lines p
+         WHERE EXISTS (SELECT FROM good g WHERE g.order_ref = p.order_ref)
+            -- by hashing: of a million faulty rows and a thousand parked keys, not each with each
+            OR $7 IS NULL AND p.sqlstate IS NULL AND p.order_ref NOT IN (
+                   SELECT DISTINCT coalesce(left(f.order_ref, 200), '(NULL)') FROM fresh f
+                    WHERE f.times > 1 OR f.order_ref IS NULL OR octet_length(f.order_ref) NOT BETWEEN 1 AND 200)
+    )
+    SELECT (SELECT count(*) FROM inserted), (SELECT count(*) FROM returned), (SELECT count(*) FROM followed),
+           (SELECT count(*) FROM parked), (SELECT count(*) FROM parked) + (SELECT count(*) FROM chwsync.parked_lines),
+           (SELECT greatest(ceil(extract(epoch FROM n.next_at - now())), 0)::bigint FROM unnest($2) p(name),
+                   LATERAL (SELECT q.next_at FROM chwsync.queue q WHERE q.provider = p.name
+                             ORDER BY q.next_at LIMIT 1) n
+             ORDER BY n.next_at LIMIT 1), -- no row, no time: greatest() would make NULL a 0
+           (SELECT greatest(ceil(extract(epoch FROM w.due_at - now())), 0)::bigint FROM chwsync.write_backs w
+             ORDER BY w.due_at LIMIT 1),
+           (SELECT string_agg(i.order_ref || ' rejected: ' || i.error, E'\n') FROM inserted i WHERE i.state = 'rejected'),
+           (SELECT string_agg(p.order_ref || ': ' || p.reason, E'\n') FROM (SELECT * FROM parked LIMIT 20) p),
+           (SELECT string_agg(a.id || ':' || greatest(ceil(extract(epoch FROM n.next_at - now())), 0)::bigint, ' ')
+              FROM chwsync.accounts a, LATERAL (SELECT r.next_at FROM chwsync.refills r
+                   WHERE r.account_id = a.id AND r.next_at IS NOT NULL ORDER BY r.next_at LIMIT 1) n),
+           (extract(epoch FROM clock_timestamp()) * 1000000)::bigint;
+END
+$$;
 
 -- The ends of attempts. The life of an order, set-wise: accepted moves submitting, uncertain, queued, rejected, withdrawn
 -- and abandoned to active; everything else moves only the attempt that is the order's last.
@@ -377,6 +524,10 @@ DECLARE
     shows_any boolean;
     claim_at timestamptz;
 BEGIN
+    -- What is claimed is sent, so it must not be lost with a server that confirms a commit before it is on disk.
+    IF current_setting('synchronous_commit') IN ('off', 'local') THEN
+        PERFORM set_config('synchronous_commit', 'on', true);
+    END IF;
     -- The lease is renewed and its claims are counted here, or nothing is claimed: another instance has taken it, or this
     -- database has lost our last claim.
     UPDATE chwsync.leases l

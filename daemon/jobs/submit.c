@@ -587,16 +587,19 @@ static void note_withdrawn(const struct submit *submit, const char *order_ref)
 }
 
 /*
- * Returns how many lines are ready to be sent. When memory was not left for all of them, what the
- * claim holds beyond those is released as if its commit had been ambiguous.
+ * Takes the answer's rows. Returns how many lines are ready to be sent. When memory was not left
+ * for all of them, what the claim holds beyond those is released as if its commit had been
+ * ambiguous.
  */
-static unsigned take_rows(struct submit *submit, const PGresult *rows, int64_t send_before_us)
+static unsigned take_rows(struct submit *submit, const struct store_answer *answer,
+                          int64_t send_before_us)
 {
+    const PGresult *rows = answer->rows;
     struct claim_batch *batch = calloc(1, sizeof *batch);
     unsigned begun = 0, wanted = 0, judged = 0;
 
     if (batch) {
-        batch->rows = PQcopyResult(rows, PG_COPYRES_ATTRS | PG_COPYRES_TUPLES);
+        batch->rows = store_take_rows(answer);
         batch->users = 1;
     }
     for (int i = 0; i < claimed_count(rows); i++) {
@@ -684,6 +687,7 @@ static void claimed(void *userdata, const struct store_answer *answer)
     struct lease *lease = &submit->account->lease;
     bool single = singles_left(&submit->singles);
     unsigned begun = 0;
+    bool more;
 
     submit->claiming = false;
     switch (answer->verdict) {
@@ -696,12 +700,13 @@ static void claimed(void *userdata, const struct store_answer *answer)
         lease_note_claim(lease, submit->claim_asked_us);
         if (submit->ambiguous_claim == lease->claims)
             submit->ambiguous_claim = 0; /* the other of that number can no longer be committed */
-        begun = take_rows(submit, answer->rows, submit->claim_asked_us + SEND_WITHIN_S * US_PER_S);
+        more = claim_has_more(answer->rows); /* the rows are given away next */
+        begun = take_rows(submit, answer, submit->claim_asked_us + SEND_WITHIN_S * US_PER_S);
         submit->claim_took_us += (answer->took_us - submit->claim_took_us) / 8;
         if (single)
             submit->singles.next++;
         else
-            submit->hungry = claim_has_more(answer->rows);
+            submit->hungry = more;
         break;
     case STORE_REFUSED:
         claim_failed(submit, answer);

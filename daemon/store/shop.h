@@ -30,6 +30,8 @@ struct intake_options {
     const char *const *providers; /* configured names */
     size_t provider_count;
     unsigned limit; /* new lines at most */
+    bool anew; /* everything is planned anew. Else a plan that does not fit any more ends after 1 s
+                  with SQLSTATE 57014 */
 };
 #define INTAKE_NAMED_MAX 20
 struct intake_result {
