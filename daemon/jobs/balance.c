@@ -291,7 +291,8 @@ static void looked(void *userdata, const struct store_answer *answer)
         .told_ago_s = row_integer(rows, 0, BALANCE_AGO_S, 0),
         .out_of_funds =
             (account->out_of_funds && row_boolean(rows, 0, BALANCE_WAITS)) || balance->held,
-        .refused = balance->asked_us < account->submits_paused_at_us,
+        /* Also after a start or reload: money may have come meanwhile. */
+        .refused = balance->asked_us < account->submits_paused_at_us || balance->asked_us == 0,
         .low = row_boolean(rows, 0, BALANCE_NEARS),
         .spent = row_boolean(rows, 0, BALANCE_IS_SPENT),
         .used = row_boolean(rows, 0, BALANCE_IS_USED),
