@@ -320,8 +320,11 @@ static int64_t look(struct balance *balance, int64_t now_us)
 {
     struct account *account = balance->account;
 
-    if (account->out_of_funds && !balance->was_out_of_funds) /* at once, and then by the clock */
-        balance->next_us = now_us;
+    if ((account->out_of_funds && !balance->was_out_of_funds) || account->funds_short)
+        balance->next_us = now_us; /* at once, and then by the clock */
+    if (account->funds_short)
+        balance->held = false; /* others than before: said again if its end was said meanwhile */
+    account->funds_short = false;
     balance->was_out_of_funds = account->out_of_funds;
     if (is_lively(balance) && balance->next_us > now_us + LOOK_INTERVAL_S * US_PER_S)
         balance->next_us = now_us + LOOK_INTERVAL_S * US_PER_S;

@@ -40,9 +40,14 @@ static const char intake_rest[] =
     "    SELECT s.*, count(*) OVER (PARTITION BY s.order_ref) AS times FROM shown s\n"
     "     WHERE NOT EXISTS (SELECT FROM chwsync.orders o WHERE o.order_ref = s.order_ref)\n"
     "), good AS (\n"
-    "    SELECT f.*, coalesce(f.provider, $1::text) AS chosen,\n"
+    "    SELECT f.*, left(coalesce(f.provider, $1::text), 200) AS chosen,\n"
     "           CASE WHEN btrim(coalesce(f.service, '')) = '' THEN 'the line names no service'\n"
-    "                WHEN f.quantity <= 0 THEN 'the quantity is not positive' END AS fault\n"
+    "                WHEN f.quantity <= 0 THEN 'the quantity is not positive'\n"
+    "                WHEN f.max_charge = 'NaN' THEN 'max_charge is not a number'\n"
+    "                WHEN octet_length(f.provider) > 200 THEN 'the provider''s name is longer than "
+    "200 bytes'\n"
+    "                WHEN octet_length(f.display_ref) > 1000 THEN 'display_ref is longer than 1000 "
+    "bytes' END AS fault\n"
     "      FROM fresh f WHERE f.times = 1 AND octet_length(f.order_ref) BETWEEN 1 AND 200\n"
     "     ORDER BY f.created_at, f.order_ref LIMIT $3::int\n"
     "), inserted AS (\n"
@@ -165,7 +170,8 @@ static const char intake_counts[] =
 
 static const char claim_text[] =
     "SELECT * FROM chwsync.claim($1::text, $2::int, $3::uuid, $4::int, $5::int, $6::bigint, "
-    "$7::bigint, $8::bigint, $9::uuid, $10::text, $11::text)";
+    "$7::bigint, $8::bigint, $9::uuid, $10::text, $11::text, $12::numeric, $13::numeric, "
+    "$14::boolean)";
 static const char deliver_text[] = "SELECT * FROM chwsync.deliver($1::int, $2::bigint, $3::text)";
 
 /* What those two ask the shop: $1 the questions (chwsync.result[]), the answer's columns their keys
@@ -407,6 +413,9 @@ int shop_claim(struct shop *shop, struct connection *lane, const struct claim_op
     values_add_text(&values, options->journal);
     values_add_text(&values, text_string(&shop->ask));
     values_add_text(&values, shop->has_function ? NULL : text_string(&shop->ask_any));
+    values_add_text(&values, options->max_charge);
+    values_add_text(&values, options->max_spend_per_day);
+    values_add_boolean(&values, options->tell_shop);
     return run(shop, lane, SHOP_CLAIM, &values, shop->timeout_ms, done, userdata);
 }
 
