@@ -340,11 +340,19 @@ static void ask_all(struct check *check)
 
 /* ---- what keeps orders waiting ---- */
 
+/* Less than configured, where 0 is no limit. */
+static bool is_cut(unsigned limit, unsigned configured)
+{
+    return limit > 0 && (configured == 0 || configured > limit);
+}
+
 static void add_limit(struct text *text, unsigned limit, unsigned configured, const char *window)
 {
     if (limit == 0)
         text_format(text, "no limit %s", window);
-    else if (configured > limit)
+    else if (is_cut(limit, configured) && configured == 0)
+        text_format(text, "%u %s (none configured)", limit, window);
+    else if (is_cut(limit, configured))
         text_format(text, "%u %s (of %u configured)", limit, window, configured);
     else
         text_format(text, "%u %s", limit, window);
@@ -354,17 +362,15 @@ static void tell_limits(struct check *check, const struct provider_config *provi
                         const struct rehearsal_account *account)
 {
     OWN(text_done) struct text text = {0};
-    bool learned = account->configured_minute > account->limit_minute ||
-                   account->configured_day > account->limit_day;
+    bool learned = is_cut(account->limit_minute, account->configured_minute) ||
+                   is_cut(account->limit_day, account->configured_day);
     bool full = provider->requests_per_day > 0 && account->used_day >= provider->requests_per_day;
     struct problem *problem;
 
     text_format(&text, "%s: requests allowed: ", provider->name);
-    add_limit(&text, account->has_budget ? account->limit_minute : provider->requests_per_minute,
-              account->configured_minute, "a minute");
+    add_limit(&text, account->limit_minute, account->configured_minute, "a minute");
     text_add(&text, ", ");
-    add_limit(&text, account->has_budget ? account->limit_day : provider->requests_per_day,
-              account->configured_day, "a day");
+    add_limit(&text, account->limit_day, account->configured_day, "a day");
     text_format(&text, "; used in the last day: %" PRId64, account->used_day);
     problem = found(check, learned || full ? SEVERITY_WARNING : SEVERITY_OK, "provider", EXIT_DONE);
     problem_set(problem, "%s", text_string(&text));
@@ -457,6 +463,10 @@ static void check_account(struct check *check, const struct provider_config *pro
     if (check->has_ledger && rehearsal_account(check->session, provider->name, provider->url,
                                                &account, &problem) != SESSION_DONE)
         *found(check, SEVERITY_FAULT, "database", EXIT_FINDING) = problem;
+    if (!account.has_budget) {
+        account.limit_minute = account.configured_minute = provider->requests_per_minute;
+        account.limit_day = account.configured_day = provider->requests_per_day;
+    }
     tell_limits(check, provider, &account);
     tell_stops(check, provider, &account);
     for (size_t i = 0; i < account.held_count; i++)

@@ -274,6 +274,10 @@ money_is_told() {
     has "... orders that may have been bought" "warning +orders +panel: 1 orders may or may not have been bought" "$said"
     has "... with a remedy" "HINT: chwsyncd orders --state uncertain, then chwsyncd resolve" "$said"
     has "limits that were learned" "warning +provider +panel: requests allowed: 30 a minute \(of 60 configured\), 5000 a day" "$said"
+    ask "UPDATE chwsync.budgets SET configured_minute = 0" >/dev/null
+    told check "${credentials[@]}"
+    has "... also where none is configured" "warning +provider +panel: requests allowed: 30 a minute \(none configured\), 5000 a day" "$said"
+    ask "UPDATE chwsync.budgets SET configured_minute = 60" >/dev/null
     told status
     has "status shows the balance" "panel: balance 12.5 USD, told 3 min ago .*, 9.25 of it not spoken for; LOW" "$(tr '\n' ' ' <<<"$said" | tr -s ' ')"
     has "... and that it does not reach" "out of funds, first seen .*; 3 order lines wait for money" "$(tr '\n' ' ' <<<"$said" | tr -s ' ')"
