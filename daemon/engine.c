@@ -44,7 +44,9 @@ DEFINE_OWN(char, free, string_freep)
 #define TAKEN_JUST_NOW_S 30 /* a lease, before the database's clock was found to be set */
 #define LOOK_AGAIN_S 30     /* after a fault of the contract or the schema */
 #define LOOK_ANYWAY_S 20    /* without a word from the intake: the view may raise, or take long */
-#define HISTORY_INTERVAL_S 3600 /* retention */
+#define SETTLE_AFTER_US (300 * US_PER_MS) /* the wake-up is far more often for a paid line */
+#define HISTORY_AFTER_US (5 * US_PER_S)   /* the start has more urgent things to do */
+#define HISTORY_INTERVAL_S 3600           /* retention */
 #define HISTORY_BATCH 1000
 #define STATUS_INTERVAL_US (10 * US_PER_S)
 #define DRAIN_S 45        /* at least; below TimeoutStopSec=60 */
@@ -264,11 +266,12 @@ static void woken(void *userdata)
 {
     struct engine *engine = userdata;
     struct world *world = engine->world;
+    int64_t later_us = clock_monotonic_us() + SETTLE_AFTER_US;
 
     intake_wake(&world->intake);
     for (size_t i = 0; i < world->provider_count; i++) {
-        settle_wake(&world->providers[i].settle, clock_monotonic_us());
-        catalogue_wake(&world->providers[i].catalogue, clock_monotonic_us());
+        settle_wake(&world->providers[i].settle, later_us);
+        catalogue_wake(&world->providers[i].catalogue, later_us);
         compare_wake(&world->providers[i].compare, clock_monotonic_us());
     }
 }
@@ -589,6 +592,7 @@ static int world_new(struct engine *engine, struct config *config, struct world 
         return -ENOMEM;
     }
     world->config = config;
+    world->history_us = clock_monotonic_us() + HISTORY_AFTER_US;
     world->providers = calloc(config->provider_count, sizeof *world->providers);
     world->provider_names = calloc(config->provider_count, sizeof *world->provider_names);
     world->accounts = calloc(config->provider_count, sizeof *world->accounts);
@@ -856,7 +860,7 @@ static int64_t prepare(struct engine *engine, int64_t now_us)
         if (now_us >= world->ledger_us && !world->asking_ledger &&
             accounts_ledger(lanes->ledger, ledger_read, engine) == 0)
             world->asking_ledger = true;
-        return earlier(next_us, world->ledger_us);
+        return world->asking_ledger ? next_us : earlier(next_us, world->ledger_us);
     }
     next_us = earlier(next_us, clock_watch_work(&world->clock, now_us));
     for (size_t i = 0; i < world->provider_count; i++) {

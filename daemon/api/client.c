@@ -222,7 +222,8 @@ static void heed_pause(struct client *client, const struct reply *reply, int64_t
 {
     int64_t pause_us = wanted_pause_s(reply) * US_PER_S;
 
-    pause_us += pause_us / 20 * (clock_random() % 1024) / 1024;
+    if (pause_us > 0)
+        pause_us += pause_us / 20 * (clock_random() % 1024) / 1024;
     if (pause_us > PAUSE_MAX_S * US_PER_S)
         pause_us = PAUSE_MAX_S * US_PER_S;
     if (is_rate_refusal(reply)) {

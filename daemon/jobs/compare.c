@@ -247,12 +247,7 @@ static void answered(void *userdata, const struct client_answer *answer)
     }
 }
 
-static void counted(void *userdata, const struct store_answer *answer)
-{
-    (void)userdata, (void)answer;
-}
-
-/* The slot was taken before. */
+/* The slot was taken before, and is counted in the ledger. */
 static void ask(struct compare *compare)
 {
     const char *ids[ACCOUNT_MATCH_IDS];
@@ -267,8 +262,33 @@ static void ask(struct compare *compare)
         return;
     }
     compare->busy = compare->on_the_wire = true;
-    (void)accounts_count_read(compare->workshop->lanes.ledger, compare->account->id, 1, counted,
-                              NULL);
+}
+
+static void counted(void *userdata, const struct store_answer *answer)
+{
+    struct compare *compare = userdata;
+    struct client *client = compare->account->client;
+    int64_t now_us = clock_monotonic_us();
+
+    compare->busy = false;
+    if (answer->verdict == STORE_DONE && lease_holds(&compare->account->lease) &&
+        client_budget(client)->paused_until_us <= now_us) {
+        ask(compare);
+        return;
+    }
+    client_give_back(client, 1, now_us);
+    compare->next_us = now_us + US_PER_S;
+}
+
+/* What a crash leaves behind stays taken: a request stands in the ledger before it leaves. */
+static void count(struct compare *compare, int64_t now_us)
+{
+    compare->busy = accounts_count_read(compare->workshop->lanes.ledger, compare->account->id, 1,
+                                        counted, compare) == 0;
+    if (compare->busy)
+        return;
+    client_give_back(compare->account->client, 1, now_us);
+    compare->next_us = now_us + US_PER_S;
 }
 
 static void known_told(void *userdata, const struct store_answer *answer)
@@ -409,9 +429,9 @@ static int64_t work_on(struct compare *compare, int64_t now_us)
         if (free_us > now_us)
             return free_us;
         if (client_take(account->client, BUDGET_READ, 1, 0, now_us) == 0)
-            return budget_next_us(client_budget(account->client), BUDGET_READ, now_us);
-        ask(compare);
-        return INT64_MAX;
+            return client_next_us(account->client, BUDGET_READ, 0, now_us);
+        count(compare, now_us);
+        return compare->busy ? INT64_MAX : compare->next_us;
     }
     return INT64_MAX;
 }

@@ -287,6 +287,14 @@ static void log_change(const struct poll *poll, const PGresult *rows, int row)
     struct log_entry entry = {
         .order_ref = order_ref, .provider = poll->account->config->name, .action = "status"};
 
+    if (row_text(rows, row, 6)) {
+        entry.message_id = MESSAGE_CHARGE_DIFFERS;
+        entry.hint =
+            "compare with the provider's catalogue: chwsyncd services, chwsyncd orders REF";
+        log_write(LOG_LEVEL_WARNING, &entry, "order %s: %s %s", order_ref,
+                  poll->account->config->name, row_text(rows, row, 6));
+        return;
+    }
     if (strcmp(before, state) == 0) {
         entry.message_id = MESSAGE_ORDER_NOT_FOUND;
         log_write(LOG_LEVEL_WARNING, &entry,

@@ -254,12 +254,7 @@ static void answered(void *userdata, const struct client_answer *answer)
     recheck_return(loan, false);
 }
 
-static void counted(void *userdata, const struct store_answer *answer)
-{
-    (void)userdata, (void)answer;
-}
-
-/* The slot was taken before. */
+/* The slot was taken before, and is counted in the ledger. */
 static void ask_alone(struct recheck *recheck, int64_t now_us)
 {
     const char *ids[RECHECKS_MAX];
@@ -283,10 +278,34 @@ static void ask_alone(struct recheck *recheck, int64_t now_us)
     if (client_send(recheck->account->client, &request, NULL, answered, loan) < 0) {
         recheck->own_loan = false;
         recheck_return(loan, false);
+    }
+}
+
+static void counted(void *userdata, const struct store_answer *answer)
+{
+    struct recheck *recheck = userdata;
+    struct client *client = recheck->account->client;
+    int64_t now_us = clock_monotonic_us();
+
+    recheck->counting = false;
+    if (answer->verdict == STORE_DONE && lease_holds(&recheck->account->lease) &&
+        client_budget(client)->paused_until_us <= now_us) {
+        ask_alone(recheck, now_us);
         return;
     }
-    (void)accounts_count_read(recheck->workshop->lanes.ledger, recheck->account->id, 1, counted,
-                              NULL);
+    client_give_back(client, 1, now_us);
+    recheck->alone_us = now_us + AGAIN_S * US_PER_S;
+}
+
+/* What a crash leaves behind stays taken: a request stands in the ledger before it leaves. */
+static void count_alone(struct recheck *recheck, int64_t now_us)
+{
+    recheck->counting = accounts_count_read(recheck->workshop->lanes.ledger, recheck->account->id,
+                                            1, counted, recheck) == 0;
+    if (recheck->counting)
+        return;
+    client_give_back(recheck->account->client, 1, now_us);
+    recheck->alone_us = now_us + AGAIN_S * US_PER_S;
 }
 
 /* ---- looking at the list ---- */
@@ -345,7 +364,7 @@ static bool goes_alone(const struct recheck *recheck, int64_t now_us)
 {
     int64_t waited_s = (now_us - recheck->held_us) / US_PER_S;
 
-    return !recheck->own_loan && now_us >= recheck->alone_us &&
+    return !recheck->own_loan && !recheck->counting && now_us >= recheck->alone_us &&
            !client_budget(recheck->account->client)->adds_waiting &&
            recheck_is_worth((unsigned)recheck->held_count, recheck->limit,
                             recheck->overdue_s + waited_s);
@@ -403,16 +422,17 @@ int64_t recheck_work(struct recheck *recheck, int64_t now_us)
         return free_us;
     if (client_take(account->client, BUDGET_READ, 1, 0, now_us) == 0)
         return client_next_us(account->client, BUDGET_READ, 0, now_us);
-    ask_alone(recheck, now_us);
+    count_alone(recheck, now_us);
     return now_us + US_PER_S;
 }
 
 bool recheck_wants_lease(const struct recheck *recheck, int64_t now_us)
 {
-    return recheck->own_loan || (recheck->held_count > 0 && goes_alone(recheck, now_us));
+    return recheck->own_loan || recheck->counting ||
+           (recheck->held_count > 0 && goes_alone(recheck, now_us));
 }
 
 bool recheck_is_quiet(const struct recheck *recheck)
 {
-    return LIST_EMPTY(&recheck->loans) && !recheck->picking;
+    return LIST_EMPTY(&recheck->loans) && !recheck->picking && !recheck->counting;
 }

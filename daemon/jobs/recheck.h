@@ -38,6 +38,7 @@ struct recheck {
     unsigned limit;             /* ids a request; less after the provider said it is too many */
     LIST_HEAD(, recheck_loan) loans;
     bool picking, own_loan;
+    bool counting;         /* a request of its own, before it leaves */
     bool looked_for_rides; /* the last look took all that was due, to be lent */
     bool ride_passed;      /* since the last look a request had room, and nothing was held */
     int64_t look_us;       /* when the list is looked at next */
