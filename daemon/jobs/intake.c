@@ -19,6 +19,7 @@
 #define QUICK_LINES 10
 #define SLOW_LOOK_US (100 * US_PER_MS)
 #define SLOW_LOOKS 3
+#define LAMING_LOOK_US (1000 * US_PER_MS)
 #define INTAKE_KEYS_LIMIT 200 /* lines tried one by one in a round */
 #define PARKED_RETRY_S 300
 
@@ -184,9 +185,10 @@ static void rest(struct intake *intake, int64_t took_us)
         intake->rested_us = clock_monotonic_us() + 4 * least_us;
 }
 
-/* Once is chance: the shop was busy, or a backlog was taken. */
+/* Once is chance: the shop was busy, or a backlog was taken. So long that it matters is not. */
 static void note_time(struct intake *intake, int64_t took_us)
 {
+    unsigned before = intake->slow_looks;
     const struct log_entry entry = {
         .message_id = MESSAGE_VIEW_SLOW,
         .hint = "chwsyncd check names what helps: an index, or the adapter with a queue"};
@@ -196,13 +198,13 @@ static void note_time(struct intake *intake, int64_t took_us)
         log_recovered(&intake->slow_log);
         return;
     }
-    intake->slow_looks++;
+    intake->slow_looks += took_us > LAMING_LOOK_US ? SLOW_LOOKS : 1;
     log_debug("reading the view took %lld ms", (long long)(took_us / US_PER_MS));
-    if (intake->slow_looks == SLOW_LOOKS)
+    if (before < SLOW_LOOKS && intake->slow_looks >= SLOW_LOOKS)
         log_repeated(&intake->slow_log, LOG_LEVEL_WARNING, &entry,
-                     "reading the shop's view takes longer than %d ms, %d times in a row: new "
+                     "reading the shop's view takes %lld ms, more than %d: new "
                      "lines are taken later, and the database is kept busy",
-                     (int)(SLOW_LOOK_US / US_PER_MS), SLOW_LOOKS);
+                     (long long)(took_us / US_PER_MS), (int)(SLOW_LOOK_US / US_PER_MS));
 }
 
 static void looked(void *userdata, const struct store_answer *answer)
