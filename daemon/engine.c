@@ -13,6 +13,7 @@
 #include "jobs/clock_watch.h"
 #include "jobs/compare.h"
 #include "jobs/contract_watch.h"
+#include "jobs/figures.h"
 #include "jobs/grant.h"
 #include "jobs/intake.h"
 #include "jobs/poll.h"
@@ -44,7 +45,9 @@ DEFINE_OWN(char, free, string_freep)
 #define TAKEN_JUST_NOW_S 30 /* a lease, before the database's clock was found to be set */
 #define LOOK_AGAIN_S 30     /* after a fault of the contract or the schema */
 #define LOOK_ANYWAY_S 20    /* without a word from the intake: the view may raise, or take long */
-#define HISTORY_INTERVAL_S 3600 /* retention */
+#define SETTLE_AFTER_US (300 * US_PER_MS) /* the wake-up is far more often for a paid line */
+#define HISTORY_AFTER_US (5 * US_PER_S)   /* the start has more urgent things to do */
+#define HISTORY_INTERVAL_S 3600           /* retention */
 #define HISTORY_BATCH 1000
 #define STATUS_INTERVAL_US (10 * US_PER_S)
 #define DRAIN_S 45        /* at least; below TimeoutStopSec=60 */
@@ -69,6 +72,7 @@ struct provider {
     struct refill refill;
     struct recheck recheck;
     struct grant grant;
+    struct request_figures figures;
     bool opening;
     int64_t open_us; /* when opening is tried (again) */
 };
@@ -86,6 +90,7 @@ struct world {
     struct intake intake;
     struct write_back write_back;
     struct pulse pulse;
+    struct told_figures told;
     struct unconfigured unconfigured;
     const char **provider_names;
     struct configured_account *accounts; /* one a provider; digests owned, NULL until known */
@@ -263,11 +268,12 @@ static void woken(void *userdata)
 {
     struct engine *engine = userdata;
     struct world *world = engine->world;
+    int64_t later_us = clock_monotonic_us() + SETTLE_AFTER_US;
 
     intake_wake(&world->intake);
     for (size_t i = 0; i < world->provider_count; i++) {
-        settle_wake(&world->providers[i].settle, clock_monotonic_us());
-        catalogue_wake(&world->providers[i].catalogue, clock_monotonic_us());
+        settle_wake(&world->providers[i].settle, later_us);
+        catalogue_wake(&world->providers[i].catalogue, later_us);
         compare_wake(&world->providers[i].compare, clock_monotonic_us());
         grant_wake(&world->providers[i].grant, clock_monotonic_us());
     }
@@ -570,6 +576,7 @@ static int provider_init(struct engine *engine, struct world *world, size_t inde
     provider->recheck.userdata = provider;
     provider->poll.recheck = &provider->recheck;
     grant_init(&provider->grant, &provider->account);
+    request_figures_init(&provider->figures, &provider->account);
     world->provider_names[index] = config->name;
     return 0;
 }
@@ -598,6 +605,7 @@ static int world_new(struct engine *engine, struct config *config, struct world 
         return -ENOMEM;
     }
     world->config = config;
+    world->history_us = clock_monotonic_us() + HISTORY_AFTER_US;
     world->providers = calloc(config->provider_count, sizeof *world->providers);
     world->provider_names = calloc(config->provider_count, sizeof *world->provider_names);
     world->accounts = calloc(config->provider_count, sizeof *world->accounts);
@@ -637,6 +645,7 @@ static int world_new(struct engine *engine, struct config *config, struct world 
                                     .userdata = engine};
     write_back_init(&world->write_back, &world->workshop);
     pulse_init(&world->pulse, &world->workshop);
+    told_figures_init(&world->told, &world->workshop, &world->write_back.told);
     world->unconfigured = (struct unconfigured){.workshop = &world->workshop,
                                                 .providers = world->provider_names,
                                                 .provider_count = world->provider_count};
@@ -866,7 +875,7 @@ static int64_t prepare(struct engine *engine, int64_t now_us)
         if (now_us >= world->ledger_us && !world->asking_ledger &&
             accounts_ledger(lanes->ledger, ledger_read, engine) == 0)
             world->asking_ledger = true;
-        return earlier(next_us, world->ledger_us);
+        return world->asking_ledger ? next_us : earlier(next_us, world->ledger_us);
     }
     next_us = earlier(next_us, clock_watch_work(&world->clock, now_us));
     for (size_t i = 0; i < world->provider_count; i++) {
@@ -927,6 +936,7 @@ static int64_t work(struct engine *engine, int64_t now_us)
     next_us = earlier(next_us, unconfigured_work(&world->unconfigured, now_us));
     next_us = earlier(next_us, intake_work(&world->intake, now_us));
     next_us = earlier(next_us, pulse_work(&world->pulse, now_us));
+    next_us = earlier(next_us, told_figures_work(&world->told, now_us));
     if (now_us >= world->look_us) {
         intake_looked(engine, 0, 0);
         for (size_t i = 0; i < world->provider_count; i++) {
@@ -955,6 +965,7 @@ static int64_t work(struct engine *engine, int64_t now_us)
             next_us = earlier(next_us, poll_work(&provider->poll, now_us));
         next_us = earlier(next_us, submit_work(&provider->submit, now_us));
         next_us = earlier(next_us, account_work(&provider->account, now_us));
+        next_us = earlier(next_us, request_figures_work(&provider->figures, now_us));
     }
     return earlier(next_us, write_back_work(&world->write_back, now_us));
 }

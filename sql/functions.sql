@@ -10,9 +10,10 @@ BEGIN
     FOR known IN
         SELECT p.oid::regprocedure AS function FROM pg_catalog.pg_proc p
          WHERE p.pronamespace = 'chwsync'::regnamespace
-           AND p.proname IN ('record_outcomes', 'claim', 'deliver', 'follow_surplus', 'restore_attempt', 'release_submits',
+           AND p.proname IN ('shown', 'intake', 'record_outcomes', 'claim', 'deliver', 'follow_surplus', 'restore_attempt', 'release_submits',
                              'clock_stepped', 'store_services', 'end_catalogue', 'account_of', 'take_over',
-                             'note_balance', 'rehearse', 'ask_refill', 'refill_words')
+                             'note_balance', 'rehearse', 'ask_refill', 'refill_words', 'count_lines',
+                             'judge_due', 'room_at', 'hold_lines', 'refuse_service', 'accept_service', 'hold_duplicates')
     LOOP
         EXECUTE format('DROP FUNCTION %s', known.function);
     END LOOP;
@@ -56,6 +57,155 @@ $$;
 -- plans that PostgreSQL caches in the shop's function while they call it. What a disabled step costs must not wake the
 -- just-in-time compiler.
 
+-- The view's rows, of one line where only_ref names it. To plan a view costs more than to read a few lines of it, and its text is
+-- the contract's, so this session keeps it as a prepared statement. That is looked for in the transaction that uses it: behind a
+-- pooler another server may carry out the next one. A plan fits the sizes that the tables had: it serves for a minute and until the
+-- caller finds a look long (`anew`). And it serves one view: another of the same name may have other types. What the callers below
+-- are told about indexes does not hold for it.
+CREATE OR REPLACE FUNCTION chwsync.shown(view text, look text, only_ref text, anew boolean)
+    RETURNS TABLE (order_ref text, service text, link text, quantity bigint, runs bigint, "interval" bigint, min bigint, max bigint,
+                   comments text, usernames text, hashtags text, username text, params jsonb, provider text, max_charge numeric,
+                   display_ref text, created_at timestamptz)
+    LANGUAGE plpgsql ROWS 100
+    SET enable_seqscan = on SET enable_bitmapscan = on SET plan_cache_mode = auto
+AS $$
+DECLARE
+    wanted text := format('PREPARE chwsync_look AS /* %s */ %s', pg_catalog.to_regclass(view)::oid, look);
+    serves boolean;
+BEGIN
+    IF only_ref IS NOT NULL THEN
+        RETURN QUERY EXECUTE look USING only_ref;
+        RETURN;
+    END IF;
+    SELECT NOT anew AND p.statement = wanted AND p.prepare_time > now() - interval '1 minute' INTO serves
+      FROM pg_catalog.pg_prepared_statements p WHERE p.name = 'chwsync_look';
+    IF NOT serves THEN
+        DEALLOCATE chwsync_look;
+    END IF;
+    IF serves IS NOT TRUE THEN
+        EXECUTE wanted;
+    END IF;
+    RETURN QUERY EXECUTE 'EXECUTE chwsync_look';
+END
+$$;
+
+-- Intake: the view's rows against the ledger; of one line where only_ref names it (what is wrong with others is not known then).
+-- A key that is shown twice, or NULL, is parked: which of the two rows was meant cannot be known. A queued order follows the view,
+-- to another provider too; a withdrawn one that is shown again comes back, at once when the view alone decides, after five minutes
+-- when a function withdrew it while the view kept showing it. A line without a service is rejected here: no request could ask for
+-- it. not_configured is what lines of an unknown provider say, for format(). A kept plan joins the ledger's tables as they were:
+-- made for an empty queue it compares each line with each. So `anew` holds for every plan of this session, once for each view read.
+CREATE OR REPLACE FUNCTION chwsync.intake(default_provider text, providers text[], at_most int, tell_shop boolean, view text, look text,
+                                          only_ref text, anew boolean, not_configured text)
+    RETURNS TABLE (taken bigint, returned bigint, followed bigint, parked bigint, parked_in_all bigint, queue_due_s bigint,
+                   write_back_due_s bigint, rejected text, parked_lines text, refills_due text, server_us bigint, wishes text)
+    LANGUAGE plpgsql
+    SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off SET plan_cache_mode = force_generic_plan
+AS $$
+#variable_conflict use_column
+BEGIN
+    IF anew AND only_ref IS NULL THEN
+        DISCARD PLANS;
+    END IF;
+    RETURN QUERY
+    WITH shown AS MATERIALIZED (
+        SELECT * FROM chwsync.shown($5, $6, $7, $8)
+    ), fresh AS MATERIALIZED (
+        SELECT s.*, count(*) OVER (PARTITION BY s.order_ref) AS times FROM shown s
+         WHERE NOT EXISTS (SELECT FROM chwsync.orders o WHERE o.order_ref = s.order_ref)
+    ), good AS (
+        SELECT f.*, left(coalesce(f.provider, $1), 200) AS chosen,
+               CASE WHEN btrim(coalesce(f.service, '')) = '' THEN 'the line names no service'
+                    WHEN f.quantity <= 0 THEN 'the quantity is not positive'
+                    WHEN f.max_charge = 'NaN' THEN 'max_charge is not a number'
+                    WHEN octet_length(f.provider) > 200 THEN 'the provider''s name is longer than 200 bytes'
+                    WHEN octet_length(f.display_ref) > 1000 THEN 'display_ref is longer than 1000 bytes' END AS fault
+          FROM fresh f WHERE f.times = 1 AND octet_length(f.order_ref) BETWEEN 1 AND 200
+         ORDER BY f.created_at, f.order_ref LIMIT $3
+    ), inserted AS (
+        INSERT INTO chwsync.orders (order_ref, provider, service, link, quantity, runs, "interval", min, max, comments, usernames,
+                                    hashtags, username, params, max_charge, display_ref, shop_created_at, state, error, seq)
+        SELECT g.order_ref, g.chosen, g.service, g.link, g.quantity, g.runs, g."interval", g.min, g.max, g.comments, g.usernames,
+               g.hashtags, g.username, g.params, g.max_charge, g.display_ref, g.created_at,
+               CASE WHEN g.fault IS NULL THEN 'queued' ELSE 'rejected' END::chwsync.order_state,
+               CASE WHEN g.fault IS NULL AND g.chosen <> ALL ($2) THEN format($9, g.chosen)
+                    ELSE g.fault END,
+               CASE WHEN g.fault IS NULL THEN 0 ELSE 1 END
+          FROM good g ORDER BY g.created_at, g.order_ref
+        ON CONFLICT (order_ref) DO NOTHING
+        RETURNING id, provider, state, seq, order_ref, error
+    ), returned AS (
+        UPDATE chwsync.orders o
+           SET state = 'queued', updated_at = now(), provider = coalesce(s.provider, $1),
+               error = CASE WHEN coalesce(s.provider, $1) <> ALL ($2) THEN format($9, coalesce(s.provider, $1)) END
+          FROM shown s WHERE o.order_ref = s.order_ref AND o.state = 'withdrawn'
+           AND (NOT $4 OR o.updated_at < now() - interval '5 minutes' OR o.updated_at > now() + interval '1 minute')
+        RETURNING o.id, o.provider
+    ), queued AS (
+        INSERT INTO chwsync.queue (order_id, provider, next_at)
+        SELECT id, provider, now() FROM inserted WHERE state = 'queued' UNION ALL SELECT id, provider, now() FROM returned
+        ON CONFLICT (order_id) DO NOTHING
+    ), told AS (
+        INSERT INTO chwsync.write_backs (order_id, seq) SELECT id, seq FROM inserted WHERE state = 'rejected' AND $4
+    ), turned AS MATERIALIZED ( -- locks as a claim does: the queue's row first
+        SELECT q.order_id, coalesce(s.provider, $1) AS chosen
+          FROM shown s JOIN chwsync.orders o ON o.order_ref = s.order_ref JOIN chwsync.queue q ON q.order_id = o.id
+         WHERE o.state = 'queued' AND q.provider <> coalesce(s.provider, $1)
+           FOR UPDATE OF q SKIP LOCKED
+    ), followed AS (
+        UPDATE chwsync.orders o
+           SET (service, link, quantity, runs, "interval", min, max, comments, usernames,
+                hashtags, username, params, max_charge, display_ref, provider, error) = ROW(
+                s.service, s.link, s.quantity, s.runs, s."interval", s.min, s.max, s.comments, s.usernames,
+                s.hashtags, s.username, s.params, s.max_charge, s.display_ref, coalesce(t.chosen, o.provider),
+                CASE WHEN t.chosen <> ALL ($2) THEN format($9, t.chosen) WHEN t.chosen IS NULL THEN o.error END), updated_at = now()
+          FROM shown s, chwsync.queue q LEFT JOIN turned t ON t.order_id = q.order_id
+         WHERE o.order_ref = s.order_ref AND q.order_id = o.id AND o.state = 'queued'
+           AND ((o.service, o.link, o.quantity, o.runs, o."interval", o.min, o.max, o.comments, o.usernames,
+                o.hashtags, o.username, o.params, o.max_charge, o.display_ref)
+               IS DISTINCT FROM (s.service, s.link, s.quantity, s.runs, s."interval", s.min, s.max, s.comments, s.usernames,
+                s.hashtags, s.username, s.params, s.max_charge, s.display_ref) OR t.order_id IS NOT NULL)
+        RETURNING o.id
+    ), requeued AS (
+        UPDATE chwsync.queue q SET provider = t.chosen, next_at = now(), held = NULL
+          FROM turned t JOIN followed f ON f.id = t.order_id WHERE q.order_id = t.order_id
+    ), parked AS (
+        INSERT INTO chwsync.parked_lines (order_ref, reason)
+        SELECT DISTINCT coalesce(left(f.order_ref, 200), '(NULL)'),
+               CASE WHEN f.order_ref IS NULL THEN 'the view shows a line whose order_ref is NULL'
+                    WHEN f.times > 1 THEN 'the view shows this order_ref more than once'
+                    ELSE 'the order_ref is empty or longer than 200 bytes' END
+          FROM fresh f
+         WHERE f.times > 1 OR f.order_ref IS NULL OR octet_length(f.order_ref) NOT BETWEEN 1 AND 200
+        ON CONFLICT (order_ref) DO NOTHING
+        RETURNING order_ref, reason
+    ), cleared AS (
+        DELETE FROM chwsync.parked_lines p
+         WHERE EXISTS (SELECT FROM good g WHERE g.order_ref = p.order_ref)
+            -- by hashing: of a million faulty rows and a thousand parked keys, not each with each
+            OR $7 IS NULL AND p.sqlstate IS NULL AND p.order_ref NOT IN (
+                   SELECT DISTINCT coalesce(left(f.order_ref, 200), '(NULL)') FROM fresh f
+                    WHERE f.times > 1 OR f.order_ref IS NULL OR octet_length(f.order_ref) NOT BETWEEN 1 AND 200)
+    )
+    SELECT (SELECT count(*) FROM inserted), (SELECT count(*) FROM returned), (SELECT count(*) FROM followed),
+           (SELECT count(*) FROM parked), (SELECT count(*) FROM parked) + (SELECT count(*) FROM chwsync.parked_lines),
+           (SELECT greatest(ceil(extract(epoch FROM n.next_at - now())), 0)::bigint FROM unnest($2) p(name),
+                   LATERAL (SELECT q.next_at FROM chwsync.queue q WHERE q.provider = p.name
+                             ORDER BY q.next_at LIMIT 1) n
+             ORDER BY n.next_at LIMIT 1), -- no row, no time: greatest() would make NULL a 0
+           (SELECT greatest(ceil(extract(epoch FROM w.due_at - now())), 0)::bigint FROM chwsync.write_backs w
+             ORDER BY w.due_at LIMIT 1),
+           (SELECT string_agg(i.order_ref || ' rejected: ' || i.error, E'\n') FROM inserted i WHERE i.state = 'rejected'),
+           (SELECT string_agg(p.order_ref || ': ' || p.reason, E'\n') FROM (SELECT * FROM parked LIMIT 20) p),
+           (SELECT string_agg(a.id || ':' || greatest(ceil(extract(epoch FROM n.next_at - now())), 0)::bigint, ' ')
+              FROM chwsync.accounts a, LATERAL (SELECT r.next_at FROM chwsync.refills r
+                   WHERE r.account_id = a.id AND r.next_at IS NOT NULL ORDER BY r.next_at LIMIT 1) n),
+           (extract(epoch FROM clock_timestamp()) * 1000000)::bigint,
+           (SELECT string_agg(b.account_id::text, ' ') FROM chwsync.budgets b
+             WHERE b.granted < b.wishes AND b.wished_at > now() - interval '35 seconds');
+END
+$$;
+
 -- The ends of attempts. The life of an order, set-wise: accepted moves submitting, uncertain, queued, rejected, withdrawn
 -- and abandoned to active; everything else moves only the attempt that is the order's last.
 CREATE OR REPLACE FUNCTION chwsync.record_outcomes(order_ids bigint[], numbers int[], outcomes text[], provider_order_ids text[],
@@ -81,7 +231,8 @@ BEGIN
            AND (a.open AND a.outcome IS DISTINCT FROM t.outcome
                 OR t.outcome = 'accepted' AND (a.outcome, a.provider_order_id)
                                               IS DISTINCT FROM ('accepted', t.provider_order_id))
-        RETURNING t.order_id, t.number, t.outcome, t.provider_order_id, t.answer, t.wait_s, a.account_id
+        RETURNING t.order_id, t.number, t.outcome, t.provider_order_id, t.answer, t.wait_s, a.account_id, a.claimed_at,
+                  a.expected_charge
     ), moved AS (
         UPDATE chwsync.orders o
            SET state = CASE e.outcome WHEN 'accepted' THEN 'active' WHEN 'refused' THEN 'rejected'
@@ -117,6 +268,20 @@ BEGIN
         DELETE FROM chwsync.queue q USING moved m WHERE m.state = 'active' AND q.order_id = m.id
     ), due AS (
         INSERT INTO chwsync.write_backs (order_id, seq) SELECT m.id, m.seq FROM moved m WHERE $8::boolean
+    ), unspent AS (
+        -- What the claim spent of the day and of the balance, of attempts that cost nothing.
+        SELECT e.account_id, date_trunc('minute', e.claimed_at) AS minute, sum(e.expected_charge) AS charge
+          FROM ended e WHERE e.outcome IN ('refused', 'put off', 'not executed') AND e.expected_charge > 0 GROUP BY 1, 2
+    ), returned AS (
+        -- A balance that was told later does not lack it. Written before the minutes, as by the claim: both wait for one another.
+        UPDATE chwsync.balances b SET available = b.available + u.charge
+          FROM (SELECT n.account_id, sum(n.charge) AS charge FROM unspent n JOIN chwsync.balances c USING (account_id)
+                 WHERE n.minute > c.asked_at - interval '2 minutes' GROUP BY 1) AS u
+         WHERE b.account_id = u.account_id
+        RETURNING 1
+    ), counted AS (
+        UPDATE chwsync.budget_minutes m SET spent = m.spent - u.charge FROM unspent u
+         WHERE m.account_id = u.account_id AND m.minute = u.minute AND (SELECT count(*) FROM returned) >= 0
     ), surplus AS MATERIALIZED (
         SELECT o.order_ref, e.provider_order_id,
                chwsync.follow_surplus(o.id, e.number, e.account_id, e.provider_order_id, $9::int)
@@ -129,25 +294,242 @@ BEGIN
 END
 $$;
 
--- Lines that are due, asked for their veto, moved from queued to submitting (or withdrawn). `ask` takes results (chwsync.result[])
--- and answers two arrays, their keys and what the shop says; `ask_any`, where the view is asked, whether it shows anything:
--- one that shows nothing at all is more likely broken than emptied, and then nothing is withdrawn.
-CREATE OR REPLACE FUNCTION chwsync.claim(for_provider text, by_account int, by_instance uuid, at_most int, send_within_s int,
-                              only_order bigint, lease_number bigint, lease_claims bigint, by_journal uuid, ask text,
-                              ask_any text)
-    RETURNS TABLE (id bigint, number int, order_ref text, go boolean, service text, link text, quantity bigint,
-                   runs bigint, "interval" bigint, min bigint, max bigint, comments text, usernames text, hashtags text,
-                   username text, params jsonb)
+-- Lines of a text that are not blank: what comments and usernames are charged by, as wire/add_check sends them.
+CREATE OR REPLACE FUNCTION chwsync.count_lines(lines text) RETURNS bigint
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+AS $$
+    SELECT count(*) FROM regexp_split_to_table(lines, '[\r\n]+') AS l WHERE l ~ '[^ \t\v\f]'
+$$;
+
+-- Lines that are due, locked and judged by the catalogue and by what they may cost, in order of age. The verdict: NULL, it may go;
+-- rejected, for a reason that will not pass by itself; price, limit, unpriced, spent, funds, disabled, identity, what it waits for;
+-- stale, it is no longer queued. Where no catalogue was ever read only limits that
+-- cannot be kept stand in the way.
+CREATE OR REPLACE FUNCTION chwsync.judge_due(for_provider text, by_account int, at_most int, only_order bigint, passed bigint[],
+                                  has_catalogue boolean, charge_limit numeric, day_limit numeric, room numeric, funds numeric,
+                                  funds_waited boolean)
+    RETURNS TABLE (id bigint, order_ref text, seq bigint, held text, service text, is_first boolean, type text, charge numeric,
+                   verdict text, reason text)
+    LANGUAGE plpgsql ROWS 100
+    SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
+AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    -- While submits are stopped nothing is due.
+    WITH due AS MATERIALIZED (
+        SELECT q.order_id, q.next_at, q.held FROM chwsync.queue q
+         WHERE q.provider = $1 AND q.next_at <= now() AND ($4 IS NULL OR q.order_id = $4) AND q.order_id <> ALL (passed)
+           AND NOT EXISTS (SELECT FROM chwsync.submit_stops s WHERE s.account_id = $2 AND s.released_at IS NULL)
+         ORDER BY q.next_at, q.order_id LIMIT $3 FOR UPDATE SKIP LOCKED
+    ), asked_for AS MATERIALIZED (
+        SELECT d.next_at, d.held, o.id, o.order_ref, o.seq, o.state, o.service AS wanted, o.max_charge, o.quantity, o.runs, o.comments,
+               o.usernames
+          FROM due d JOIN chwsync.orders o ON o.id = d.order_id
+    ), sold AS MATERIALIZED ( -- each service once, by its id or by its stable name
+        SELECT w.wanted, k.*
+          FROM (SELECT DISTINCT a.wanted FROM asked_for a WHERE has_catalogue) AS w
+         CROSS JOIN LATERAL (
+               (SELECT s.*, true AS by_id FROM chwsync.catalogue_services s WHERE s.account_id = $2 AND s.service = w.wanted)
+               UNION ALL
+               (SELECT s.*, false FROM chwsync.catalogue_services s WHERE s.account_id = $2 AND s.product_id = w.wanted
+                 ORDER BY s.listed DESC, s.changed_at DESC LIMIT 1)
+               LIMIT 1) AS k
+    ), known AS (
+        SELECT a.next_at, a.held, a.id, a.order_ref, a.seq, a.state, left(a.wanted, 80) AS wanted, a.max_charge, a.runs,
+               k.service, k.name, k.type, k.rate, k.min, k.max, k.charged_by, k.listed, k.refused_at, k.ordered_name, k.ordered_type,
+               k.by_id,
+               CASE k.charged_by WHEN 'quantity' THEN a.quantity WHEN 'runs' THEN a.quantity
+                                 WHEN 'comments' THEN chwsync.count_lines(a.comments)
+                                 WHEN 'usernames' THEN chwsync.count_lines(a.usernames) END AS pieces
+          FROM asked_for a LEFT JOIN sold k ON k.wanted = a.wanted
+    ), priced AS (
+        SELECT k.*, CASE k.charged_by WHEN 'fixed' THEN k.rate
+                                      WHEN 'runs' THEN k.rate * k.pieces * greatest(k.runs, 1) * 0.001
+                                      ELSE k.rate * k.pieces * 0.001 END AS charge
+          FROM known k
+    ), alone AS ( -- what can be said of each by itself
+        SELECT p.*,
+               CASE WHEN p.state <> 'queued' THEN 'stale'
+                    WHEN has_catalogue AND p.service IS NULL THEN 'rejected'
+                    WHEN NOT p.listed OR p.refused_at IS NOT NULL THEN 'disabled'
+                    WHEN p.by_id AND (p.ordered_name <> p.name OR p.ordered_type <> p.type) THEN 'identity'
+                    WHEN p.pieces < p.min OR p.pieces > p.max THEN 'rejected'
+                    WHEN p.charge > p.max_charge THEN 'price'
+                    WHEN p.charge > charge_limit OR p.charge > day_limit THEN 'limit'
+                    WHEN p.charge IS NULL AND num_nonnulls(p.max_charge, charge_limit, day_limit) > 0 THEN 'unpriced'
+               END AS alone
+          FROM priced p
+    ), limited AS ( -- and of all together
+        SELECT a.*, coalesce(a.alone, CASE WHEN sum(a.charge) FILTER (WHERE a.alone IS NULL) OVER (ORDER BY a.next_at, a.id) > room
+                                           THEN 'spent' END) AS limited
+          FROM alone a
+    ), line AS (
+        SELECT l.*, coalesce(l.limited, CASE WHEN funds_waited OR sum(l.charge) FILTER (WHERE l.limited IS NULL)
+                                                                  OVER (ORDER BY l.next_at, l.id) > funds
+                                             THEN 'funds' END) AS verdict
+          FROM limited l
+    )
+    SELECT l.id, l.order_ref, l.seq, l.held, l.service, l.by_id AND l.ordered_name IS NULL, l.type, l.charge, l.verdict,
+           CASE WHEN l.verdict IS NULL THEN NULL
+                WHEN l.verdict = 'rejected' AND l.service IS NULL
+                THEN format('the provider does not sell service "%s"', l.wanted)
+                WHEN l.verdict = 'rejected'
+                THEN format('%s %s%s is %s of %s for service %s (%s)',
+                            CASE l.charged_by WHEN 'comments' THEN 'number of comments' WHEN 'usernames' THEN 'number of usernames'
+                                              ELSE 'quantity' END,
+                            l.pieces, CASE WHEN l.charged_by = 'runs' AND l.runs > 1 THEN ' of each run' END,
+                            CASE WHEN l.pieces < l.min THEN 'below the minimum' ELSE 'above the maximum' END,
+                            CASE WHEN l.pieces < l.min THEN l.min ELSE l.max END, l.wanted, l.name)
+                WHEN l.verdict = 'disabled' AND NOT l.listed
+                THEN format('the provider does not list service %s (%s) now; it goes when a catalogue lists it again', l.wanted, l.name)
+                WHEN l.verdict = 'disabled'
+                THEN format('the provider refused service %s (%s) as not found or disabled; it is tried again after the next catalogue',
+                            l.wanted, l.name)
+                WHEN l.verdict = 'identity'
+                THEN format('service %s was "%s" (%s) when it was last ordered and is "%s" (%s) now; it waits for an operator: '
+                            'chwsyncd services --accept %1$s', l.wanted, l.ordered_name, l.ordered_type, l.name, l.type)
+                WHEN l.verdict = 'price'
+                THEN format('price %s is above max_charge %s; it goes when the price falls', trim_scale(l.charge), trim_scale(l.max_charge))
+                WHEN l.verdict = 'limit' AND l.charge > charge_limit
+                THEN format('price %s is above max_charge_per_order %s; it goes when the price falls', trim_scale(l.charge),
+                            trim_scale(charge_limit))
+                WHEN l.verdict = 'limit'
+                THEN format('price %s is above max_spend_per_day %s; it goes when the price falls', trim_scale(l.charge),
+                            trim_scale(day_limit))
+                WHEN l.verdict = 'unpriced'
+                THEN format('its price is not known beforehand, and %s applies; it goes when a catalogue tells the price',
+                            CASE WHEN l.max_charge IS NOT NULL THEN 'max_charge ' || trim_scale(l.max_charge)
+                                 WHEN charge_limit IS NOT NULL THEN 'max_charge_per_order ' || trim_scale(charge_limit)
+                                 ELSE 'max_spend_per_day ' || trim_scale(day_limit) END)
+                WHEN l.verdict = 'funds' AND funds_waited THEN 'older orders wait for the balance to rise; it goes after them'
+                WHEN l.verdict = 'funds'
+                THEN format('price %s: what is left of the balance, %s, does not reach for it and the older ones; it goes when the '
+                            'balance has risen', coalesce(trim_scale(l.charge)::text, 'not known'), trim_scale(funds))
+                END
+      FROM line l ORDER BY l.next_at, l.id;
+END
+$$;
+
+-- When the day's limit has room for `charge`.
+CREATE OR REPLACE FUNCTION chwsync.room_at(of_account int, day_limit numeric, charge numeric) RETURNS timestamptz
+    LANGUAGE sql STABLE
+AS $$
+    SELECT coalesce(max(m.minute) FILTER (WHERE m.since > day_limit - charge), now()) + interval '1 day'
+      FROM (SELECT b.minute, sum(b.spent) OVER (ORDER BY b.minute DESC) AS since FROM chwsync.budget_minutes b
+             WHERE b.account_id = of_account AND b.minute > now() - interval '1 day') AS m
+$$;
+
+-- What judge_due() held or rejected, or hold_duplicates(): written, told the shop when the reason is another one, and answered then.
+-- The amounts in the reason of one that waits for money are those of when it began to wait. All who wait for the balance are due
+-- together, so that the oldest is judged first.
+CREATE OR REPLACE FUNCTION chwsync.hold_lines(for_provider text, ids bigint[], verdicts text[], reasons text[], former text[],
+                                   room_from timestamptz, tell_shop boolean)
+    RETURNS TABLE (id bigint, order_ref text, verdict text, reason text)
     LANGUAGE plpgsql
     SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
 AS $$
 #variable_conflict use_column
 DECLARE
-    questions chwsync.result[];
+    funds_at timestamptz;
+BEGIN
+    IF 'funds' = ANY (verdicts) THEN
+        SELECT q.next_at INTO funds_at FROM chwsync.queue q
+         WHERE q.provider = for_provider AND q.held = 'funds' AND q.next_at > now() ORDER BY q.next_at LIMIT 1;
+    END IF;
+    RETURN QUERY
+    WITH judged AS MATERIALIZED (
+        SELECT j.id, j.verdict, j.former,
+               CASE WHEN j.verdict = 'spent'
+                    THEN 'max_spend_per_day is reached; it goes at about ' || to_char(room_from, 'YYYY-MM-DD HH24:MI TZ')
+                    ELSE j.reason END AS reason
+          FROM unnest(ids, verdicts, reasons, former) AS j(id, verdict, reason, former)
+    ), moved AS (
+        UPDATE chwsync.queue q
+           SET held = j.verdict, busy = 0, busy_since = NULL,
+               next_at = CASE j.verdict WHEN 'funds' THEN coalesce(funds_at, now() + interval '1 minute')
+                                        -- After the one that was refused, which goes alone and finds out.
+                                        WHEN 'link' THEN now() + interval '310 seconds'
+                                        WHEN 'spent' THEN least(greatest(room_from, now() + interval '10 seconds'), now() + interval '5 minutes')
+                                        ELSE now() + interval '1 minute' END
+          FROM judged j WHERE q.order_id = j.id AND j.verdict <> 'rejected'
+    ), gone AS (
+        DELETE FROM chwsync.queue q USING judged j WHERE q.order_id = j.id AND j.verdict = 'rejected'
+    ), changed AS (
+        UPDATE chwsync.orders o
+           SET state = CASE j.verdict WHEN 'rejected' THEN 'rejected' ELSE 'queued' END::chwsync.order_state, error = j.reason,
+               seq = o.seq + 1, updated_at = now(), changed_at = CASE j.verdict WHEN 'rejected' THEN now() ELSE o.changed_at END
+          FROM judged j
+         WHERE o.id = j.id AND o.state = 'queued'
+           AND (j.verdict = 'rejected' OR o.error IS NULL OR j.former IS DISTINCT FROM j.verdict
+                OR j.verdict NOT IN ('funds', 'spent') AND o.error <> j.reason)
+        RETURNING o.id, o.order_ref, o.seq, o.state, j.verdict, j.reason
+    ), noted AS (
+        INSERT INTO chwsync.history (order_id, event, state, detail)
+        SELECT c.id, CASE c.verdict WHEN 'rejected' THEN 'rejected' ELSE 'held' END, c.state, c.reason FROM changed c
+    ), due AS (
+        INSERT INTO chwsync.write_backs (order_id, seq) SELECT c.id, c.seq FROM changed c WHERE tell_shop
+    )
+    SELECT c.id, c.order_ref, c.verdict, c.reason FROM changed c ORDER BY c.id;
+END
+$$;
+
+-- Lines that are due, judged, asked for their veto, moved from queued to submitting (or withdrawn, or rejected). `ask` takes
+-- results (chwsync.result[]) and answers two arrays, their keys and what the shop says; `ask_any`, where the view is asked, whether
+-- it shows anything: one that shows nothing at all is more likely broken than emptied, and then nothing is withdrawn.
+--
+-- What does not go for a reason that can pass is held: it stays queued with the reason, and is looked at again in a minute, or
+-- sooner when a catalogue or a balance was read. Held lines take no slot, so judging goes on behind them. But the oldest go first
+-- as far as the balance reaches: while one waits for it, none that is younger overtakes it.
+--
+-- Rows: what goes (go), was withdrawn (not go) or is asked again (go is NULL); what was rejected or is held for a new reason, with
+-- `verdict` and `reason`; and at last one without an order, whose `more` says whether further lines may be due.
+CREATE OR REPLACE FUNCTION chwsync.claim(for_provider text, by_account int, by_instance uuid, at_most int, send_within_s int,
+                              only_order bigint, lease_number bigint, lease_claims bigint, by_journal uuid, ask text,
+                              ask_any text, charge_limit numeric, day_limit numeric, tell_shop boolean)
+    RETURNS TABLE (id bigint, number int, order_ref text, go boolean, service text, link text, quantity bigint,
+                   runs bigint, "interval" bigint, min bigint, max bigint, comments text, usernames text, hashtags text,
+                   username text, params jsonb, type text, verdict text, reason text, more boolean)
+    LANGUAGE plpgsql
+    SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    has_catalogue boolean;
+    is_new boolean;          -- its catalogue was never asked for
+    used_since timestamptz;
+    funds numeric;           -- what of the balance is not spoken for; NULL: it is not known
+    room numeric;            -- what is left of the day's limit; NULL: no limit
+    funds_waited boolean;    -- older lines wait for the balance
+    wanted int := at_most;   -- by this round of judging
+    looked int := 0;         -- at, in all rounds
+    round_count int;
+    is_over boolean;         -- what is behind this round could not go either
+    questions chwsync.result[] := '{}'; -- of what goes, and three facts of it
+    passed bigint[] := '{}';
+    charges numeric[] := '{}';
+    types text[] := '{}';
+    round_questions chwsync.result[];
+    round_passed bigint[];
+    round_charges numeric[];
+    round_types text[];
+    first_ordered text[];    -- services that are ordered by their id for the first time
+    judged bigint[];         -- what does not go
+    verdicts text[];
+    reasons text[];
+    former text[];
+    stale bigint[];          -- their rows would stand at the head for ever
+    spent_charge numeric;    -- of the first that the day's limit holds
+    head text;               -- the first that waits for the balance, and did before
     asked_refs text[];
     asked_gos boolean[];
     shows_any boolean;
+    claim_at timestamptz;
 BEGIN
+    -- What is claimed is sent, so it must not be lost with a server that confirms a commit before it is on disk.
+    IF current_setting('synchronous_commit') IN ('off', 'local') THEN
+        PERFORM set_config('synchronous_commit', 'on', true);
+    END IF;
     -- The lease is renewed and its claims are counted here, or nothing is claimed: another instance has taken it, or this
     -- database has lost our last claim.
     UPDATE chwsync.leases l
@@ -156,82 +538,147 @@ BEGIN
     IF NOT FOUND THEN
         RETURN; -- without a row
     END IF;
-    -- While submits are stopped nothing is due. A row whose order is not queued would stand at the head for ever.
-    WITH due AS MATERIALIZED (
-        SELECT q.order_id FROM chwsync.queue q
-         WHERE q.provider = $1 AND q.next_at <= now() AND ($6 IS NULL OR q.order_id = $6)
-           AND NOT EXISTS (SELECT FROM chwsync.submit_stops s WHERE s.account_id = $2 AND s.released_at IS NULL)
-         ORDER BY q.next_at, q.order_id LIMIT $4 FOR UPDATE SKIP LOCKED
-    ), stale AS (
-        UPDATE chwsync.queue q SET next_at = now() + interval '1 hour' FROM due d JOIN chwsync.orders o ON o.id = d.order_id
-         WHERE q.order_id = d.order_id AND o.state <> 'queued'
-    )
-    SELECT array_agg(ROW(o.order_ref, 'submitting', NULL, NULL, NULL, NULL, NULL, NULL, o.seq + 1)::chwsync.result)
-      INTO questions
-      FROM due d JOIN chwsync.orders o ON o.id = d.order_id
-     WHERE o.state = 'queued';
-    IF questions IS NULL THEN
-        RETURN NEXT; -- one row of NULLs: the lease holds, nothing is due
+    SELECT c.read_at IS NOT NULL, c.tried_at IS NULL, a.first_used_at, b.available,
+           CASE WHEN day_limit IS NOT NULL
+                THEN day_limit - coalesce((SELECT sum(m.spent) FROM chwsync.budget_minutes m
+                                            WHERE m.account_id = $2 AND m.minute > now() - interval '1 day'), 0) END,
+           EXISTS (SELECT FROM chwsync.queue q WHERE q.provider = $1 AND q.held = 'funds' AND q.next_at > now())
+      INTO has_catalogue, is_new, used_since, funds, room, funds_waited
+      FROM chwsync.accounts a LEFT JOIN chwsync.catalogues c ON c.account_id = a.id LEFT JOIN chwsync.balances b ON b.account_id = a.id
+     WHERE a.id = $2;
+    -- The very first orders of an account wait a moment for its catalogue.
+    IF is_new AND used_since > now() - interval '10 seconds' THEN
+        more := false;
+        RETURN NEXT;
         RETURN;
     END IF;
-    EXECUTE ask INTO asked_refs, asked_gos USING questions;
-    IF ask_any IS NOT NULL AND true <> ALL (asked_gos) THEN
-        EXECUTE ask_any INTO shows_any;
-        IF NOT shows_any THEN
-            asked_gos := array_fill(NULL::boolean, ARRAY[cardinality(asked_gos)]);
+    LOOP
+        SELECT array_agg(ROW(j.order_ref, 'submitting', NULL, NULL, NULL, NULL, NULL, NULL, j.seq + 1)::chwsync.result)
+                   FILTER (WHERE j.verdict IS NULL),
+               array_agg(j.id) FILTER (WHERE j.verdict IS NULL), array_agg(j.charge) FILTER (WHERE j.verdict IS NULL),
+               array_agg(j.type) FILTER (WHERE j.verdict IS NULL),
+               first_ordered || array_agg(j.service) FILTER (WHERE j.verdict IS NULL AND j.is_first),
+               array_agg(j.id) FILTER (WHERE j.verdict <> 'stale'), array_agg(j.verdict) FILTER (WHERE j.verdict <> 'stale'),
+               array_agg(j.reason) FILTER (WHERE j.verdict <> 'stale'), array_agg(j.held) FILTER (WHERE j.verdict <> 'stale'),
+               array_agg(j.id) FILTER (WHERE j.verdict = 'stale'), (array_agg(j.charge) FILTER (WHERE j.verdict = 'spent'))[1],
+               (array_agg(j.order_ref) FILTER (WHERE j.verdict = 'funds' AND j.held = 'funds' AND NOT funds_waited))[1],
+               coalesce(bool_or(j.verdict IN ('spent', 'funds')), false), count(*)
+          INTO round_questions, round_passed, round_charges, round_types, first_ordered, judged, verdicts, reasons, former,
+               stale, spent_charge, head, is_over, round_count
+          FROM chwsync.judge_due($1, $2, wanted, $6, passed, has_catalogue, charge_limit, day_limit, room, funds, funds_waited) j;
+        IF judged IS NOT NULL THEN
+            RETURN QUERY
+            SELECT h.id, NULL::int, h.order_ref, NULL::boolean, NULL, NULL, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint,
+                   NULL::bigint, NULL, NULL, NULL, NULL, NULL::jsonb, NULL, h.verdict, h.reason, NULL::boolean
+              FROM chwsync.hold_lines($1, judged, verdicts, reasons, former,
+                       CASE WHEN spent_charge IS NOT NULL THEN chwsync.room_at($2, day_limit,
+                           spent_charge + coalesce((SELECT sum(c) FROM unnest(charges || round_charges) AS c), 0)) END, tell_shop) h;
         END IF;
+        IF stale IS NOT NULL THEN
+            UPDATE chwsync.queue q SET next_at = now() + interval '1 hour' WHERE q.order_id = ANY (stale);
+        END IF;
+        looked := looked + round_count;
+        questions := questions || round_questions[:at_most - cardinality(passed)];
+        charges := charges || round_charges[:at_most - cardinality(passed)];
+        types := types || round_types[:at_most - cardinality(passed)];
+        passed := passed || round_passed[:at_most - cardinality(passed)];
+        EXIT WHEN is_over OR round_count < wanted OR cardinality(passed) >= at_most OR looked >= 1000;
+        room := room - coalesce((SELECT sum(c) FROM unnest(round_charges) c), 0);
+        funds := funds - coalesce((SELECT sum(c) FROM unnest(round_charges) c), 0);
+        wanted := greatest(at_most - cardinality(passed), 100);
+    END LOOP;
+    IF head IS NOT NULL THEN
+        -- What the shop took back must not keep all others waiting.
+        questions := questions || ARRAY(SELECT ROW(o.order_ref, 'submitting', NULL, NULL, NULL, NULL, NULL, NULL, o.seq + 1)::chwsync.result
+                                          FROM chwsync.orders o WHERE o.order_ref = head);
     END IF;
-    RETURN QUERY
-    WITH asked AS MATERIALIZED (
-        SELECT a.order_ref, a.go FROM unnest(asked_refs, asked_gos) AS a(order_ref, go)
-    ), moved AS (
-        UPDATE chwsync.orders o
-           SET state = CASE WHEN a.go THEN 'submitting' ELSE 'withdrawn' END::chwsync.order_state,
-               attempts = o.attempts + a.go::int, seq = o.seq + 1, account_id = $2::int, updated_at = now(),
-               error = CASE WHEN NOT a.go THEN 'the shop took it back' END
-          FROM asked a WHERE o.order_ref = a.order_ref AND o.state = 'queued' AND a.go IS NOT NULL
-        RETURNING o.id, o.attempts AS number, o.order_ref, a.go, o.service, o.link, o.quantity, o.runs, o."interval", o.min, o.max, o.comments, o.usernames, o.hashtags, o.username, o.params
-    ), taken AS (
-        DELETE FROM chwsync.queue q USING moved m WHERE q.order_id = m.id
-    ), busy AS (
-        -- Half a minute at the most, so that a line whose lock is long gone does not wait much longer.
-        UPDATE chwsync.queue q
-           SET next_at = now() + least(interval '2 seconds' * power(1.5, least(q.busy, 10)), interval '30 seconds'),
-               busy = q.busy + 1, busy_since = coalesce(q.busy_since, now())
-          FROM asked a, chwsync.orders o
-         WHERE a.go IS NULL AND o.order_ref = a.order_ref AND q.order_id = o.id
-        RETURNING q.order_id, o.order_ref
-    ), attempt AS (
-        INSERT INTO chwsync.attempts (order_id, number, account_id, instance, claim, journal, send_before, service, link, quantity, further)
-        SELECT m.id, m.number, $2::int, $3::uuid, lease_claims + 1, by_journal, now() + make_interval(secs => $5::int), m.service, m.link, m.quantity,
-               CASE WHEN num_nonnulls(m.runs, m."interval", m.min, m.max, m.comments, m.usernames, m.hashtags,
-                                      m.username, m.params) > 0
-                    THEN jsonb_strip_nulls(jsonb_build_object('runs', m.runs, 'interval', m."interval", 'min', m.min,
-                        'max', m.max, 'comments', m.comments, 'usernames', m.usernames, 'hashtags', m.hashtags,
-                        'username', m.username, 'params', m.params)) END
-          FROM moved m WHERE m.go
-    ), withdrawn AS (
-        INSERT INTO chwsync.history (order_id, event, state, detail)
-        SELECT m.id, 'withdrawn', 'withdrawn', 'the shop took it back' FROM moved m WHERE NOT m.go
-    ), counted AS (
-        INSERT INTO chwsync.budget_minutes AS b (account_id, minute, adds)
-        SELECT $2::int, date_trunc('minute', now()), count(*) FROM moved m WHERE m.go HAVING count(*) > 0
-        ON CONFLICT (account_id, minute) DO UPDATE SET adds = b.adds + excluded.adds
-    )
-    SELECT m.id, m.number, m.order_ref, m.go, m.service, m.link, m.quantity, m.runs, m."interval", m.min, m.max,
-           m.comments, m.usernames, m.hashtags, m.username, m.params FROM moved m
-    UNION ALL SELECT b.order_id, NULL, b.order_ref, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
-      FROM busy b ORDER BY 1;
-    IF NOT FOUND THEN
-        RETURN NEXT;
+    IF cardinality(questions) > 0 THEN
+        EXECUTE ask INTO asked_refs, asked_gos USING questions;
+        IF ask_any IS NOT NULL AND true <> ALL (asked_gos) THEN
+            EXECUTE ask_any INTO shows_any;
+            IF NOT shows_any THEN
+                asked_gos := array_fill(NULL::boolean, ARRAY[cardinality(asked_gos)]);
+            END IF;
+        END IF;
+        claim_at := clock_timestamp();
+        RETURN QUERY
+        WITH asked AS MATERIALIZED (
+            SELECT a.order_ref, a.go FROM unnest(asked_refs, asked_gos) AS a(order_ref, go)
+        ), moved AS (
+            UPDATE chwsync.orders o
+               SET state = CASE WHEN a.go THEN 'submitting' ELSE 'withdrawn' END::chwsync.order_state,
+                   attempts = o.attempts + a.go::int, seq = o.seq + 1, account_id = $2::int, updated_at = now(),
+                   error = CASE WHEN NOT a.go THEN 'the shop took it back' END
+              FROM asked a
+             WHERE o.order_ref = a.order_ref AND o.state = 'queued' AND (NOT a.go OR a.go AND o.id = ANY (passed))
+            RETURNING o.id, o.attempts AS number, o.order_ref, a.go, o.service, o.link, o.quantity, o.runs, o."interval", o.min, o.max,
+                      o.comments, o.usernames, o.hashtags, o.username, o.params, types[array_position(passed, o.id)] AS type,
+                      charges[array_position(passed, o.id)] AS charge
+        ), taken AS (
+            DELETE FROM chwsync.queue q USING moved m WHERE q.order_id = m.id
+        ), busy AS (
+            -- Half a minute at the most, so that a line whose lock is long gone does not wait much longer.
+            UPDATE chwsync.queue q
+               SET next_at = now() + least(interval '2 seconds' * power(1.5, least(q.busy, 10)), interval '30 seconds'),
+                   busy = q.busy + 1, busy_since = coalesce(q.busy_since, now()), held = NULL
+              FROM asked a, chwsync.orders o
+             WHERE a.go IS NULL AND o.order_ref = a.order_ref AND q.order_id = o.id AND o.id = ANY (passed)
+            RETURNING q.order_id, o.order_ref
+        ), attempt AS (
+            INSERT INTO chwsync.attempts (order_id, number, account_id, instance, claim, journal, claimed_at, send_before, service, link,
+                                          quantity, further, expected_charge)
+            SELECT m.id, m.number, $2::int, $3::uuid, lease_claims + 1, by_journal, claim_at, now() + make_interval(secs => $5::int),
+                   m.service, m.link, m.quantity,
+                   CASE WHEN num_nonnulls(m.runs, m."interval", m.min, m.max, m.comments, m.usernames, m.hashtags,
+                                          m.username, m.params) > 0
+                        THEN jsonb_strip_nulls(jsonb_build_object('runs', m.runs, 'interval', m."interval", 'min', m.min,
+                            'max', m.max, 'comments', m.comments, 'usernames', m.usernames, 'hashtags', m.hashtags,
+                            'username', m.username, 'params', m.params)) END,
+                   m.charge
+              FROM moved m WHERE m.go
+        ), withdrawn AS (
+            INSERT INTO chwsync.history (order_id, event, state, detail)
+            SELECT m.id, 'withdrawn', 'withdrawn', 'the shop took it back' FROM moved m WHERE NOT m.go
+        ), spoken_for AS (
+            UPDATE chwsync.balances b SET available = b.available - c.charge
+              FROM (SELECT sum(m.charge) AS charge FROM moved m WHERE m.go) AS c WHERE b.account_id = $2 AND c.charge > 0
+            RETURNING 1
+        ), counted AS (
+            -- After the balance, as where the ends of attempts give both back.
+            INSERT INTO chwsync.budget_minutes AS b (account_id, minute, adds, spent)
+            SELECT $2::int, date_trunc('minute', claim_at), count(*), coalesce(sum(m.charge), 0) FROM moved m
+             WHERE m.go AND (SELECT count(*) FROM spoken_for) >= 0 HAVING count(*) > 0
+            ON CONFLICT (account_id, minute) DO UPDATE SET adds = b.adds + excluded.adds, spent = b.spent + excluded.spent
+        )
+        SELECT m.id, m.number, m.order_ref, m.go, m.service, m.link, m.quantity, m.runs, m."interval", m.min, m.max,
+               m.comments, m.usernames, m.hashtags, m.username, m.params, m.type, NULL, NULL, NULL::boolean FROM moved m
+        UNION ALL SELECT b.order_id, NULL, b.order_ref, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+                         NULL, NULL, NULL, NULL
+          FROM busy b ORDER BY 1;
     END IF;
+    IF head IS NOT NULL AND tell_shop THEN -- it was asked, and does not go yet
+        WITH held AS (
+            UPDATE chwsync.orders o SET seq = o.seq + 2, updated_at = now() WHERE o.order_ref = head AND o.state = 'queued'
+            RETURNING o.id, o.seq
+        )
+        INSERT INTO chwsync.write_backs (order_id, seq) SELECT h.id, h.seq FROM held h;
+    END IF;
+    -- What a service is called when it is ordered by its id. Not waited for: whoever stores the catalogue has it locked.
+    IF first_ordered IS NOT NULL THEN
+        UPDATE chwsync.catalogue_services k SET ordered_name = k.name, ordered_type = k.type
+         WHERE k.account_id = $2 AND k.ordered_name IS NULL
+           AND k.service IN (SELECT s.service FROM chwsync.catalogue_services s
+                              WHERE s.account_id = $2 AND s.service = ANY (first_ordered) FOR UPDATE SKIP LOCKED);
+    END IF;
+    more := cardinality(passed) >= at_most OR looked >= 1000 AND NOT is_over;
+    RETURN NEXT;
 END
 $$;
 
 -- Tells the shop where orders stand. A row of write_backs is one change (order, seq); the shop is told the present state, and what
 -- was due up to that seq is done. So a change that comes in meanwhile needs no lock here and is never lost. `tell` as `ask` above.
 CREATE OR REPLACE FUNCTION chwsync.deliver(at_most int, only_order bigint, tell text)
-    RETURNS TABLE (id bigint, order_ref text, answer boolean, status text)
+    RETURNS TABLE (id bigint, order_ref text, answer boolean, status text, waited_s float8)
     LANGUAGE plpgsql
     SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
 AS $$
@@ -271,13 +718,17 @@ BEGIN
     ), done AS (
         DELETE FROM chwsync.write_backs w USING due d LEFT JOIN told t ON t.id = d.order_id
          WHERE w.order_id = d.order_id AND w.seq <= coalesce(t.seq, d.seq) AND (t.id IS NULL OR t.answer IS NOT NULL)
+        RETURNING w.order_id, w.since
     ), busy AS (
         UPDATE chwsync.write_backs w
            SET failures = w.failures + 1, error = 'the function answered NULL', sqlstate = NULL,
                due_at = now() + least(interval '1 second' * power(2, least(w.failures, 12)), interval '1 hour')
           FROM told t WHERE w.order_id = t.id AND t.answer IS NULL AND w.seq <= t.seq
     )
-    SELECT t.id, t.order_ref, t.answer, t.status FROM told t;
+    SELECT t.id, t.order_ref, t.answer, t.status,
+           CASE WHEN t.answer AND t.status IN ('completed', 'partial', 'canceled', 'refunded', 'failed', 'rejected', 'abandoned')
+                THEN extract(epoch FROM clock_timestamp() - min(d.since))::float8 END
+      FROM told t LEFT JOIN done d ON d.order_id = t.id GROUP BY t.id, t.order_ref, t.answer, t.status;
 END
 $$;
 
@@ -628,7 +1079,7 @@ BEGIN
     IF last_tried_at IS NULL OR EXISTS (SELECT FROM chwsync.catalogue_services k
                                          WHERE k.account_id = of_account AND k.changed_at >= last_tried_at) THEN
         UPDATE chwsync.queue q SET next_at = now()
-         WHERE q.provider = of_provider AND q.held IN ('disabled', 'unpriced', 'price', 'identity') AND q.next_at > now();
+         WHERE q.provider = of_provider AND q.held IN ('disabled', 'unpriced', 'price', 'limit', 'identity') AND q.next_at > now();
     END IF;
 END
 $$;
@@ -683,6 +1134,63 @@ BEGIN
                        JOIN chwsync.attempts a ON a.order_id = o.id AND a.number = o.attempts AND a.account_id = of_account), false),
            coalesce(left_over > known.available, true),
            coalesce(known.balance < known.low_mark, false), coalesce(told < mark, false);
+END
+$$;
+
+-- An order was refused because its service is not found or disabled, though the catalogue lists it: others wait for the next one.
+CREATE OR REPLACE FUNCTION chwsync.refuse_service(of_account int, named text) RETURNS void
+    LANGUAGE sql SET search_path = pg_catalog, pg_temp
+AS $$
+    UPDATE chwsync.catalogue_services k SET refused_at = clock_timestamp()
+     WHERE k.account_id = of_account AND (k.service = named OR k.product_id = named) AND k.listed AND k.refused_at IS NULL
+$$;
+
+-- An order was refused for an active order with its link. Whether that is another one of ours; then all lines with that link wait,
+-- so that thousands of them cost a request in five minutes, and not the budget that others wait for.
+CREATE OR REPLACE FUNCTION chwsync.hold_duplicates(of_order bigint, tell_shop boolean) RETURNS boolean
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
+AS $$
+DECLARE
+    line chwsync.orders;
+    ids bigint[];
+    former text[];
+BEGIN
+    SELECT * INTO line FROM chwsync.orders o WHERE o.id = of_order;
+    IF NOT EXISTS (SELECT FROM chwsync.polls p JOIN chwsync.orders o ON o.id = p.order_id
+                    WHERE o.id <> line.id AND o.link = line.link AND o.account_id = line.account_id)
+       AND NOT EXISTS (SELECT FROM chwsync.attempts a
+                        WHERE a.open AND a.order_id <> line.id AND a.link = line.link AND a.account_id = line.account_id) THEN
+        RETURN false;
+    END IF;
+    SELECT array_agg(w.order_id), array_agg(w.held) INTO ids, former
+      FROM (SELECT q.order_id, q.held FROM chwsync.queue q JOIN chwsync.orders o ON o.id = q.order_id
+             WHERE q.provider = line.provider AND q.next_at < now() + interval '4 minutes' AND o.link = line.link AND o.id <> line.id
+               FOR UPDATE OF q SKIP LOCKED) AS w;
+    IF ids IS NOT NULL THEN
+        PERFORM chwsync.hold_lines(line.provider, ids, array_fill('link'::text, ARRAY[cardinality(ids)]),
+                    array_fill('the provider takes one order with this link at a time, and another one is active; it is tried again '
+                               'every 5 minutes'::text, ARRAY[cardinality(ids)]), former, NULL, tell_shop);
+    END IF;
+    RETURN true;
+END
+$$;
+
+-- An operator says that a service is still what its orders mean. Returns what it was and is called; its orders are due.
+CREATE OR REPLACE FUNCTION chwsync.accept_service(of_account int, named text, OUT was text, OUT is_now text, OUT freed bigint)
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    SELECT CASE WHEN k.ordered_name IS NOT NULL THEN format('%s (%s)', k.ordered_name, k.ordered_type) END,
+           format('%s (%s)', k.name, k.type) INTO was, is_now
+      FROM chwsync.catalogue_services k WHERE k.account_id = of_account AND k.service = named FOR UPDATE;
+    UPDATE chwsync.catalogue_services k SET ordered_name = k.name, ordered_type = k.type
+     WHERE k.account_id = of_account AND k.service = named;
+    WITH due AS (
+        UPDATE chwsync.queue q SET next_at = now() FROM chwsync.orders o, chwsync.accounts a
+         WHERE a.id = of_account AND q.provider = a.provider AND q.held = 'identity' AND o.id = q.order_id AND o.service = named
+        RETURNING 1
+    )
+    SELECT count(*) INTO freed FROM due;
 END
 $$;
 

@@ -43,6 +43,7 @@ etc/chwsyncd.conf $(DOCDIR)/examples/chwsyncd.conf 644
 etc/chwsyncd.bash-completion $(COMPLETIONDIR)/chwsyncd 644
 etc/chwsyncd.8 $(MANDIR)/man8/chwsyncd.8 644
 etc/chwsyncd.conf.5 $(MANDIR)/man5/chwsyncd.conf.5 644
+etc/chwsyncd-budget.7 $(MANDIR)/man7/chwsyncd-budget.7 644
 etc/chwsyncd-contract.7 $(MANDIR)/man7/chwsyncd-contract.7 644
 etc/chwsyncd-operations.7 $(MANDIR)/man7/chwsyncd-operations.7 644
 etc/chwsyncd-alerts.yml $(DOCDIR)/examples/chwsyncd-alerts.yml 644

@@ -31,6 +31,7 @@ struct client {
     struct endpoint *endpoint;
     struct budget budget;
     struct rate_learning learning;
+    struct request_counts counts;
     unsigned taken;   /* slots that wait for their client_send() */
     int64_t taken_us; /* when the last one was taken */
     LIST_HEAD(, call) calls;
@@ -104,6 +105,11 @@ unsigned client_free_connections(const struct client *client)
 unsigned client_in_flight(const struct client *client)
 {
     return endpoint_in_flight(client->endpoint);
+}
+
+const struct request_counts *client_counts(const struct client *client)
+{
+    return &client->counts;
 }
 
 const struct endpoint_tls *client_tls(const struct client *client)
@@ -226,7 +232,8 @@ static void heed_pause(struct client *client, const struct reply *reply, int64_t
 {
     int64_t pause_us = wanted_pause_s(reply) * US_PER_S;
 
-    pause_us += pause_us / 20 * (clock_random() % 1024) / 1024;
+    if (pause_us > 0)
+        pause_us += pause_us / 20 * (clock_random() % 1024) / 1024;
     if (pause_us > PAUSE_MAX_S * US_PER_S)
         pause_us = PAUSE_MAX_S * US_PER_S;
     if (is_rate_refusal(reply)) {
@@ -285,6 +292,8 @@ static void call_ended(void *userdata, const struct transfer_end *end)
     } else if (end->complete) {
         problem_set(&answer.problem, "out of memory for the reply");
     }
+    request_counts_note(&call->client->counts, call->action,
+                        request_end_of(end->sent, answer.reply));
     call->done(call->userdata, &answer);
 }
 

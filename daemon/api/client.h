@@ -8,6 +8,7 @@
 #pragma once
 #include "api/transport.h"
 #include "rules/budget.h"
+#include "rules/figures.h"
 #include "rules/rate_learning.h"
 #include "wire/reply.h"
 #include "wire/request.h"
@@ -53,6 +54,8 @@ bool client_recover_limits(struct client *client, int64_t now_us);
 /* Free connections. */
 unsigned client_free_connections(const struct client *client);
 unsigned client_in_flight(const struct client *client);
+/* How requests ended, since client_new(). Borrowed. */
+const struct request_counts *client_counts(const struct client *client);
 /* How the latest connection is protected, if the options asked to observe it. Borrowed. */
 const struct endpoint_tls *client_tls(const struct client *client);
 

@@ -47,6 +47,7 @@
 #define IDLE_LIMIT_S 60L              /* an idle connection older than this is not used again */
 #define HEAD_LIMIT_BYTES (256 * 1024) /* all heads of one reply, interim ones included */
 #define KEPT_REPLY_BYTES (64 * 1024)  /* a larger reply's memory is given back at once */
+#define RECEIVED_AT_ONCE 4096L        /* of a reply; most are shorter, and each connection has it */
 #define COMPRESS_FROM_BYTES                                                                        \
     (2u << 20) /* replies that may be this long are asked for compressed                           \
                 */
@@ -83,9 +84,22 @@ struct transfer {
 };
 LIST_HEAD(transfer_list, transfer);
 
+/*
+ * A connection's socket from its opening to its closing, as epoll knows it. libcurl asks for no
+ * watch while a connection is idle; it stays as it is for the next transfer, which spares two
+ * system calls for each. Only what was opened through open_socket() is kept so: nothing else tells
+ * that a number is another socket's now.
+ */
+struct watch {
+    bool opened, wanted; /* wanted: by a transfer under way */
+    uint32_t events;
+};
+
 struct transport {
     CURLM *multi;
     int epoll_fd;
+    struct watch *watches; /* by socket */
+    int watch_count;
     int fault;                /* negative errno of a callback that could not report it */
     int64_t timer_us;         /* when libcurl wants to be called; INT64_MAX = never */
     int64_t next_deadline_us; /* no deadline is earlier */
@@ -260,29 +274,94 @@ static size_t take_body(char *bytes, size_t size, size_t count, void *userdata)
     return transfer->reply.failed ? 0 : total;
 }
 
-/* CURLMOPT_SOCKETFUNCTION. libcurl calls this before it closes a socket too, so no descriptor
- * outlives its watch. */
+/* NULL when memory is short. */
+static struct watch *watch_of(struct transport *transport, int socket)
+{
+    struct watch *watches = transport->watches;
+    int count = transport->watch_count;
+
+    if (socket < count)
+        return &watches[socket];
+    while (count <= socket)
+        count = count > 0 ? count * 2 : 64;
+    watches = reallocarray(watches, (size_t)count, sizeof *watches);
+    if (!watches)
+        return NULL;
+    memset(watches + transport->watch_count, 0,
+           (size_t)(count - transport->watch_count) * sizeof *watches);
+    transport->watches = watches;
+    transport->watch_count = count;
+    return &watches[socket];
+}
+
+/* CURLOPT_OPENSOCKETFUNCTION */
+static curl_socket_t open_socket(void *userdata, curlsocktype purpose,
+                                 struct curl_sockaddr *address)
+{
+    struct transport *transport = userdata;
+    int opened = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+    struct watch *watch = opened >= 0 ? watch_of(transport, opened) : NULL;
+
+    (void)purpose;
+    if (watch)
+        *watch = (struct watch){.opened = true};
+    return opened;
+}
+
+/* CURLOPT_CLOSESOCKETFUNCTION; the kernel ends what epoll knows of it. */
+static int close_socket(void *userdata, curl_socket_t socket)
+{
+    struct transport *transport = userdata;
+
+    if (socket < transport->watch_count)
+        transport->watches[socket] = (struct watch){0};
+    return close(socket);
+}
+
+static void unwatch(struct transport *transport, int socket, struct watch *watch)
+{
+    epoll_ctl(transport->epoll_fd, EPOLL_CTL_DEL, socket, NULL);
+    watch->events = 0;
+}
+
+static int set_watch(struct transport *transport, int socket, struct watch *watch, uint32_t events)
+{
+    struct epoll_event event = {.events = events, .data.fd = socket};
+
+    watch->wanted = true;
+    if (watch->opened && watch->events == events)
+        return 0;
+    if (epoll_ctl(transport->epoll_fd, EPOLL_CTL_ADD, socket, &event) < 0 &&
+        (errno != EEXIST || epoll_ctl(transport->epoll_fd, EPOLL_CTL_MOD, socket, &event) < 0))
+        return -errno;
+    watch->events = events;
+    return 0;
+}
+
+/* CURLMOPT_SOCKETFUNCTION. libcurl calls this before it closes a socket too. */
 static int watch_socket(CURL *easy, curl_socket_t socket, int what, void *userdata, void *unused)
 {
     struct transport *transport = userdata;
-    struct epoll_event event = {.data.fd = socket};
+    struct watch *watch = watch_of(transport, socket);
     struct transfer *transfer;
+    int r = watch ? 0 : -ENOMEM;
 
     (void)unused;
-    if (what == CURL_POLL_REMOVE) {
-        epoll_ctl(transport->epoll_fd, EPOLL_CTL_DEL, socket, NULL);
+    if (watch && what == CURL_POLL_REMOVE) {
+        watch->wanted = false;
+        if (!watch->opened)
+            unwatch(transport, socket, watch);
         return 0;
     }
     transfer = transfer_of(easy);
     if (transfer)
         transfer->exchange.socket = socket;
-    if (what & CURL_POLL_IN)
-        event.events |= EPOLLIN;
-    if (what & CURL_POLL_OUT)
-        event.events |= EPOLLOUT;
-    if (epoll_ctl(transport->epoll_fd, EPOLL_CTL_ADD, socket, &event) < 0 &&
-        (errno != EEXIST || epoll_ctl(transport->epoll_fd, EPOLL_CTL_MOD, socket, &event) < 0))
-        transport->fault = -errno;
+    if (watch)
+        r = set_watch(transport, socket, watch,
+                      (what & CURL_POLL_IN ? (uint32_t)EPOLLIN : 0) |
+                          (what & CURL_POLL_OUT ? (uint32_t)EPOLLOUT : 0));
+    if (r < 0)
+        transport->fault = r;
     return 0;
 }
 
@@ -325,9 +404,15 @@ static int drive(struct transport *transport)
         if (count < 0)
             return errno == EINTR ? 0 : -errno;
         for (int i = 0; i < count && code == CURLM_OK; i++) {
+            int socket = events[i].data.fd;
+            struct watch *watch = watch_of(transport, socket);
             int what = (events[i].events & (EPOLLIN | EPOLLHUP | EPOLLERR) ? CURL_CSELECT_IN : 0) |
                        (events[i].events & EPOLLOUT ? CURL_CSELECT_OUT : 0);
-            code = curl_multi_socket_action(transport->multi, events[i].data.fd, what, &running);
+            if (watch && watch->opened && !watch->wanted) {
+                unwatch(transport, socket, watch); /* an idle connection's end: see pass_gate() */
+                continue;
+            }
+            code = curl_multi_socket_action(transport->multi, socket, what, &running);
         }
     } while (count == COUNT_OF(events) && code == CURLM_OK);
     return code == CURLM_OK ? transport->fault : errno_of(code);
@@ -405,6 +490,25 @@ static size_t overdue_received(const struct transport *transport, int64_t now_us
     return received;
 }
 
+/* Whatever was made of the watches: what is overdue is looked at itself. */
+static int read_overdue(struct transport *transport, int64_t now_us)
+{
+    const struct transfer *transfer;
+    int running;
+
+    LIST_FOREACH(transfer, &transport->active, link)
+    {
+        CURLMcode code = CURLM_OK;
+
+        if (transfer->exchange.deadline_us <= now_us && transfer->exchange.socket >= 0)
+            code = curl_multi_socket_action(transport->multi, transfer->exchange.socket,
+                                            CURL_CSELECT_IN, &running);
+        if (code != CURLM_OK)
+            return errno_of(code);
+    }
+    return drive(transport);
+}
+
 /*
  * Ends what is past its deadline. This process may have been the slow one, with the reply already
  * in its socket; so overdue transfers are read, a buffer at a time, until nothing more is there.
@@ -420,7 +524,7 @@ static int end_overdue(struct transport *transport)
         int r;
 
         before = overdue_received(transport, now_us);
-        r = drive(transport);
+        r = read_overdue(transport, now_us);
         if (r < 0)
             return r;
         collect_ended(transport);
@@ -666,6 +770,7 @@ void transport_free(struct transport *transport)
     if (transport->epoll_fd >= 0)
         close(transport->epoll_fd);
     free(transport->socket_by_port);
+    free(transport->watches);
     free(transport);
     curl_global_cleanup();
 }
@@ -715,12 +820,16 @@ static CURLcode set_options(struct transfer *transfer)
     } while (0)
 
     SET(CURLOPT_PRIVATE, transfer);
+    SET(CURLOPT_BUFFERSIZE, RECEIVED_AT_ONCE);
     SET(CURLOPT_ERRORBUFFER, transfer->curl_words);
     SET(CURLOPT_CURLU, endpoint->url);
     SET(CURLOPT_POST, 1L);
     SET(CURLOPT_HTTPHEADER, endpoint->headers);
-    SET(CURLOPT_USERAGENT, "chwsyncd/" CHWSYNCD_VERSION);
     SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    SET(CURLOPT_OPENSOCKETFUNCTION, open_socket);
+    SET(CURLOPT_OPENSOCKETDATA, endpoint->transport);
+    SET(CURLOPT_CLOSESOCKETFUNCTION, close_socket);
+    SET(CURLOPT_CLOSESOCKETDATA, endpoint->transport);
     SET(CURLOPT_PREREQFUNCTION, pass_gate);
     SET(CURLOPT_PREREQDATA, transfer);
     SET(CURLOPT_HEADERFUNCTION, take_head_line);
@@ -731,6 +840,7 @@ static CURLcode set_options(struct transfer *transfer)
     SET(CURLOPT_PROTOCOLS_STR, endpoint->tls.plain ? "http" : "https");
     SET(CURLOPT_FOLLOWLOCATION, 0L);
     SET(CURLOPT_PROXY, "");
+    SET(CURLOPT_NOPROXY, "*"); /* else the environment is searched for it, each time */
     SET(CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
     SET(CURLOPT_NOSIGNAL, 1L);
     SET(CURLOPT_QUICK_EXIT, 1L);
@@ -848,6 +958,8 @@ static int check_ca_file(const char *path, struct problem *reterr_problem)
     return 1;
 }
 
+/* libcurl formats a header of ours once, one from an option twice. A form's Content-Type is its
+ * own. */
 static bool add_header(struct endpoint *endpoint, const char *header)
 {
     struct curl_slist *headers = curl_slist_append(endpoint->headers, header);
@@ -888,7 +1000,7 @@ int endpoint_new(struct transport *transport, const struct endpoint_options *opt
     endpoint->ca_file = options->ca_file ? strdup(options->ca_file) : NULL;
     if ((options->ca_file && !endpoint->ca_file) || !add_header(endpoint, "Expect:") ||
         !add_header(endpoint, "Accept: application/json") ||
-        !add_header(endpoint, "Content-Type: application/x-www-form-urlencoded"))
+        !add_header(endpoint, "User-Agent: chwsyncd/" CHWSYNCD_VERSION))
         return -ENOMEM;
     r = read_url(endpoint, options->url, reterr_problem);
     if (r == 0 && endpoint->ca_file)

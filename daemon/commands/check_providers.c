@@ -392,7 +392,10 @@ static void tell_held(struct check *check, const struct provider_config *provide
         {"disabled", "are for services that are not sold now",
          "they go when the service is listed again, or cancel them in the shop"},
         {"identity", "are for services whose id now names another service",
-         "look at them: chwsyncd orders --state queued"},
+         "look at them (chwsyncd orders --state queued); if the new one is right: chwsyncd "
+         "services --accept ID"},
+        {"link", "have a link that another order at this provider has now",
+         "they go one after the other"},
         {"unpriced", "have no known price, and a limit is set",
          "they go when the list of services has a price"},
     };

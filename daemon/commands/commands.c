@@ -82,9 +82,13 @@ const struct command commands[] = {
      "The daemon reads the catalogues at its start and then once in providers.catalogue_interval. "
      "--refresh asks the providers now, within their budgets, and keeps the answer as the daemon "
      "does, whether it runs or not: orders that wait for a price or a service are looked at again. "
-     "It reads the keys.",
+     "It reads the keys.\n"
+     "\n"
+     "A provider may give a service id to another service. Orders that name a service by an id "
+     "whose name or type is another than at the last order wait; --accept says that it is right, "
+     "and they go.",
      TAKES_CONFIG | TAKES_JSON | TAKES_CREDENTIALS_DIR | TAKES_LIMIT | TAKES_PROVIDER | TAKES_ALL |
-         TAKES_CHANGES | TAKES_REFRESH,
+         TAKES_CHANGES | TAKES_REFRESH | TAKES_ACCEPT,
      command_services},
     {"refill", "REF", 1, 1, "asks the provider to refill an order, or tells how it stands",
      "As chwsync.request_refill() for the shop: the order is completed or partial, its service "
@@ -107,6 +111,7 @@ const size_t command_count = COUNT_OF(commands);
 
 /* The place of enum adapter_option stands above the flags. */
 #define ADAPTER_ROW(place) (TAKES_ADAPTER | (unsigned)(place) << OPTION_BITS)
+_Static_assert(ADAPTER_OPTION_COUNT <= 1 << (32 - OPTION_BITS), "too many for their bits");
 
 static const struct command_option_row {
     const char *name, *value, *help;
@@ -123,6 +128,7 @@ static const struct command_option_row {
     {"--all", NULL, "also what cannot be bought now", TAKES_ALL},
     {"--changes", NULL, "what changed, the newest first", TAKES_CHANGES},
     {"--refresh", NULL, "ask the providers first", TAKES_REFRESH},
+    {"--accept", "ID", "this service is what its orders mean", TAKES_ACCEPT},
     {"--age", "TIME", "older than 2h, 3d ...; with -2h: newer", TAKES_AGE},
     {"--placed", "ID", "it exists at the provider under this id", TAKES_PLACED},
     {"--not-placed", NULL, "it does not exist there: ask for it again", TAKES_NOT_PLACED},
@@ -335,6 +341,9 @@ static int take_option(const struct command_option_row *row, const char *value,
         return 0;
     case TAKES_LIMIT:
         return take_limit(arguments->command, value, &arguments->limit);
+    case TAKES_ACCEPT:
+        arguments->accept = value;
+        return 0;
     case TAKES_PROVIDER:
         arguments->provider = value;
         return 0;

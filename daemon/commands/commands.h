@@ -50,8 +50,9 @@ enum command_option {
     TAKES_NEW = 1 << 22,
     TAKES_AGAIN = 1 << 23,
     TAKES_RELEASE = 1 << 24,
+    TAKES_ACCEPT = 1 << 25,
 };
-#define OPTION_BITS 25 /* as many as they take; above them a row of the adapter's has its place */
+#define OPTION_BITS 26 /* as many as they take; above them a row of the adapter's has its place */
 
 /* What `chwsyncd adapter` takes; the columns of the contract come first, in their order. */
 enum adapter_option {
@@ -82,6 +83,7 @@ struct arguments {
     const char *provider;               /* as given, or NULL */
     int64_t older_than_s, newer_than_s; /* 0 = not given */
     const char *account;                /* of which provider; NULL = not given */
+    const char *accept;                 /* a service id, or NULL */
     bool same_account, new_account;
     bool not_placed, give_up, yes, again;
     const char *adapter[ADAPTER_OPTION_COUNT]; /* NULL = not given */

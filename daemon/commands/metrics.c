@@ -68,6 +68,10 @@ static const struct family {
     {"requests_used", "gauge", "provider", "window", "Requests that were spent in the window."},
     {"requests_last_day", "gauge", "provider", "action",
      "Requests of the last 24 hours by what they were for."},
+    {"requests", "counter", "provider", "action",
+     "The daemon's requests by what they were for and what became of them, ever."},
+    {"told_delay_seconds", "histogram", "le", NULL,
+     "From an order's end in the ledger to the shop's having been told of it."},
     {"recent_attempts", "gauge", "provider", "outcome",
      "How the attempts of the newest 10,000 order lines ended."},
 };
@@ -96,31 +100,51 @@ static void add_label(struct text *text, const char *name, const char *value, bo
     *any = true;
 }
 
-static void add_sample(struct text *text, const struct family *family, const char *first,
-                       const char *second, const char *value)
+/* What stands behind the family's name in a sample's. */
+static const char *suffix_of(const struct family *family, const char *part)
+{
+    if (strcmp(family->type, "info") == 0)
+        return "_info";
+    if (strcmp(family->type, "counter") == 0)
+        return "_total";
+    return !part                         ? ""
+           : strcmp(part, "bucket") == 0 ? "_bucket"
+           : strcmp(part, "count") == 0  ? "_count"
+                                         : "_sum";
+}
+
+struct sample {
+    const char *first, *second, *third, *part, *value;
+};
+
+static void add_sample(struct text *text, const struct family *family, struct sample sample)
 {
     bool any = false;
 
-    text_format(text, "chwsyncd_%s%s", family->name,
-                strcmp(family->type, "info") == 0 ? "_info" : "");
-    add_label(text, family->first, first, &any);
-    add_label(text, family->second, second, &any);
-    text_format(text, "%s %s\n", any ? "}" : "", value);
+    text_format(text, "chwsyncd_%s%s", family->name, suffix_of(family, sample.part));
+    add_label(text, family->first, sample.first, &any);
+    add_label(text, family->second, sample.second, &any);
+    add_label(text, "outcome", sample.third, &any); /* only requests have a third one */
+    text_format(text, "%s %s\n", any ? "}" : "", sample.value);
+}
+
+static const char *cell(const PGresult *rows, int row, enum metric_column column)
+{
+    return (int)column >= PQnfields(rows) || PQgetisnull(rows, row, (int)column)
+               ? NULL
+               : PQgetvalue(rows, row, (int)column);
 }
 
 static void add_rows(struct text *text, const struct family *family, const PGresult *rows)
 {
-    for (int row = 0; row < PQntuples(rows); row++) {
-        const char *first = PQgetisnull(rows, row, METRIC_FIRST_LABEL)
-                                ? NULL
-                                : PQgetvalue(rows, row, METRIC_FIRST_LABEL),
-                   *second = PQgetisnull(rows, row, METRIC_SECOND_LABEL)
-                                 ? NULL
-                                 : PQgetvalue(rows, row, METRIC_SECOND_LABEL);
-
-        if (strcmp(PQgetvalue(rows, row, METRIC_FAMILY), family->name) == 0)
-            add_sample(text, family, first, second, PQgetvalue(rows, row, METRIC_VALUE));
-    }
+    for (int row = 0; row < PQntuples(rows); row++)
+        if (strcmp(cell(rows, row, METRIC_FAMILY), family->name) == 0)
+            add_sample(text, family,
+                       (struct sample){.first = cell(rows, row, METRIC_FIRST_LABEL),
+                                       .second = cell(rows, row, METRIC_SECOND_LABEL),
+                                       .third = cell(rows, row, METRIC_THIRD_LABEL),
+                                       .part = cell(rows, row, METRIC_PART),
+                                       .value = cell(rows, row, METRIC_VALUE)});
 }
 
 static void add_limits(struct text *text, const struct family *family, const struct config *config)
@@ -132,11 +156,14 @@ static void add_limits(struct text *text, const struct family *family, const str
 
         if (provider->requests_per_minute) {
             snprintf(number, sizeof number, "%u", provider->requests_per_minute);
-            add_sample(text, family, provider->name, "minute", number);
+            add_sample(
+                text, family,
+                (struct sample){.first = provider->name, .second = "minute", .value = number});
         }
         if (provider->requests_per_day) {
             snprintf(number, sizeof number, "%u", provider->requests_per_day);
-            add_sample(text, family, provider->name, "day", number);
+            add_sample(text, family,
+                       (struct sample){.first = provider->name, .second = "day", .value = number});
         }
     }
 }
@@ -167,14 +194,14 @@ static void render(struct text *text, const struct collection *collection)
         add_escaped(text, family->help);
         text_add(text, "\n");
         if (strcmp(family->name, "build") == 0) {
-            add_sample(text, family, CHWSYNCD_VERSION, NULL, "1");
+            add_sample(text, family, (struct sample){.first = CHWSYNCD_VERSION, .value = "1"});
         } else if (strcmp(family->name, "database_up") == 0) {
-            add_sample(text, family, NULL, NULL, collection->database_up ? "1" : "0");
+            add_sample(text, family, (struct sample){.value = collection->database_up ? "1" : "0"});
         } else if (strcmp(family->name, "scrape_duration_seconds") == 0) {
             int64_t us = clock_monotonic_us() - collection->began_us;
 
             snprintf(number, sizeof number, "%" PRId64 ".%06" PRId64, us / US_PER_S, us % US_PER_S);
-            add_sample(text, family, NULL, NULL, number);
+            add_sample(text, family, (struct sample){.value = number});
         } else if (strcmp(family->name, "requests_limit") == 0) {
             add_limits(text, family, collection->config);
         }

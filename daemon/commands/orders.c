@@ -266,7 +266,10 @@ static const char *held_sentence(const char *held)
         {"spent", "when the provider's max_spend_per_day allows it"},
         {"funds", "when the balance reaches"},
         {"disabled", "when the provider offers the service again"},
-        {"identity", "when somebody has looked: the service's id stands for another one now"},
+        {"identity",
+         "when chwsyncd services --accept says that the service's id, which stands for another one "
+         "now, is right"},
+        {"link", "when no other order at the provider has its link"},
         {"unpriced", "when the catalogue names a price"},
     };
     for (size_t i = 0; i < COUNT_OF(sentences); i++)

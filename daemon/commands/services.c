@@ -524,6 +524,63 @@ static enum exit_code list(const struct arguments *arguments)
     return EXIT_DONE;
 }
 
+/* ---- --accept ---- */
+
+/* The one row that is meant, or what is wrong with the question. */
+static enum exit_code find_accepted(const struct arguments *arguments, const PGresult *rows)
+{
+    struct problem problem = {0};
+    if (PQntuples(rows) == 1)
+        return EXIT_DONE;
+    if (PQntuples(rows) == 0) {
+        problem_set(&problem, "no provider is known to sell a service %s", arguments->accept);
+        problem_hint(&problem, "chwsyncd services lists ids");
+    } else {
+        problem_set(&problem, "more than one provider sells a service %s", arguments->accept);
+        problem_hint(&problem, "say which: --provider NAME");
+    }
+    return complain(PQntuples(rows) == 0 ? EXIT_FINDING : EXIT_USAGE, &problem);
+}
+
+static void print_accepted(const struct arguments *arguments, const char *provider,
+                           const PGresult *rows)
+{
+    OWN(text_done) struct text text = {0};
+    const char *was = row_text(rows, 0, 0), *now = row_text(rows, 0, 1);
+    text_format(&text, "Service %s of %s is %s", arguments->accept, provider, now);
+    if (was && strcmp(was, now) != 0)
+        text_format(&text, "; at the last order it was %s", was);
+    text_format(&text, ". %s order lines that waited for this word are due.", row_text(rows, 0, 2));
+    output_field(stdout, "", 0, text_string(&text));
+}
+
+static enum exit_code accept_service(const struct arguments *arguments)
+{
+    OWN(session_freep) struct session *session = NULL;
+    OWN(rows_freep) PGresult *found = NULL, *rows = NULL;
+    struct problem problem = {0};
+    const struct services_search search = {
+        .provider = arguments->provider, .service = arguments->accept, .all = true, .limit = 2};
+    int64_t now_s = 0;
+    enum exit_code code = command_open_report(arguments, NULL, &session, &now_s);
+    if (code != EXIT_DONE)
+        return code;
+    enum session_verdict verdict = services_list(session, &search, &found, &problem);
+    if (verdict == SESSION_DONE) {
+        code = find_accepted(arguments, found);
+        if (code != EXIT_DONE)
+            return code;
+        session_rollback(session); /* what follows writes */
+        verdict = services_accept(session, row_text(found, 0, SERVICE_PROVIDER), arguments->accept,
+                                  &rows, &problem);
+    }
+    if (verdict != SESSION_DONE)
+        return complain(command_exit_code(session, verdict), &problem);
+    if (PQntuples(rows) == 1)
+        print_accepted(arguments, row_text(found, 0, SERVICE_PROVIDER), rows);
+    return EXIT_DONE;
+}
+
 /* False: no provider of that name is configured; stderr has told the nearest. */
 static bool is_known_provider(const struct arguments *arguments, enum exit_code *ret_code)
 {
@@ -547,6 +604,8 @@ enum exit_code command_services(const struct arguments *arguments)
     enum exit_code code, listed;
     if (!is_known_provider(arguments, &code))
         return code;
+    if (arguments->accept)
+        return accept_service(arguments);
     if (arguments->refresh)
         code = refresh_all(arguments);
     if (arguments->refresh && !arguments->word_count && !arguments->changes && !arguments->json)

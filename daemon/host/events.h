@@ -69,6 +69,9 @@
 #define MESSAGE_SERVICES_GONE     "7e31091b61bc43639451ab05278767c1" /* services are no longer listed */
 #define MESSAGE_CATALOGUE_UNREADABLE "bff9a2f48a69488784674369d41c0577" /* no catalogue, or one that is not believed */
 #define MESSAGE_CATALOGUE_READ    "4a4d74935fc24838991678700c1050b3" /* it can be read again */
+#define MESSAGE_ORDER_HELD        "f69b06fd6b124331824d7c59d8ba90a8" /* queued for a reason that can pass */
+#define MESSAGE_SPENDING_STOPPED  "462709e4276b42db94aa357c542b6ef3" /* max_charge_per_order or max_spend_per_day */
+#define MESSAGE_CHARGE_DIFFERS    "eb45c970f557497380230d766e52c40f" /* the provider charged another amount than its catalogue says */
 #define MESSAGE_ACCOUNT_DOUBTED   "53f9b17ea11d47628483d49c39bdbc1f" /* key or URL changed: another account? */
 #define MESSAGE_ACCOUNT_CONTINUED "9b871541c87e4d549a3e395f9dca00f1" /* the new key leads to the same account */
 #define MESSAGE_ACCOUNT_DECIDED   "8b2318c0937640ddb5153f4692a3f589" /* the doubt is over */

@@ -46,6 +46,9 @@ void log_write(enum log_level level, const struct log_entry *entry, const char *
 /* One with nothing but an event: log_event(LOG_LEVEL_NOTICE, MESSAGE_STARTED, "started"). */
 #define log_event(level, event, ...)                                                               \
     log_write(level, &(struct log_entry){.message_id = (event)}, __VA_ARGS__)
+/* One about a provider and nothing else. */
+#define log_provider_event(level, event, name, ...)                                                \
+    log_write(level, &(struct log_entry){.message_id = (event), .provider = (name)}, __VA_ARGS__)
 #define log_error(...) log_write(LOG_LEVEL_ERROR, NULL, __VA_ARGS__)
 #define log_warning(...) log_write(LOG_LEVEL_WARNING, NULL, __VA_ARGS__)
 #define log_notice(...) log_write(LOG_LEVEL_NOTICE, NULL, __VA_ARGS__)

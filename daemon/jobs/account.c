@@ -118,8 +118,8 @@ static void say_funds_are_back(struct account *account)
     if (!log_recovered(&account->funds_log))
         return;
     account->workshop->last_error[0] = '\0';
-    log_event(LOG_LEVEL_NOTICE, MESSAGE_FUNDS_BACK, "provider %s accepts orders again",
-              account->config->name);
+    log_provider_event(LOG_LEVEL_NOTICE, MESSAGE_FUNDS_BACK, account->config->name,
+                       "provider %s accepts orders again", account->config->name);
 }
 
 static void note_funds(struct account *account, int64_t wait_us, const char *words)
@@ -478,8 +478,8 @@ void account_note_answer(struct account *account)
                                          noted, NULL);
     }
     if (was_refused || was_silent) {
-        log_event(LOG_LEVEL_NOTICE, MESSAGE_PROVIDER_ANSWERS, "provider %s answers again",
-                  account->config->name);
+        log_provider_event(LOG_LEVEL_NOTICE, MESSAGE_PROVIDER_ANSWERS, account->config->name,
+                           "provider %s answers again", account->config->name);
         account->workshop->last_error[0] = '\0';
     }
 }
@@ -517,8 +517,8 @@ void account_note_told(struct account *account)
         return;
     log_recovered(&account->breaker_log);
     account->workshop->last_error[0] = '\0';
-    log_event(LOG_LEVEL_NOTICE, MESSAGE_ORDERS_GO_ON, "provider %s answers orders again",
-              account->config->name);
+    log_provider_event(LOG_LEVEL_NOTICE, MESSAGE_ORDERS_GO_ON, account->config->name,
+                       "provider %s answers orders again", account->config->name);
     (void)accounts_pause_submits(account->workshop->lanes.ledger, account->id, 0, NULL, noted,
                                  NULL);
 }

@@ -25,6 +25,7 @@ struct account {
     int64_t submits_paused_until_us; /* submits: funds */
     int64_t submits_paused_at_us;
     bool service_refused;   /* an add was, for its service: jobs/catalogue looks into it */
+    bool funds_short;       /* lines wait for the balance: jobs/balance looks into it */
     int64_t funds_risen_us; /* a refusal of what was sent before says nothing */
     unsigned pauses;        /* in a row, for the back-off of a wrong key */
     bool probing;      /* after a pause of submits: one order at a time until one is accepted */

@@ -291,7 +291,8 @@ static void looked(void *userdata, const struct store_answer *answer)
         .told_ago_s = row_integer(rows, 0, BALANCE_AGO_S, 0),
         .out_of_funds =
             (account->out_of_funds && row_boolean(rows, 0, BALANCE_WAITS)) || balance->held,
-        .refused = balance->asked_us < account->submits_paused_at_us,
+        /* Also after a start or reload: money may have come meanwhile. */
+        .refused = balance->asked_us < account->submits_paused_at_us || balance->asked_us == 0,
         .low = row_boolean(rows, 0, BALANCE_NEARS),
         .spent = row_boolean(rows, 0, BALANCE_IS_SPENT),
         .used = row_boolean(rows, 0, BALANCE_IS_USED),
@@ -320,8 +321,11 @@ static int64_t look(struct balance *balance, int64_t now_us)
 {
     struct account *account = balance->account;
 
-    if (account->out_of_funds && !balance->was_out_of_funds) /* at once, and then by the clock */
-        balance->next_us = now_us;
+    if ((account->out_of_funds && !balance->was_out_of_funds) || account->funds_short)
+        balance->next_us = now_us; /* at once, and then by the clock */
+    if (account->funds_short)
+        balance->held = false; /* others than before: said again if its end was said meanwhile */
+    account->funds_short = false;
     balance->was_out_of_funds = account->out_of_funds;
     if (is_lively(balance) && balance->next_us > now_us + LOOK_INTERVAL_S * US_PER_S)
         balance->next_us = now_us + LOOK_INTERVAL_S * US_PER_S;

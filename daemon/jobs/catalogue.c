@@ -172,8 +172,8 @@ static void ended(void *userdata, const struct store_answer *answer)
         catalogue->workshop->last_error[0] = '\0';
     }
     if (log_recovered(&catalogue->ledger_log))
-        log_event(LOG_LEVEL_NOTICE, MESSAGE_LEDGER_WELL, "the catalogue of provider %s is kept",
-                  provider_of(catalogue));
+        log_provider_event(LOG_LEVEL_NOTICE, MESSAGE_LEDGER_WELL, provider_of(catalogue),
+                           "the catalogue of provider %s is kept", provider_of(catalogue));
     tell_news(catalogue);
     catalogue->failures = 0;
     catalogue->refusals = catalogue->refused ? catalogue->refusals + 1 : 0;

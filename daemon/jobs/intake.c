@@ -12,8 +12,14 @@
 #define LONG_LOOK_US                                                                               \
     (20 *                                                                                          \
      US_PER_MS) /* a view that takes longer rests four times as long before a wake-up is heeded */
+/* What a look may take for its plans to be kept; those of the view and of the ledger take some ms
+ * to make. After more lines the tables have other sizes. */
+#define QUICK_LOOK_US (4 * US_PER_MS)
+#define QUICK_LOOK_ANEW_US (20 * US_PER_MS)
+#define QUICK_LINES 10
 #define SLOW_LOOK_US (100 * US_PER_MS)
 #define SLOW_LOOKS 3
+#define LAMING_LOOK_US (1000 * US_PER_MS)
 #define INTAKE_KEYS_LIMIT 200 /* lines tried one by one in a round */
 #define PARKED_RETRY_S 300
 
@@ -169,9 +175,20 @@ static void look_at_keys(struct intake *intake)
         intake->busy = true;
 }
 
-/* Once is chance: the shop was busy, or a backlog was taken. */
+/* Once is chance: the disk or the shop was busy. The shorter of two says what the view takes. */
+static void rest(struct intake *intake, int64_t took_us)
+{
+    int64_t least_us = took_us < intake->took_us ? took_us : intake->took_us;
+
+    intake->took_us = took_us;
+    if (least_us > LONG_LOOK_US)
+        intake->rested_us = clock_monotonic_us() + 4 * least_us;
+}
+
+/* Once is chance: the shop was busy, or a backlog was taken. So long that it matters is not. */
 static void note_time(struct intake *intake, int64_t took_us)
 {
+    unsigned before = intake->slow_looks;
     const struct log_entry entry = {
         .message_id = MESSAGE_VIEW_SLOW,
         .hint = "chwsyncd check names what helps: an index, or the adapter with a queue"};
@@ -181,13 +198,13 @@ static void note_time(struct intake *intake, int64_t took_us)
         log_recovered(&intake->slow_log);
         return;
     }
-    intake->slow_looks++;
+    intake->slow_looks += took_us > LAMING_LOOK_US ? SLOW_LOOKS : 1;
     log_debug("reading the view took %lld ms", (long long)(took_us / US_PER_MS));
-    if (intake->slow_looks == SLOW_LOOKS)
+    if (before < SLOW_LOOKS && intake->slow_looks >= SLOW_LOOKS)
         log_repeated(&intake->slow_log, LOG_LEVEL_WARNING, &entry,
-                     "reading the shop's view takes longer than %d ms, %d times in a row: new "
+                     "reading the shop's view takes %lld ms, more than %d: new "
                      "lines are taken later, and the database is kept busy",
-                     (int)(SLOW_LOOK_US / US_PER_MS), SLOW_LOOKS);
+                     (long long)(took_us / US_PER_MS), (int)(SLOW_LOOK_US / US_PER_MS));
 }
 
 static void looked(void *userdata, const struct store_answer *answer)
@@ -203,6 +220,9 @@ static void looked(void *userdata, const struct store_answer *answer)
     if (answer->verdict == STORE_REFUSED) {
         if (sqlstate_doubts_contract(answer->sqlstate)) {
             failed(intake, answer);
+        } else if (!intake->options.anew && strcmp(answer->sqlstate, "57014") == 0) {
+            intake->quick = false;
+            intake->next_us = 0;
         } else {
             log_debug("the view raised as a whole (%s), its lines are taken one by one",
                       answer->problem.text);
@@ -227,8 +247,10 @@ static void looked(void *userdata, const struct store_answer *answer)
                       result.write_back_due_s);
     intake->on_refills(intake->userdata, result.refills_due);
     intake->on_wishes(intake->userdata, result.wishes);
-    if (answer->took_us > LONG_LOOK_US)
-        intake->rested_us = clock_monotonic_us() + 4 * answer->took_us;
+    rest(intake, answer->took_us);
+    intake->quick =
+        answer->took_us <= (intake->options.anew ? QUICK_LOOK_ANEW_US : QUICK_LOOK_US) &&
+        result.taken <= QUICK_LINES;
     if (intake->next_us < intake->rested_us) /* woken while it was read */
         intake->next_us = intake->rested_us;
     intake->limit = INTAKE_LIMIT;
@@ -265,6 +287,7 @@ int64_t intake_work(struct intake *intake, int64_t now_us)
     if (now_us < intake->next_us)
         return intake->next_us;
     intake->options.limit = intake->limit ? intake->limit : INTAKE_LIMIT;
+    intake->options.anew = !intake->quick;
     intake->next_us = now_us + intake->interval_us;
     intake->asked_us = clock_boottime_us();
     if (shop_intake(workshop->shop, workshop->lanes.orders, &intake->options, looked, intake) == 0)

@@ -1,7 +1,7 @@
 /*
  * jobs/intake.h - takes paid, pending lines from the shop's view into the ledger.
  *
- * One INSERT ... SELECT every intake_interval and after each wake-up. When the view raises, its
+ * One statement every intake_interval and after each wake-up. When the view raises, its
  * keys are read alone and taken one by one; the row that raises is parked with its error. The same
  * statement tells when the next queued order and the next write-back are due, so that an idle
  * daemon asks the database nothing else.
@@ -16,6 +16,8 @@ struct intake {
     int64_t interval_us, next_us;
     int64_t rested_us; /* a wake-up is heeded from then on: a large view must not be read without a
                           pause */
+    int64_t took_us;   /* the last look */
+    bool quick;        /* it took little time and few lines: its plans are still good ones */
     unsigned limit;    /* lines of the next transaction; 0 = as to begin with */
     int64_t parked_next_us; /* when parked lines are tried again */
     bool busy;

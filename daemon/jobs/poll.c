@@ -287,6 +287,14 @@ static void log_change(const struct poll *poll, const PGresult *rows, int row)
     struct log_entry entry = {
         .order_ref = order_ref, .provider = poll->account->config->name, .action = "status"};
 
+    if (row_text(rows, row, 6)) {
+        entry.message_id = MESSAGE_CHARGE_DIFFERS;
+        entry.hint =
+            "compare with the provider's catalogue: chwsyncd services, chwsyncd orders REF";
+        log_write(LOG_LEVEL_WARNING, &entry, "order %s: %s %s", order_ref,
+                  poll->account->config->name, row_text(rows, row, 6));
+        return;
+    }
     if (strcmp(before, state) == 0) {
         entry.message_id = MESSAGE_ORDER_NOT_FOUND;
         log_write(LOG_LEVEL_WARNING, &entry,
@@ -369,9 +377,10 @@ static void refused(struct poll *poll, const struct reply *reply)
         account_note_rate(poll->account, reply->error, now_us);
     } else if (reply->class == ERROR_REQUEST && poll->batch_limit > 1) {
         poll->batch_limit /= 2;
-        log_event(LOG_LEVEL_NOTICE, MESSAGE_BATCH_REFUSED,
-                  "provider %s refuses a batch (%s); asking about %u orders a request from now on",
-                  poll->account->config->name, reply->error, poll->batch_limit);
+        log_provider_event(
+            LOG_LEVEL_NOTICE, MESSAGE_BATCH_REFUSED, poll->account->config->name,
+            "provider %s refuses a batch (%s); asking about %u orders a request from now on",
+            poll->account->config->name, reply->error, poll->batch_limit);
     } else {
         log_repeated(&poll->account->silence_log, LOG_LEVEL_WARNING,
                      &(struct log_entry){.message_id = MESSAGE_PROVIDER_SILENT,

@@ -91,10 +91,11 @@ static void log_refill(const struct refill *refill, const PGresult *rows)
                   order_ref, name_of(refill), error ? error : "no answer");
     } else if (refill_state_is_final(state)) {
         entry.message_id = MESSAGE_REFILL_ENDED;
-        log_write(LOG_LEVEL_INFO, &entry, "order %s: refill %s is %s", order_ref, refill_id, state);
+        log_write(LOG_LEVEL_NOTICE, &entry, "order %s: refill %s is %s", order_ref, refill_id,
+                  state);
     } else if (strcmp(state, "pending") == 0 && strcmp(before, "in_progress") != 0) {
         entry.message_id = MESSAGE_REFILL_ACCEPTED;
-        log_write(LOG_LEVEL_INFO, &entry,
+        log_write(LOG_LEVEL_DEBUG, &entry,
                   "order %s: %s took the request as refill %s; asked how it stands in %.0f s",
                   order_ref, name_of(refill), refill_id, refill->call.wait_s);
     } else {

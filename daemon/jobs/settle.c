@@ -666,7 +666,7 @@ static bool take_row(struct settle *settle, const PGresult *rows, int row, int64
 static void looked(void *userdata, const struct store_answer *answer)
 {
     struct settle *settle = userdata;
-    int64_t now_us = clock_monotonic_us(), due_s = LOOK_INTERVAL_S;
+    int64_t now_us = clock_monotonic_us(), due_s = LOOK_INTERVAL_S, due_us;
 
     settle->busy = false;
     if (answer->verdict != STORE_DONE) {
@@ -677,7 +677,9 @@ static void looked(void *userdata, const struct store_answer *answer)
         log_event(LOG_LEVEL_NOTICE, MESSAGE_LEDGER_WELL, "uncertain orders are looked at again");
     for (int i = 0; i < PQntuples(answer->rows) && !settle->search; i++)
         take_row(settle, answer->rows, i, &due_s);
-    settle->next_us = now_us + (settle->search ? 0 : due_s * US_PER_S);
+    due_us = now_us + (settle->search ? 0 : due_s * US_PER_S);
+    if (due_us < settle->next_us) /* else it was woken meanwhile */
+        settle->next_us = due_us;
     if (!settle->search || settle->search->resolution_id)
         return; /* a named id is asked as the budget allows */
     settle->busy = true;
@@ -698,10 +700,10 @@ void settle_done(struct settle *settle)
     search_free(GIVE(settle->search));
 }
 
-void settle_wake(struct settle *settle, int64_t now_us)
+void settle_wake(struct settle *settle, int64_t at_us)
 {
-    if (!settle->search)
-        settle->next_us = now_us;
+    if (!settle->search && at_us < settle->next_us)
+        settle->next_us = at_us;
 }
 
 int64_t settle_work(struct settle *settle, int64_t now_us)
@@ -735,7 +737,7 @@ int64_t settle_work(struct settle *settle, int64_t now_us)
         return settle->busy ? INT64_MAX : now_us;
     }
     if (client_take(account->client, BUDGET_READ, 1, 0, now_us) == 0)
-        return budget_next_us(client_budget(account->client), BUDGET_READ, now_us);
+        return client_next_us(account->client, BUDGET_READ, 0, now_us);
     settle->busy =
         accounts_count_read(settle->workshop->lanes.ledger, account->id, 1, counted, settle) == 0;
     if (settle->busy)

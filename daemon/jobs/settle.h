@@ -57,8 +57,9 @@ struct settle {
 
 void settle_init(struct settle *settle, struct account *account);
 void settle_done(struct settle *settle);
-/* Something may have to be settled: an operator said so, or time has passed. */
-void settle_wake(struct settle *settle, int64_t now_us);
+/* Something may have to be settled, looked at from `at_us` on: an operator said so, or time has
+ * passed. */
+void settle_wake(struct settle *settle, int64_t at_us);
 int64_t settle_work(struct settle *settle, int64_t now_us);
 /* A search is under way: its requests leave under the lease. */
 bool settle_wants_lease(const struct settle *settle);

@@ -5,7 +5,7 @@
 #include "host/events.h"
 #include "rules/add_outcome.h"
 #include "store/shop.h"
-#include <json-c/json.h>
+#include "wire/add_check.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,8 +13,9 @@
 #define SEND_WITHIN_S 30 /* a claim that could not be sent by then goes back to the queue */
 #define FIRST_POLL_S 5
 #define JOURNAL_AGAIN_S 5
+#define SERVICE_WAIT_S                                                                             \
+    60 /* by then its service is known as refused, and it waits for the catalogue */
 #define UNRECORDED_MAX 1000 /* no claim while that many ends wait for the ledger */
-#define ADD_PARAMETERS_MAX 64
 /* Instead of a wait: the account is paused, and when it is not, the older ones go first. */
 #define IN_ITS_PLACE ((int64_t)-1)
 
@@ -106,6 +107,16 @@ static struct log_entry entry_of(const struct flight *flight)
                               .http_status = flight->http_status};
 }
 
+/* By us, before anything was sent. */
+static void note_rejected(struct submit *submit, struct log_entry *entry, const char *words)
+{
+    submit->workshop->counts.refused++;
+    entry->message_id = MESSAGE_ORDER_REJECTED;
+    entry->hint = "correct it in the shop, then chwsyncd retry";
+    log_write(LOG_LEVEL_WARNING, entry, "order %s rejected, nothing was sent: %s", entry->order_ref,
+              words);
+}
+
 static void end_accepted(struct flight *flight, const char *provider_order_id, int64_t sent_us)
 {
     struct log_entry entry = entry_of(flight);
@@ -128,6 +139,15 @@ static void end_refused(struct flight *flight, const char *words)
     entry.message_id = MESSAGE_ORDER_REJECTED;
     log_write(LOG_LEVEL_WARNING, &entry, "order %s rejected by %s: %s", flight->order_ref,
               provider_of(flight->submit), flight->answer ? flight->answer : "no reason given");
+}
+
+/* It never left. */
+static void end_unsound(struct flight *flight, const char *words)
+{
+    struct log_entry entry = entry_of(flight);
+
+    flight_end(flight, "refused", words, 0);
+    note_rejected(flight->submit, &entry, words);
 }
 
 static void end_unknown(struct flight *flight, const char *words)
@@ -200,8 +220,9 @@ static int64_t wait_after(struct flight *flight, const struct reply *reply, cons
         return seconds_until(client_budget(account->client)->paused_until_us, now_us);
     case ERROR_DUPLICATE:
         return 300;
-    case ERROR_NONE:
     case ERROR_SERVICE:
+        return SERVICE_WAIT_S;
+    case ERROR_NONE:
     case ERROR_PARAMETERS:
     case ERROR_ORDER:
     case ERROR_REFILL:
@@ -217,6 +238,38 @@ static void put_off(struct flight *flight, const char *outcome, const struct rep
                     const char *words)
 {
     end_put_off(flight, outcome, words, wait_after(flight, reply, words));
+}
+
+static void service_noted(void *userdata, const struct store_answer *answer)
+{
+    (void)userdata;
+    if (answer->verdict == STORE_REFUSED)
+        log_debug("unable to note a refused service: %s", answer->problem.text);
+}
+
+/* By the known catalogue: the claim found its type there. */
+static bool is_listed(const struct flight *flight)
+{
+    return row_text(flight->batch->rows, flight->row, CLAIM_TYPE) != NULL;
+}
+
+/* "Not found or disabled", though it is listed: it is disabled, and that can pass. What is asked
+ * of the ledger first is done before this end is recorded; without it the next try says it again.
+ */
+static void put_off_service(struct flight *flight, const struct reply *reply)
+{
+    struct submit *submit = flight->submit;
+    const char *service = row_text(flight->batch->rows, flight->row, CLAIM_SERVICE);
+    struct log_entry entry = entry_of(flight);
+
+    entry.message_id = MESSAGE_ORDER_HELD;
+    log_write(LOG_LEVEL_INFO, &entry,
+              "order %s waits: %s lists service %s and refuses it (%s); tried again after the next "
+              "catalogue",
+              flight->order_ref, provider_of(submit), service, reply->error);
+    (void)orders_refuse_service(submit->workshop->lanes.ledger, submit->account->id, service,
+                                service_noted, NULL);
+    put_off(flight, "put off", reply, reply->error);
 }
 
 static void duplicate_decided(void *userdata, const struct store_answer *answer)
@@ -241,8 +294,8 @@ static void decide_duplicate(struct flight *flight, const struct reply *reply)
 {
     flight->stage = FLIGHT_ASKING;
     flight->answer = copy_words(reply->error);
-    if (orders_other_live(flight->submit->workshop->lanes.ledger, flight->order_id,
-                          duplicate_decided, flight) != 0)
+    if (orders_hold_duplicates(flight->submit->workshop->lanes.ledger, flight->order_id,
+                               flight->submit->workshop->tell_shop, duplicate_decided, flight) != 0)
         end_unknown(flight, reply->error);
 }
 
@@ -280,7 +333,10 @@ static void answered(void *userdata, const struct client_answer *answer)
         break;
     case ADD_REFUSED:
         account_note_answer(submit->account);
-        end_refused(flight, words);
+        if (reply->class == ERROR_SERVICE && is_listed(flight))
+            put_off_service(flight, reply);
+        else
+            end_refused(flight, words);
         break;
     case ADD_PUT_OFF:
         put_off(flight, "put off", reply, words);
@@ -345,74 +401,35 @@ static bool leave(void *userdata)
     return false;
 }
 
-struct add_parameters {
-    struct parameter list[ADD_PARAMETERS_MAX];
-    size_t count;
-    struct json_object *owned_json;
-};
-
-static void add_parameters_done(struct add_parameters *parameters)
+/* What is sent, or why it is not: an add_verdict, or -ENOMEM. */
+static int collect_parameters(const struct flight *flight, struct add_parameters *ret_parameters,
+                              struct problem *reterr_problem)
 {
-    json_object_put(parameters->owned_json);
-}
+    const PGresult *rows = flight->batch->rows;
+    struct add_line line = {.type = row_text(rows, flight->row, CLAIM_TYPE),
+                            .params = row_text(rows, flight->row, CLAIM_PARAMS)};
 
-/* Adds what the column `params` holds. A sentence when it cannot be sent, else NULL. */
-static const char *add_params_column(struct add_parameters *parameters, const char *params)
-{
-    if (!params)
-        return NULL;
-    parameters->owned_json = json_tokener_parse(params);
-    if (!json_object_is_type(parameters->owned_json, json_type_object))
-        return "params is not an object of names and values";
-    json_object_object_foreach(parameters->owned_json, name, value)
-    {
-        if (strcmp(name, "key") == 0 || strcmp(name, "action") == 0)
-            return "params may not hold \"key\" or \"action\"";
-        if (json_object_is_type(value, json_type_object) ||
-            json_object_is_type(value, json_type_array))
-            return "params may hold only plain values";
-        if (parameters->count == ADD_PARAMETERS_MAX)
-            return "params holds too many values";
-        parameters->list[parameters->count++] =
-            (struct parameter){name, json_object_get_string(value)};
-    }
-    return NULL;
-}
-
-static const char *collect_parameters(const struct flight *flight,
-                                      struct add_parameters *parameters)
-{
-    static const struct {
-        const char *name;
-        enum claim_column column;
-    } columns[] = {
-        {"service", CLAIM_SERVICE},   {"link", CLAIM_LINK},         {"quantity", CLAIM_QUANTITY},
-        {"runs", CLAIM_RUNS},         {"interval", CLAIM_INTERVAL}, {"min", CLAIM_MIN},
-        {"max", CLAIM_MAX},           {"comments", CLAIM_COMMENTS}, {"usernames", CLAIM_USERNAMES},
-        {"hashtags", CLAIM_HASHTAGS}, {"username", CLAIM_USERNAME},
-    };
-
-    for (size_t i = 0; i < COUNT_OF(columns); i++) {
-        const char *value = row_text(flight->batch->rows, flight->row, columns[i].column);
-
-        if (value)
-            parameters->list[parameters->count++] = (struct parameter){columns[i].name, value};
-    }
-    return add_params_column(parameters, row_text(flight->batch->rows, flight->row, CLAIM_PARAMS));
+    for (int i = 0; i < ADD_COLUMN_COUNT; i++)
+        line.columns[i] = row_text(rows, flight->row, CLAIM_SERVICE + i);
+    return add_check(&line, ret_parameters, reterr_problem);
 }
 
 static void flight_send(struct flight *flight)
 {
     struct submit *submit = flight->submit;
     OWN(add_parameters_done) struct add_parameters parameters = {0};
-    const char *fault = collect_parameters(flight, &parameters);
+    struct problem problem = {0};
+    int verdict = collect_parameters(flight, &parameters, &problem);
     struct api_request request = {
         .action = ACTION_ADD, .parameters = parameters.list, .parameter_count = parameters.count};
 
     submit->ready--;
-    if (fault) {
+    if (verdict != ADD_SOUND) {
         client_give_back(submit->account->client, 1, clock_monotonic_us());
-        end_refused(flight, fault);
+        if (verdict == ADD_UNSOUND)
+            end_unsound(flight, problem.text);
+        else
+            end_put_off(flight, "not executed", "the request could not be made: out of memory", 5);
         return;
     }
     flight->stage = FLIGHT_ON_THE_WIRE;
@@ -503,12 +520,52 @@ static bool flight_begin(struct submit *submit, struct claim_batch *batch, int r
     return true;
 }
 
-/* Lines that were claimed or withdrawn: a claim that took none has one row without an order. */
+/* Its last row is no order. */
 static int claimed_count(const PGresult *rows)
 {
-    int count = PQntuples(rows);
+    return PQntuples(rows) - 1;
+}
 
-    return count == 1 && !row_text(rows, 0, CLAIM_ORDER_ID) ? 0 : count;
+static bool claim_has_more(const PGresult *rows)
+{
+    return row_boolean(rows, claimed_count(rows), CLAIM_MORE);
+}
+
+/* The safety catch of the configuration is told of once, until orders go again. */
+static void note_limit(struct submit *submit, const struct log_entry *order, const char *reason)
+{
+    const struct log_entry entry = {.order_ref = order->order_ref,
+                                    .provider = order->provider,
+                                    .message_id = MESSAGE_SPENDING_STOPPED,
+                                    .hint = "if that is right, raise the limit of the provider in "
+                                            "the configuration and reload"};
+
+    if (submit->limit_log.count == 0)
+        log_repeated(&submit->limit_log, LOG_LEVEL_WARNING, &entry,
+                     "orders for %s are stopped by a limit of the configuration, the first is %s: "
+                     "%s",
+                     entry.provider, entry.order_ref, reason);
+}
+
+/* Rejected, or held for another reason than before. */
+static void note_judged(struct submit *submit, const PGresult *rows, int row)
+{
+    const char *verdict = row_text(rows, row, CLAIM_VERDICT),
+               *reason = row_text(rows, row, CLAIM_REASON);
+    struct log_entry entry = {.order_ref = row_text(rows, row, CLAIM_ORDER_REF),
+                              .provider = provider_of(submit),
+                              .message_id = MESSAGE_ORDER_HELD};
+
+    if (strcmp(verdict, "rejected") == 0) {
+        note_rejected(submit, &entry, reason);
+        return;
+    }
+    submit->workshop->counts.put_off++;
+    if (strcmp(verdict, "funds") == 0)
+        submit->account->funds_short = true;
+    if (strcmp(verdict, "limit") == 0 || strcmp(verdict, "spent") == 0)
+        note_limit(submit, &entry, reason);
+    log_write(LOG_LEVEL_INFO, &entry, "order %s waits: %s", entry.order_ref, reason);
 }
 
 /* The shop answered NULL: its row is locked, or its view shows nothing at all. */
@@ -530,22 +587,28 @@ static void note_withdrawn(const struct submit *submit, const char *order_ref)
 }
 
 /*
- * Returns how many lines are ready to be sent. When memory was not left for all of them, what the
- * claim holds beyond those is released as if its commit had been ambiguous.
+ * Takes the answer's rows. Returns how many lines are ready to be sent. When memory was not left
+ * for all of them, what the claim holds beyond those is released as if its commit had been
+ * ambiguous.
  */
-static unsigned take_rows(struct submit *submit, const PGresult *rows, int64_t send_before_us)
+static unsigned take_rows(struct submit *submit, const struct store_answer *answer,
+                          int64_t send_before_us)
 {
+    const PGresult *rows = answer->rows;
     struct claim_batch *batch = calloc(1, sizeof *batch);
-    unsigned begun = 0, wanted = 0;
+    unsigned begun = 0, wanted = 0, judged = 0;
 
     if (batch) {
-        batch->rows = PQcopyResult(rows, PG_COPYRES_ATTRS | PG_COPYRES_TUPLES);
+        batch->rows = store_take_rows(answer);
         batch->users = 1;
     }
     for (int i = 0; i < claimed_count(rows); i++) {
         const char *go = row_text(rows, i, CLAIM_GO);
 
-        if (!go) {
+        if (row_text(rows, i, CLAIM_VERDICT)) {
+            note_judged(submit, rows, i);
+            judged++;
+        } else if (!go) {
             note_busy(submit, row_text(rows, i, CLAIM_ORDER_REF));
         } else if (row_boolean(rows, i, CLAIM_GO)) {
             wanted++;
@@ -556,6 +619,10 @@ static unsigned take_rows(struct submit *submit, const PGresult *rows, int64_t s
     }
     if (begun < wanted)
         submit->ambiguous_claim = submit->account->lease.claims;
+    if (wanted > 0)
+        log_recovered(&submit->limit_log);
+    if (judged > 0)
+        submit->on_recorded(submit->userdata, 0); /* the shop is to be told */
     batch_release(batch);
     return begun;
 }
@@ -620,6 +687,7 @@ static void claimed(void *userdata, const struct store_answer *answer)
     struct lease *lease = &submit->account->lease;
     bool single = singles_left(&submit->singles);
     unsigned begun = 0;
+    bool more;
 
     submit->claiming = false;
     switch (answer->verdict) {
@@ -632,12 +700,13 @@ static void claimed(void *userdata, const struct store_answer *answer)
         lease_note_claim(lease, submit->claim_asked_us);
         if (submit->ambiguous_claim == lease->claims)
             submit->ambiguous_claim = 0; /* the other of that number can no longer be committed */
-        begun = take_rows(submit, answer->rows, submit->claim_asked_us + SEND_WITHIN_S * US_PER_S);
+        more = claim_has_more(answer->rows); /* the rows are given away next */
+        begun = take_rows(submit, answer, submit->claim_asked_us + SEND_WITHIN_S * US_PER_S);
         submit->claim_took_us += (answer->took_us - submit->claim_took_us) / 8;
         if (single)
             submit->singles.next++;
         else
-            submit->hungry = (unsigned)claimed_count(answer->rows) >= submit->reserved;
+            submit->hungry = more;
         break;
     case STORE_REFUSED:
         claim_failed(submit, answer);
@@ -737,7 +806,10 @@ static void claim(struct submit *submit, unsigned ahead, int64_t now_us)
                                     .instance = submit->workshop->instance,
                                     .send_within_s = SEND_WITHIN_S,
                                     .lease_number = submit->account->lease.number,
-                                    .lease_claims = submit->account->lease.claims};
+                                    .lease_claims = submit->account->lease.claims,
+                                    .max_charge = submit->account->config->max_charge_per_order,
+                                    .max_spend_per_day = submit->account->config->max_spend_per_day,
+                                    .tell_shop = submit->workshop->tell_shop};
 
     if (account_is_probing(submit->account) && submit->on_the_wire + submit->ready > 0)
         return;

@@ -1,10 +1,11 @@
 /*
  * jobs/submit.h - buys what is queued at one provider: claim, send, record.
  *
- * 1. Claim: as many lines as there are budget slots and connections are moved to `submitting`,
- * through the shop's veto, under the account's lease (jobs/lease), naming the flight journal.
- * Nothing is sent before the server confirmed the commit; a claim whose commit is ambiguous is
- * never sent, and released when the lease's count says that it was committed.
+ * 1. Claim: lines that are due are judged by the catalogue, by what they may cost and by the
+ * balance; of those that may go as many as there are budget slots and connections are moved to
+ * `submitting`, through the shop's veto, under the account's lease (jobs/lease), naming the flight
+ * journal. Nothing is sent before the server confirmed the commit; a claim whose commit is
+ * ambiguous is never sent, and released when the lease's count says that it was committed.
  * 2. Send: one `add` each, through the transport's gate. Immediately before the first byte leaves
  * it asks for send_before, the lease and the epoch, and the journal gets its record.
  * 3. Record: the reply's end goes to the journal first. It is kept here until the ledger confirmed
@@ -71,7 +72,8 @@ struct submit {
     size_t batch_count;
     unsigned batch_limit; /* ORDERS_BATCH_MAX, or 1 after the ledger refused a batch */
     int64_t record_us;    /* not before, after the ledger refused */
-    struct log_repeat claim_log, record_log, busy_log, journal_log;
+    struct log_repeat claim_log, record_log, busy_log, journal_log,
+        limit_log; /* max_charge_per_order, max_spend_per_day */
     void (*on_recorded)(void *userdata,
                         unsigned accepted); /* committed: the shop is to be told, polls begin */
     void *userdata;

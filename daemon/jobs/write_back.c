@@ -43,6 +43,8 @@ static void note_answers(struct write_back *write_back, const PGresult *rows)
                    *answer = row_text(rows, i, DELIVER_ANSWER);
 
         write_back->workshop->counts.told += answer != NULL;
+        if (row_text(rows, i, DELIVER_WAITED_S))
+            told_delays_note(&write_back->told, row_real(rows, i, DELIVER_WAITED_S, 0));
         if (!answer)
             log_repeated(&write_back->failed_log, LOG_LEVEL_NOTICE,
                          &(struct log_entry){.message_id = MESSAGE_WRITE_BACK_FAILED,

@@ -7,12 +7,14 @@
  */
 #pragma once
 #include "jobs/job.h"
+#include "rules/figures.h"
 
 struct write_back {
     struct workshop *workshop;
     bool busy, list_due;
     int64_t next_us; /* INT64_MAX = nothing is due */
     struct singles singles;
+    struct told_delays told;      /* how late ends were */
     struct log_repeat failed_log; /* until the shop was told everything */
 };
 

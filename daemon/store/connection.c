@@ -90,6 +90,7 @@ struct connection {
  */
 static const char lock_setting[] = "set_config('lock_timeout', '%u', true)";
 static const char statement_setting[] = "set_config('statement_timeout', '%u', true)";
+static const char lazy_setting[] = "set_config('synchronous_commit', 'off', true)";
 static const char index_settings[] = "set_config('enable_seqscan', 'off', true), "
                                      "set_config('enable_bitmapscan', 'off', true), "
                                      "set_config('jit', 'off', true)";
@@ -336,6 +337,11 @@ static bool send_settings(struct connection *connection, const struct transactio
         text_format(&text, statement_setting, transaction->statement_timeout_ms);
         between = ", ";
     }
+    if (transaction->lazy_commit) {
+        text_add(&text, between);
+        text_add(&text, lazy_setting);
+        between = ", ";
+    }
     if (transaction->by_index) {
         text_add(&text, between);
         text_add(&text, index_settings);
@@ -411,6 +417,7 @@ static void end_transaction(struct connection *connection)
         memcpy(answer.sqlstate, round.sqlstate, sizeof answer.sqlstate);
     } else {
         answer.rows = round.rows;
+        answer.held = &round.rows;
     }
     answer_task(connection, task, &answer);
     round_done(&round);
@@ -748,9 +755,9 @@ static int on_kick(sd_event_source *source, void *userdata)
 
 static int add_sources(struct connection *connection)
 {
-    int r =
-        sd_event_add_time(connection->event, &connection->timer, CLOCK_MONOTONIC,
-                          (uint64_t)clock_monotonic_us(), TIMER_ACCURACY_US, on_timer, connection);
+    /* 0 is long ago: what is due now may come as much later as the accuracy allows. */
+    int r = sd_event_add_time(connection->event, &connection->timer, CLOCK_MONOTONIC, 0,
+                              TIMER_ACCURACY_US, on_timer, connection);
 
     if (r >= 0)
         r = sd_event_add_defer(connection->event, &connection->kick, on_kick, connection);
@@ -825,6 +832,15 @@ void connection_reset(struct connection *connection)
 {
     connection->reset_wanted = true;
     (void)sd_event_source_set_enabled(connection->kick, SD_EVENT_ONESHOT);
+}
+
+PGresult *store_take_rows(const struct store_answer *answer)
+{
+    PGresult *rows = answer->held ? *answer->held : NULL;
+
+    if (rows)
+        *answer->held = NULL;
+    return rows;
 }
 
 int connection_run(struct connection *connection, struct transaction *transaction, store_done done,

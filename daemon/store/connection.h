@@ -110,7 +110,10 @@ struct store_answer {
     char sqlstate[6];
     struct problem problem;
     int64_t took_us; /* from being sent to the commit */
+    PGresult **held; /* `rows`, for store_take_rows() */
 };
+/* The rows become the caller's: PQclear(). They stay what `answer` shows. NULL without rows. */
+PGresult *store_take_rows(const struct store_answer *answer);
 typedef void (*store_done)(void *userdata, const struct store_answer *answer);
 
 struct transaction {
@@ -120,6 +123,8 @@ struct transaction {
     bool constraints_immediate; /* SET CONSTRAINTS ALL IMMEDIATE after the statement: deferred
                                    triggers then fall under statement_timeout, the commit does not.
                                    Needs plpgsql */
+    bool lazy_commit; /* confirmed before it is on disk: what a lost commit held is found again. A
+                         later one that is not lazy is never kept without it */
     bool by_index; /* planned for its indexes whatever the statistics say, and what it calls too */
     int64_t give_up_us; /* without an answer by then the connection is given up as lost; 0 = 90 s */
 };

@@ -147,6 +147,27 @@ static const struct statement statements[METRIC_GROUPS] = {
         "              ('active', (SELECT count(*) FROM chwsync.polls p WHERE p.account_id = a.id)),\n"
         "              ('uncertain', (SELECT count(DISTINCT t.order_id) FROM chwsync.attempts t\n"
         "                              WHERE t.account_id = a.id AND t.open AND t.outcome IS NOT NULL))) AS s (state, orders)"},
+    /* What the daemon counts, for ever. The bound of a histogram's bucket is written as OpenMetrics wants it. */
+    [METRIC_COUNTS] = {
+        "metrics counts",
+        "WITH told AS (\n"
+        "    SELECT d.at_most_s, sum(d.results) OVER (ORDER BY d.at_most_s) AS results FROM chwsync.told_delays d\n"
+        "), total AS (\n"
+        "    SELECT coalesce(sum(d.results), 0) AS results, coalesce(sum(d.seconds), 0) AS seconds FROM chwsync.told_delays d\n"
+        ")\n"
+        "SELECT 'requests' AS family, a.provider AS first, c.action AS second, sum(c.requests)::numeric AS value,\n"
+        "       c.outcome AS third, NULL::text AS part\n"
+        "  FROM chwsync.request_counts c JOIN chwsync.accounts a ON a.id = c.account_id\n"
+        " GROUP BY a.provider, c.action, c.outcome\n"
+        "UNION ALL\n"
+        "(SELECT 'told_delay_seconds', CASE WHEN t.at_most_s = 'Infinity' THEN '+Inf' ELSE to_char(t.at_most_s, 'FM99990.0') END,\n"
+        "        NULL, t.results, NULL, 'bucket' FROM told t ORDER BY t.at_most_s)\n"
+        "UNION ALL\n"
+        "SELECT 'told_delay_seconds', '+Inf', NULL, 0, NULL, 'bucket' WHERE NOT EXISTS (SELECT FROM told)\n"
+        "UNION ALL\n"
+        "SELECT 'told_delay_seconds', NULL, NULL, t.results, NULL, 'count' FROM total t\n"
+        "UNION ALL\n"
+        "SELECT 'told_delay_seconds', NULL, NULL, round(t.seconds::numeric, 3), NULL, 'sum' FROM total t"},
 };
 /* clang-format on */
 

@@ -40,7 +40,13 @@ static const struct statement release_statement = {
         "     WHERE a.open AND a.outcome IS NULL AND a.instance = $1::uuid\n"
         "       AND a.account_id = $2::int AND a.claim = $3::bigint\n"
         "       AND a.order_id <> ALL ($4::bigint[])\n"
-        "    RETURNING a.order_id, a.number\n"
+        "    RETURNING a.order_id, a.number, a.account_id, a.claimed_at, a.expected_charge\n"
+        "), unspent AS (\n"
+        "    UPDATE chwsync.budget_minutes m SET spent = m.spent - u.charge\n"
+        "      FROM (SELECT e.account_id, date_trunc('minute', e.claimed_at) AS minute,\n"
+        "                   sum(e.expected_charge) AS charge\n"
+        "              FROM ended e WHERE e.expected_charge > 0 GROUP BY 1, 2) AS u\n"
+        "     WHERE m.account_id = u.account_id AND m.minute = u.minute\n"
         "), moved AS (\n"
         "    UPDATE chwsync.orders o SET state = 'queued', seq = o.seq + 1, updated_at = now()\n"
         "      FROM ended e\n"
@@ -166,24 +172,37 @@ int orders_restore(struct connection *lane, const char *journal, const struct jo
     return connection_run(lane, &transaction, done, userdata);
 }
 
-static const struct statement other_live_statement = {
-    .name = "other live orders with the link",
-    .text =
-        "SELECT EXISTS (SELECT FROM chwsync.polls p JOIN chwsync.orders o ON o.id = p.order_id\n"
-        "                WHERE o.id <> t.id AND o.link = t.link AND o.account_id = t.account_id)\n"
-        "    OR EXISTS (SELECT FROM chwsync.attempts a\n"
-        "                WHERE a.open AND a.order_id <> t.id AND a.link = t.link AND a.account_id "
-        "= t.account_id)\n"
-        "  FROM chwsync.orders t WHERE t.id = $1::bigint",
+static const struct statement hold_duplicates_statement = {
+    .name = "hold orders with one link",
+    .text = "SELECT chwsync.hold_duplicates($1::bigint, $2::boolean)",
 };
 
-int orders_other_live(struct connection *lane, int64_t order_id, store_done done, void *userdata)
+int orders_hold_duplicates(struct connection *lane, int64_t order_id, bool tell_shop,
+                           store_done done, void *userdata)
 {
     struct values values = {0};
     struct transaction transaction = {
-        .statement = &other_live_statement, .values = &values, .by_index = true};
+        .statement = &hold_duplicates_statement, .values = &values, .by_index = true};
 
     values_add_integer(&values, order_id);
+    values_add_boolean(&values, tell_shop);
+    return connection_run(lane, &transaction, done, userdata);
+}
+
+static const struct statement refuse_service_statement = {
+    .name = "note a refused service",
+    .text = "SELECT chwsync.refuse_service($1::int, $2::text)",
+};
+
+int orders_refuse_service(struct connection *lane, int account_id, const char *service,
+                          store_done done, void *userdata)
+{
+    struct values values = {0};
+    struct transaction transaction = {
+        .statement = &refuse_service_statement, .values = &values, .by_index = true};
+
+    values_add_integer(&values, account_id);
+    values_add_text(&values, service);
     return connection_run(lane, &transaction, done, userdata);
 }
 

@@ -75,8 +75,14 @@ int orders_restore(struct connection *lane, const char *journal, const struct jo
                    size_t count, bool tell_shop, unsigned first_poll_s, store_done done,
                    void *userdata);
 
-/* Whether another live order of that account has this order's link. Rows: 0 boolean. */
-int orders_other_live(struct connection *lane, int64_t order_id, store_done done, void *userdata);
+/* Whether another live order of that account has this order's link; then the queued ones that have
+ * it wait. Rows: 0 boolean. */
+int orders_hold_duplicates(struct connection *lane, int64_t order_id, bool tell_shop,
+                           store_done done, void *userdata);
+
+/* The provider refused a service that its catalogue lists: orders for it wait for the next one. */
+int orders_refuse_service(struct connection *lane, int account_id, const char *service,
+                          store_done done, void *userdata);
 
 /* This order's veto could not be asked: it stays queued and is tried again after `wait_s`. */
 int orders_put_off(struct connection *lane, int64_t order_id, unsigned wait_s, const char *reason,

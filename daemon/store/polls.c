@@ -100,7 +100,8 @@ static const struct statement apply_statement = {
         "     WHERE t.stride > 0\n"
         "), before AS MATERIALIZED (\n"
         "    SELECT o.id, o.state, t.state AS new_state, t.in_progress, t.word, t.charge, "
-        "t.currency, t.start_count, t.remains\n"
+        "t.currency, t.start_count, t.remains,\n"
+        "           t.charge IS DISTINCT FROM o.charge AS charge_is_new\n"
         "      FROM told t JOIN chwsync.orders o ON o.id = t.order_id\n"
         "     WHERE t.error IS NULL AND o.state NOT IN ('queued', 'submitting', 'uncertain', "
         "'withdrawn', 'rejected', 'abandoned')\n"
@@ -127,7 +128,21 @@ static const struct statement apply_statement = {
         "      FROM before b WHERE o.id = b.id AND o.state = b.state\n"
         "    RETURNING o.id, o.order_ref, o.state, o.seq, o.provider_status, "
         "o.provider_order_id, o.charge, o.currency,\n"
-        "              o.remains, b.state AS old_state\n"
+        "              o.remains, b.state AS old_state, o.attempts, b.charge_is_new\n"
+        "), differing AS (\n" /* what it was to cost; said once of an order */
+        "    INSERT INTO chwsync.history (order_id, event, state, detail)\n"
+        "    SELECT m.id, 'charge', m.state, format('charged %s %s, expected %s', "
+        "trim_scale(m.charge), m.currency,\n"
+        "                                           trim_scale(a.expected_charge))\n"
+        "      FROM moved m JOIN chwsync.attempts a ON a.order_id = m.id AND a.number = m.attempts "
+        "AND a.provider_order_id = m.provider_order_id\n"
+        "     WHERE m.charge_is_new AND m.state IN ('active', 'completed')\n"
+        /* less than a unit of its last place, or of the fourth, is rounding */
+        "       AND abs(m.charge - a.expected_charge) >= power(0.1, greatest(scale(m.charge), "
+        "4))\n"
+        "       AND NOT EXISTS (SELECT FROM chwsync.history h WHERE h.order_id = m.id AND h.event "
+        "= 'charge')\n"
+        "    RETURNING order_id, detail\n"
         "), noted AS (\n"
         "    INSERT INTO chwsync.history (order_id, event, state, detail)\n"
         "    SELECT m.id, 'status', m.state,\n"
@@ -196,11 +211,14 @@ static const struct statement apply_statement = {
         "o.provider_order_id, t.error)\n"
         "    RETURNING o.order_ref, o.state, o.provider_order_id\n"
         ")\n"
-        "SELECT m.order_ref, m.old_state, m.state, m.provider_order_id, m.charge, m.currency "
-        "FROM moved m\n"
+        "SELECT m.order_ref, m.old_state, m.state, m.provider_order_id, m.charge, m.currency, "
+        "NULL FROM moved m\n"
         " WHERE m.state <> m.old_state\n"
-        "UNION ALL SELECT f.order_ref, f.state, f.state, f.provider_order_id, NULL, NULL FROM "
-        "faulty f",
+        "UNION ALL SELECT f.order_ref, f.state, f.state, f.provider_order_id, NULL, NULL, NULL "
+        "FROM faulty f\n"
+        "UNION ALL SELECT m.order_ref, m.state, m.state, m.provider_order_id, m.charge, "
+        "m.currency, d.detail\n"
+        "  FROM differing d JOIN moved m ON m.id = d.order_id",
 };
 
 static void add_optional(struct values *values, bool present, int64_t integer)

@@ -378,6 +378,22 @@ enum session_verdict services_list(struct session *session, const struct service
     return run_search(session, &statement, search, ret_rows, reterr_problem);
 }
 
+enum session_verdict services_accept(struct session *session, const char *provider,
+                                     const char *service, PGresult **ret_rows,
+                                     struct problem *reterr_problem)
+{
+    /* clang-format off */
+    static const struct statement statement = {
+        "accept a service",
+        "SELECT f.was, f.is_now, f.freed\n"
+        "  FROM (SELECT b.id FROM chwsync.accounts b WHERE b.provider = $1::text ORDER BY b.last_used_at DESC, b.id DESC LIMIT 1) AS a,\n"
+        "       LATERAL chwsync.accept_service(a.id, $2::text) AS f WHERE f.is_now IS NOT NULL"};
+    /* clang-format on */
+    const char *values[] = {provider, service};
+
+    return session_run(session, &statement, values, COUNT_OF(values), ret_rows, reterr_problem);
+}
+
 enum session_verdict services_changes(struct session *session, const struct services_search *search,
                                       PGresult **ret_rows, struct problem *reterr_problem)
 {

@@ -99,6 +99,15 @@ struct services_search {
 enum session_verdict services_list(struct session *session, const struct services_search *search,
                                    PGresult **ret_rows, struct problem *reterr_problem);
 
+/*
+ * An operator says that this service is what orders mean that name it by its id. Rows: 0 what it
+ * was called at the last order (NULL: it was never ordered so), 1 what it is called, 2 how many
+ * orders that are due now; none when there is no such service.
+ */
+enum session_verdict services_accept(struct session *session, const char *provider,
+                                     const char *service, PGresult **ret_rows,
+                                     struct problem *reterr_problem);
+
 /* The newest changes first; of services that the search finds. */
 enum services_change_column {
     SERVICE_CHANGE_AT,

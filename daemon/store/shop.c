@@ -5,169 +5,35 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum shop_statement { SHOP_INTAKE, SHOP_INTAKE_ONE, SHOP_INTAKE_KEYS, SHOP_CLAIM, SHOP_DELIVER };
-#define SHOP_STATEMENT_COUNT 5
+enum shop_statement { SHOP_INTAKE, SHOP_INTAKE_KEYS, SHOP_CLAIM, SHOP_DELIVER };
+#define SHOP_STATEMENT_COUNT 4
 
 struct shop {
     struct text texts[SHOP_STATEMENT_COUNT];
     struct statement statements[SHOP_STATEMENT_COUNT];
+    struct text view, look, look_one; /* what intake reads: the view's rows, or one of them */
     struct text ask,
         ask_any; /* what claim and write-back ask the shop; the second for a view alone */
     bool has_view, has_function;
     unsigned timeout_ms;
 };
 
-static const char *const statement_names[SHOP_STATEMENT_COUNT] = {
-    "intake", "intake of one line", "intake's keys", "claim", "write-back"};
+static const char *const statement_names[SHOP_STATEMENT_COUNT] = {"intake", "intake's keys",
+                                                                  "claim", "write-back"};
 
-/* Every column of the contract that a queued order takes over, as it is called in both places. */
-#define FACTS(prefix)                                                                              \
-    prefix "service, " prefix "link, " prefix "quantity, " prefix "runs, " prefix                  \
-           "\"interval\", " prefix "min, " prefix "max, " prefix "comments, " prefix               \
-           "usernames, " prefix "hashtags, " prefix "username, " prefix "params, " prefix          \
-           "max_charge, " prefix "display_ref"
-
-/*
- * Intake, after `shown` (the view's rows). $1 default provider, $2 configured providers, $3 limit.
- *
- * A key that is shown twice, or NULL, is parked: which of the two rows was meant cannot be known. A
- * queued order follows the view, to another provider too; a withdrawn one that is shown again comes
- * back, at once when the view alone decides, after five minutes when a function withdrew it while
- * the view kept showing it. A line without a service is rejected here: no request could ask for it.
- */
-static const char intake_rest[] =
-    ", fresh AS MATERIALIZED (\n"
-    "    SELECT s.*, count(*) OVER (PARTITION BY s.order_ref) AS times FROM shown s\n"
-    "     WHERE NOT EXISTS (SELECT FROM chwsync.orders o WHERE o.order_ref = s.order_ref)\n"
-    "), good AS (\n"
-    "    SELECT f.*, coalesce(f.provider, $1::text) AS chosen,\n"
-    "           CASE WHEN btrim(coalesce(f.service, '')) = '' THEN 'the line names no service'\n"
-    "                WHEN f.quantity <= 0 THEN 'the quantity is not positive' END AS fault\n"
-    "      FROM fresh f WHERE f.times = 1 AND octet_length(f.order_ref) BETWEEN 1 AND 200\n"
-    "     ORDER BY f.created_at, f.order_ref LIMIT $3::int\n"
-    "), inserted AS (\n"
-    "    INSERT INTO chwsync.orders (order_ref, provider, " FACTS(
-        "") ", shop_created_at, state, error, seq)\n"
-            "    SELECT g.order_ref, g.chosen, " FACTS(
-                "g.") ", g.created_at,\n"
-                      "           CASE WHEN g.fault IS NULL THEN 'queued' ELSE 'rejected' "
-                      "END::chwsync.order_state,\n"
-                      "           CASE WHEN g.fault IS NULL AND g.chosen <> ALL ($2::text[])\n"
-                      "                THEN format('" NOT_CONFIGURED "', g.chosen) "
-                      "ELSE g.fault END,\n"
-                      "           CASE WHEN g.fault IS NULL THEN 0 ELSE 1 END\n"
-                      "      FROM good g ORDER BY g.created_at, g.order_ref\n"
-                      "    ON CONFLICT (order_ref) DO NOTHING\n"
-                      "    RETURNING id, provider, state, seq, order_ref, error\n"
-                      "), returned AS (\n"
-                      "    UPDATE chwsync.orders o\n"
-                      "       SET state = 'queued', updated_at = now(), provider = "
-                      "coalesce(s.provider, $1::text),\n"
-                      "           error = CASE WHEN coalesce(s.provider, $1::text) <> ALL "
-                      "($2::text[])\n"
-                      "                        THEN format('" NOT_CONFIGURED
-                      "', coalesce(s.provider, $1::text)) END\n"
-                      "      FROM shown s WHERE o.order_ref = s.order_ref AND o.state = "
-                      "'withdrawn'\n"
-                      "       AND (NOT $4::boolean OR o.updated_at < now() - interval '5 "
-                      "minutes'\n"
-                      "            OR o.updated_at > now() + interval '1 minute')\n"
-                      "    RETURNING o.id, o.provider\n"
-                      "), queued AS (\n"
-                      "    INSERT INTO chwsync.queue (order_id, provider, next_at)\n"
-                      "    SELECT id, provider, now() FROM inserted WHERE state = 'queued' UNION "
-                      "ALL SELECT id, provider, now() FROM returned\n"
-                      "    ON CONFLICT (order_id) DO NOTHING\n"
-                      "), told AS (\n"
-                      "    INSERT INTO chwsync.write_backs (order_id, seq)\n"
-                      "    SELECT id, seq FROM inserted WHERE state = 'rejected' AND $4::boolean\n"
-                      "), turned AS MATERIALIZED (\n" /* locks as a claim does: the queue's row
-                                                         first */
-                      "    SELECT q.order_id, coalesce(s.provider, $1::text) AS chosen\n"
-                      "      FROM shown s JOIN chwsync.orders o ON o.order_ref = s.order_ref\n"
-                      "      JOIN chwsync.queue q ON q.order_id = o.id\n"
-                      "     WHERE o.state = 'queued' AND q.provider <> coalesce(s.provider, "
-                      "$1::text)\n"
-                      "       FOR UPDATE OF q SKIP LOCKED\n"
-                      "), followed AS (\n"
-                      "    UPDATE chwsync.orders o\n"
-                      "       SET (" FACTS("") ", provider, error) = ROW(" FACTS(
-                          "s.") ", coalesce(t.chosen, o.provider),\n"
-                                "               CASE WHEN t.chosen <> ALL ($2::text[]) THEN "
-                                "format('" NOT_CONFIGURED "', t.chosen)\n"
-                                "                    WHEN t.chosen IS NULL THEN o.error END), "
-                                "updated_at = now()\n"
-                                "      FROM shown s, chwsync.queue q LEFT JOIN turned t ON "
-                                "t.order_id = q.order_id\n"
-                                "     WHERE o.order_ref = s.order_ref AND q.order_id = o.id AND "
-                                "o.state = 'queued'\n"
-                                "       AND ((" FACTS("o.") ") IS DISTINCT FROM (" FACTS(
-                                    "s.") ") OR t.order_id IS NOT NULL)\n"
-                                          "    RETURNING o.id\n"
-                                          "), requeued AS (\n"
-                                          "    UPDATE chwsync.queue q SET provider = t.chosen, "
-                                          "next_at = now(), held = NULL\n"
-                                          "      FROM turned t JOIN followed f ON f.id = "
-                                          "t.order_id WHERE q.order_id = t.order_id\n"
-                                          "), parked AS (\n"
-                                          "    INSERT INTO chwsync.parked_lines (order_ref, "
-                                          "reason)\n"
-                                          "    SELECT DISTINCT coalesce(left(f.order_ref, 200), "
-                                          "'(NULL)'),\n"
-                                          "           CASE WHEN f.order_ref IS NULL THEN 'the view "
-                                          "shows a line whose order_ref is NULL'\n"
-                                          "                WHEN f.times > 1 THEN 'the view shows "
-                                          "this order_ref more than once'\n"
-                                          "                ELSE 'the order_ref is empty or longer "
-                                          "than 200 bytes' END\n"
-                                          "      FROM fresh f\n"
-                                          "     WHERE f.times > 1 OR f.order_ref IS NULL OR "
-                                          "octet_length(f.order_ref) NOT BETWEEN 1 AND 200\n"
-                                          "    ON CONFLICT (order_ref) DO NOTHING\n"
-                                          "    RETURNING order_ref, reason\n"
-                                          "), cleared AS (\n";
-/* What is wrong with other keys is not known when only one was read. */
-static const char intake_clear_whole[] =
-    "    DELETE FROM chwsync.parked_lines p\n"
-    "     WHERE EXISTS (SELECT FROM good g WHERE g.order_ref = p.order_ref)\n"
-    /* by hashing: of a million faulty rows and a thousand parked keys, not each with each */
-    "        OR p.sqlstate IS NULL AND p.order_ref NOT IN (\n"
-    "               SELECT DISTINCT coalesce(left(f.order_ref, 200), '(NULL)') FROM fresh f\n"
-    "                WHERE f.times > 1 OR f.order_ref IS NULL OR octet_length(f.order_ref) NOT "
-    "BETWEEN 1 AND "
-    "200)\n";
-static const char intake_clear_one[] =
-    "    DELETE FROM chwsync.parked_lines p USING good g WHERE p.order_ref = g.order_ref\n";
-static const char intake_counts[] =
-    ")\n"
-    "SELECT (SELECT count(*) FROM inserted), (SELECT count(*) FROM returned), (SELECT count(*) "
-    "FROM followed),\n"
-    "       (SELECT count(*) FROM parked),\n"
-    "       (SELECT count(*) FROM parked) + (SELECT count(*) FROM chwsync.parked_lines),\n"
-    "       (SELECT greatest(ceil(extract(epoch FROM n.next_at - now())), 0)::bigint FROM "
-    "unnest($2::text[]) p(name),\n"
-    "               LATERAL (SELECT q.next_at FROM chwsync.queue q WHERE q.provider = p.name\n"
-    "                         ORDER BY q.next_at LIMIT 1) n\n"
-    "         ORDER BY n.next_at LIMIT 1),\n" /* no row, no time: greatest() would make NULL a 0 */
-    "       (SELECT greatest(ceil(extract(epoch FROM w.due_at - now())), 0)::bigint FROM "
-    "chwsync.write_backs w\n"
-    "         ORDER BY w.due_at LIMIT 1),\n"
-    "       (SELECT string_agg(i.order_ref || ' rejected: ' || i.error, E'\\n') FROM inserted i"
-    "  WHERE i.state = 'rejected'),\n"
-    "       (SELECT string_agg(p.order_ref || ': ' || p.reason, E'\\n')"
-    "  FROM (SELECT * FROM parked LIMIT 20) p),\n"
-    "       (SELECT string_agg(a.id || ':' || greatest(ceil(extract(epoch FROM n.next_at - "
-    "now())), 0)::bigint, ' ')\n"
-    "          FROM chwsync.accounts a, LATERAL (SELECT r.next_at FROM chwsync.refills r\n"
-    "               WHERE r.account_id = a.id AND r.next_at IS NOT NULL ORDER BY r.next_at LIMIT "
-    "1) n),\n"
-    "       (extract(epoch FROM clock_timestamp()) * 1000000)::bigint,\n"
-    "       (SELECT string_agg(b.account_id::text, ' ') FROM chwsync.budgets b"
-    "  WHERE b.granted < b.wishes AND b.wished_at > now() - interval '35 seconds')";
+static const char intake_text[] = "SELECT * FROM chwsync.intake($1::text, $2::text[], $3::int, "
+                                  "$4::boolean, $5::text, $6::text, $7::text, $8::boolean, "
+                                  "$9::text)";
+/* What it asks of the view; $1 the one line that is looked at, NULL = all. */
+static const char look_whole[] =
+    "v.order_ref IS NULL OR NOT v.order_ref::text = ANY (ARRAY(SELECT p.order_ref FROM"
+    " chwsync.parked_lines p WHERE p.sqlstate IS NOT NULL))";
+static const char look_one[] = "v.order_ref::text = $1";
 
 static const char claim_text[] =
     "SELECT * FROM chwsync.claim($1::text, $2::int, $3::uuid, $4::int, $5::int, $6::bigint, "
-    "$7::bigint, $8::bigint, $9::uuid, $10::text, $11::text)";
+    "$7::bigint, $8::bigint, $9::uuid, $10::text, $11::text, $12::numeric, $13::numeric, "
+    "$14::boolean)";
 static const char deliver_text[] = "SELECT * FROM chwsync.deliver($1::int, $2::bigint, $3::text)";
 
 /* What those two ask the shop: $1 the questions (chwsync.result[]), the answer's columns their keys
@@ -184,29 +50,21 @@ static const char ask_view[] =
     "  FROM unnest($1) AS r";
 static const char ask_view_any[] = "SELECT EXISTS (SELECT FROM %s)";
 
+static void compose_look(const struct contract *contract, const char *condition, struct text *look)
+{
+    text_add(look, "SELECT ");
+    contract_column_list(contract, look);
+    text_format(look, " FROM %s v WHERE %s", contract->view_sql, condition);
+}
+
 static void compose_intake(struct shop *shop, const struct contract *contract)
 {
-    struct text *whole = &shop->texts[SHOP_INTAKE], *one = &shop->texts[SHOP_INTAKE_ONE],
-                *keys = &shop->texts[SHOP_INTAKE_KEYS];
+    struct text *keys = &shop->texts[SHOP_INTAKE_KEYS];
 
-    text_add(whole, "WITH shown AS MATERIALIZED (SELECT ");
-    contract_column_list(contract, whole);
-    text_format(whole, " FROM %s v", contract->view_sql);
-    text_add(
-        whole,
-        " WHERE v.order_ref IS NULL OR NOT v.order_ref::text = ANY (ARRAY(SELECT p.order_ref FROM"
-        " chwsync.parked_lines p WHERE p.sqlstate IS NOT NULL)))");
-    text_add(whole, intake_rest);
-    text_add(whole, intake_clear_whole);
-    text_add(whole, intake_counts);
-
-    text_add(one, "WITH shown AS MATERIALIZED (SELECT ");
-    contract_column_list(contract, one);
-    text_format(one, " FROM %s v WHERE v.order_ref::text = $5::text)", contract->view_sql);
-    text_add(one, intake_rest);
-    text_add(one, intake_clear_one);
-    text_add(one, intake_counts);
-
+    text_add(&shop->texts[SHOP_INTAKE], intake_text);
+    text_add(&shop->view, contract->view_sql);
+    compose_look(contract, look_whole, &shop->look);
+    compose_look(contract, look_one, &shop->look_one);
     text_format(
         keys,
         "SELECT DISTINCT v.order_ref::text FROM %s v WHERE v.order_ref IS NOT NULL\n"
@@ -249,7 +107,8 @@ int shop_new(const struct contract *contract, unsigned timeout_s, struct shop **
         text_add(&shop->texts[SHOP_DELIVER], deliver_text);
     if (shop->has_view || shop->has_function)
         compose_questions(shop, contract);
-    if (shop->ask.failed || shop->ask_any.failed)
+    if (shop->view.failed || shop->look.failed || shop->look_one.failed || shop->ask.failed ||
+        shop->ask_any.failed)
         return -ENOMEM;
     for (int i = 0; i < SHOP_STATEMENT_COUNT; i++) {
         if (shop->texts[i].failed)
@@ -267,6 +126,9 @@ void shop_free(struct shop *shop)
         return;
     for (int i = 0; i < SHOP_STATEMENT_COUNT; i++)
         text_done(&shop->texts[i]);
+    text_done(&shop->view);
+    text_done(&shop->look);
+    text_done(&shop->look_one);
     text_done(&shop->ask);
     text_done(&shop->ask_any);
     free(shop);
@@ -279,7 +141,8 @@ bool shop_equals(const struct shop *a, const struct shop *b)
     for (int i = 0; i < SHOP_STATEMENT_COUNT; i++)
         if (strcmp(a->statements[i].text, b->statements[i].text) != 0)
             return false;
-    return strcmp(text_string(&a->ask), text_string(&b->ask)) == 0;
+    return strcmp(text_string(&a->look), text_string(&b->look)) == 0 &&
+           strcmp(text_string(&a->ask), text_string(&b->ask)) == 0;
 }
 
 bool shop_has_view(const struct shop *shop)
@@ -302,44 +165,50 @@ static int run(struct shop *shop, struct connection *lane, enum shop_statement w
         .lock_timeout_ms = shop->timeout_ms,
         .statement_timeout_ms = timeout_ms,
         .constraints_immediate = which == SHOP_DELIVER,
+        .lazy_commit = which == SHOP_INTAKE, /* the view shows them again */
     };
 
     return connection_run(lane, &transaction, done, userdata);
 }
 
-static void add_intake_values(struct values *values, const struct shop *shop,
-                              const struct intake_options *options)
+/* `order_ref` NULL = the whole view. */
+static int run_intake(struct shop *shop, struct connection *lane,
+                      const struct intake_options *options, const char *order_ref,
+                      unsigned timeout_ms, store_done done, void *userdata)
 {
-    values_add_text(values, options->default_provider);
-    values_begin_array(values);
+    struct values values = {0};
+
+    values_add_text(&values, options->default_provider);
+    values_begin_array(&values);
     for (size_t i = 0; i < options->provider_count; i++)
-        values_add_text(values, options->providers[i]);
-    values_end_array(values);
-    values_add_integer(values, options->limit);
-    values_add_boolean(values, shop->has_function);
+        values_add_text(&values, options->providers[i]);
+    values_end_array(&values);
+    values_add_integer(&values, options->limit);
+    values_add_boolean(&values, shop->has_function);
+    values_add_text(&values, text_string(&shop->view));
+    values_add_text(&values, text_string(order_ref ? &shop->look_one : &shop->look));
+    values_add_text(&values, order_ref);
+    values_add_boolean(&values, options->anew);
+    values_add_text(&values, NOT_CONFIGURED);
+    return run(shop, lane, SHOP_INTAKE, &values, timeout_ms, done, userdata);
 }
 
 /* A large view may take its time; it shares its lane with claims only. */
 #define INTAKE_TIMEOUT_MS 30000
+#define KEPT_TIMEOUT_MS 1000 /* with a plan of before */
 
 int shop_intake(struct shop *shop, struct connection *lane, const struct intake_options *options,
                 store_done done, void *userdata)
 {
-    struct values values = {0};
-
-    add_intake_values(&values, shop, options);
-    return run(shop, lane, SHOP_INTAKE, &values, INTAKE_TIMEOUT_MS, done, userdata);
+    return run_intake(shop, lane, options, NULL,
+                      options->anew ? INTAKE_TIMEOUT_MS : KEPT_TIMEOUT_MS, done, userdata);
 }
 
 int shop_intake_one(struct shop *shop, struct connection *lane,
                     const struct intake_options *options, const char *order_ref, store_done done,
                     void *userdata)
 {
-    struct values values = {0};
-
-    add_intake_values(&values, shop, options);
-    values_add_text(&values, order_ref);
-    return run(shop, lane, SHOP_INTAKE_ONE, &values, shop->timeout_ms, done, userdata);
+    return run_intake(shop, lane, options, order_ref, shop->timeout_ms, done, userdata);
 }
 
 void shop_intake_decode(const PGresult *rows, struct intake_result *ret_result)
@@ -410,6 +279,9 @@ int shop_claim(struct shop *shop, struct connection *lane, const struct claim_op
     values_add_text(&values, options->journal);
     values_add_text(&values, text_string(&shop->ask));
     values_add_text(&values, shop->has_function ? NULL : text_string(&shop->ask_any));
+    values_add_text(&values, options->max_charge);
+    values_add_text(&values, options->max_spend_per_day);
+    values_add_boolean(&values, options->tell_shop);
     return run(shop, lane, SHOP_CLAIM, &values, shop->timeout_ms, done, userdata);
 }
 

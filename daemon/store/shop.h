@@ -30,6 +30,8 @@ struct intake_options {
     const char *const *providers; /* configured names */
     size_t provider_count;
     unsigned limit; /* new lines at most */
+    bool anew; /* everything is planned anew. Else a plan that does not fit any more ends after 1 s
+                  with SQLSTATE 57014 */
 };
 #define INTAKE_NAMED_MAX 20
 struct intake_result {
@@ -79,10 +81,14 @@ struct claim_options {
     int64_t only_order_id;              /* 0 = whichever is due */
     int64_t lease_number, lease_claims; /* as jobs/lease knows them */
     const char *journal;                /* uuid text of the flight journal */
+    const char *max_charge;             /* per order; decimal text, NULL = no limit */
+    const char *max_spend_per_day;      /* likewise */
+    bool tell_shop;                     /* a write-back is due for what is rejected or held */
 };
 /*
- * Columns of the answer, one row a claimed or withdrawn line. No row at all: we do not hold the
- * lease as we knew it, nothing was claimed. A single row with a NULL order: nothing was due.
+ * Columns of the answer, one row a line: claimed, withdrawn, asked again later, or judged (then
+ * CLAIM_VERDICT is not NULL: "rejected", or what it waits for). The last row has no order. No row
+ * at all: we do not hold the lease as we knew it, nothing was claimed.
  */
 enum claim_column {
     CLAIM_ORDER_ID,
@@ -101,6 +107,10 @@ enum claim_column {
     CLAIM_HASHTAGS,
     CLAIM_USERNAME,
     CLAIM_PARAMS,
+    CLAIM_TYPE, /* of the service, NULL = not known */
+    CLAIM_VERDICT,
+    CLAIM_REASON, /* one sentence */
+    CLAIM_MORE,   /* of the last row: further lines may be due */
 };
 /*
  * One transaction: lines that are due, asked for their veto, moved from queued to submitting (or
@@ -112,8 +122,15 @@ int shop_claim(struct shop *shop, struct connection *lane, const struct claim_op
 
 /* ---- write-back ---- */
 
-/* Columns of the answer: one row an order that was due. */
-enum deliver_column { DELIVER_ORDER_ID, DELIVER_ORDER_REF, DELIVER_ANSWER, DELIVER_STATUS };
+/* Columns of the answer: one row an order that was due; for how long it was, NULL but for an end
+ * that was taken. */
+enum deliver_column {
+    DELIVER_ORDER_ID,
+    DELIVER_ORDER_REF,
+    DELIVER_ANSWER,
+    DELIVER_STATUS,
+    DELIVER_WAITED_S
+};
 /* One transaction: tells the shop where up to `limit` orders stand now; only_order_id 0 = whichever
  * is due. */
 int shop_deliver(struct shop *shop, struct connection *lane, unsigned limit, int64_t only_order_id,

@@ -1,5 +1,5 @@
--- adapters/oscar.sql - connects django-oscar 3 and 4 to chwsyncd. Written from its source, and tried on a replica of its tables
--- only (tests/sql/replicas/oscar.sql): look at the result of `chwsyncd check` with care.
+-- adapters/oscar.sql - connects django-oscar 3 and 4 to chwsyncd. Tried on a replica of its tables only.
+-- Written from its source (the replica: tests/sql/replicas/oscar.sql): look at the result of `chwsyncd check` with care.
 --
 -- sample-store.sql explains what an adapter is and why each step is as it is; here stands what is django-oscar's own.
 --

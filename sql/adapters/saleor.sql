@@ -1,5 +1,5 @@
--- adapters/saleor.sql - connects Saleor 3.x to chwsyncd. Written from its source, and tried on a replica of its tables only
--- (tests/sql/replicas/saleor.sql): look at the result of `chwsyncd check` with care.
+-- adapters/saleor.sql - connects Saleor 3.x to chwsyncd. Tried on a replica of its tables only.
+-- Written from its source (the replica: tests/sql/replicas/saleor.sql): look at the result of `chwsyncd check` with care.
 --
 -- sample-store.sql explains what an adapter is and why each step is as it is; here stands what is Saleor's own.
 --

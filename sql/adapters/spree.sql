@@ -1,5 +1,5 @@
--- adapters/spree.sql - connects Spree 4 and 5, and Solidus, to chwsyncd. Written from their source, and tried on a replica of
--- their tables only (tests/sql/replicas/spree.sql): look at the result of `chwsyncd check` with care.
+-- adapters/spree.sql - connects Spree 4 and 5, and Solidus, to chwsyncd. Tried on a replica of their tables only.
+-- Written from their source (the replica: tests/sql/replicas/spree.sql): look at the result of `chwsyncd check` with care.
 --
 -- sample-store.sql explains what an adapter is and why each step is as it is; here stands what is Spree's own.
 --

@@ -17,13 +17,20 @@ CREATE TEMP VIEW ended AS
 CREATE TEMP VIEW owned AS -- every id the ledger knows, and whose it is
     SELECT provider_order_id, id AS order_id FROM chwsync.orders WHERE provider_order_id IS NOT NULL
     UNION SELECT provider_order_id, order_id FROM chwsync.attempts WHERE provider_order_id IS NOT NULL;
+-- What was ordered: of the sample store, or of a shop of one table (own_lines of tests/scenario/lib.sh).
+SELECT to_regclass('chwsync_shop.own_lines') IS NOT NULL AS own \gset
+\if :own
+CREATE TEMP VIEW line AS SELECT link FROM chwsync_shop.own_lines;
+\else
+CREATE TEMP VIEW line AS SELECT options ->> 'link' AS link FROM store.order_lines;
+\endif
 
 \set QUIET off
 -- Bought twice.
-SELECT 'bought ' || count(*) || ' times for ' || (SELECT count(*) FROM store.order_lines l WHERE l.options ->> 'link' = b.link)
+SELECT 'bought ' || count(*) || ' times for ' || (SELECT count(*) FROM line l WHERE l.link = b.link)
        || ' lines: ' || b.link || ' (' || string_agg(b.order_id, ', ') || ')'
   FROM book b WHERE b.link <> '' GROUP BY b.link
-HAVING count(*) > (SELECT count(*) FROM store.order_lines l WHERE l.options ->> 'link' = b.link)
+HAVING count(*) > (SELECT count(*) FROM line l WHERE l.link = b.link)
 UNION ALL
 SELECT 'order ' || o.order_ref || ' owns ' || count(*) || ' ids: ' || string_agg(w.provider_order_id, ', ')
   FROM owned w JOIN chwsync.orders o ON o.id = w.order_id GROUP BY o.order_ref HAVING count(*) > 1

@@ -2,6 +2,8 @@
 # With -v names=1 it prints the families' names instead, with chwsyncd_build as its sample is called.
 function fault(what) { printf "line %d: %s: %s\n", NR, what, $0; faults++ }
 
+function value_of(rest) { return substr(rest, 2) + 0 }
+
 # Takes the labels apart; their text in order is in sorted_labels, the quantile in quantile.
 function read_labels(text,    name, value, seen) {
     labels = ""; quantile = ""
@@ -28,8 +30,8 @@ ended { fault("something after # EOF") }
     if (NF != 4 || $3 !~ /^[a-zA-Z_:][a-zA-Z0-9_:]*$/) fault("a TYPE line")
     if ($4 !~ /^(gauge|counter|summary|info|histogram|stateset|unknown)$/) fault("a type")
     if ($3 in type) fault("a family twice")
-    family = $3; type[family] = $4; helped = 0; sampled = 0
-    if (names) print type[family] == "info" ? family "_info" : family
+    family = $3; type[family] = $4; helped = 0; sampled = 0; last_bucket = 0; whole = "missing"
+    if (names) print family (type[family] == "info" ? "_info" : type[family] == "counter" ? "_total" : type[family] == "histogram" ? "_bucket" : "")
     next
 }
 /^# HELP / {
@@ -59,7 +61,14 @@ ended { fault("something after # EOF") }
     wanted = family
     if (type[family] == "info") wanted = family "_info"
     if (type[family] == "counter") wanted = family "_total"
-    if (name != wanted && !(type[family] == "summary" && (name == family "_sum" || name == family "_count")))
+    if (type[family] == "histogram") {
+        wanted = family "_bucket"
+        if (name == wanted && labels !~ /,le=([0-9]+\.[0-9]+|\+Inf)$/) fault("a bucket without a bound")
+        if (name == wanted) { if (value_of(rest) < last_bucket) fault("a bucket smaller than the one before"); last_bucket = value_of(rest) }
+        if (name == wanted && labels ~ /\+Inf/) whole = value_of(rest)
+        if (name == family "_count" && value_of(rest) != whole) fault("a count that is not the last bucket")
+    }
+    if (name != wanted && !((type[family] == "summary" || type[family] == "histogram") && (name == family "_sum" || name == family "_count")))
         fault("a sample of another family than " family)
     if (type[family] == "info" && rest != " 1") fault("an info that is not 1")
     if (type[family] == "summary" && name == family && (quantile == "" || quantile + 0 < 0 || quantile + 0 > 1)) fault("a quantile")

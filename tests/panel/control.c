@@ -180,6 +180,12 @@ static int do_service(struct control *control)
         (outcome && service_outcome_parse(outcome, &changed.outcome)))
         return -1;
     books_settle(&control->panel->books, control->now_us);
+    if (form_get(form, "name")) {
+        free(changed.name);
+        changed.name = strdup(form_get(form, "name"));
+        if (!changed.name)
+            abort();
+    }
     changed.enabled = enabled == 1;
     changed.paused = paused == 1;
     changed.seconds = (uint32_t)seconds;

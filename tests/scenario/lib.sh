@@ -170,6 +170,32 @@ place() { # N KIND
     ask "NOTIFY chwsync"
 }
 
+# A shop of one table with the contract's columns, without a function. `own_line REF COLUMN=VALUE...` places one line there.
+own_lines() {
+    settings[shop.write_back]='""'
+    PGOPTIONS='-c client_min_messages=warning' cluster_psql -c "
+        CREATE TABLE chwsync_shop.own_lines (order_ref text PRIMARY KEY, service text, link text, quantity bigint, runs bigint,
+            \"interval\" bigint, min bigint, max bigint, comments text, usernames text, hashtags text, username text, params jsonb,
+            provider text, max_charge numeric, display_ref text, created_at timestamptz DEFAULT clock_timestamp());
+        DROP VIEW chwsync_shop.pending_orders;
+        CREATE VIEW chwsync_shop.pending_orders AS SELECT * FROM chwsync_shop.own_lines;
+        ALTER TABLE chwsync_shop.own_lines OWNER TO chwsync_adapter;
+        ALTER VIEW chwsync_shop.pending_orders OWNER TO chwsync_adapter;
+        GRANT SELECT ON chwsync_shop.pending_orders TO chwsync"
+}
+
+own_line() { # REF COLUMN=VALUE...; a VALUE is an SQL expression
+    local ref=$1 field names=order_ref values="'$1'"
+    shift
+    [[ " $*" = *" link="* ]] || set -- "link='https://x.example/$ref'" "$@"
+    for field in "$@"; do
+        names+=", \"${field%%=*}\"" values+=", ${field#*=}"
+    done
+    cluster_psql -c "INSERT INTO chwsync_shop.own_lines ($names) VALUES ($values)" -c "NOTIFY chwsync"
+}
+
+reason_of() { ask "SELECT concat_ws(' ', o.state, q.held, o.error) FROM chwsync.orders o LEFT JOIN chwsync.queue q ON q.order_id = o.id WHERE o.order_ref = '$1'"; }
+
 # Puts a function in front of the adapter's that does as chwsync_shop.faults says for a product (sku): raise, sleep (10 s), null, false.
 misbehave() {
     PGOPTIONS='-c role=chwsync_adapter' cluster_psql -c "

@@ -74,5 +74,10 @@ for name in evershop medusa oscar saleor spree template vendure; do
     queue_works "$name"
 done
 flow_ends
+listed=$("$chwsyncd" adapter | tr -s ' \n' ' ')
+for shop in "EverShop 2.x" "Medusa 2.x" "Vendure 3.x"; do
+    is "the list says that $shop was tried for real" yes "$(grep -q "connects $shop to chwsyncd. Tried on the real schema of" <<<"$listed" && echo yes)"
+done
+is "and which adapters were not" 3 "$(grep -oE 'Tried on a replica of (its|their) tables only\.' <<<"$listed" | wc -l)"
 echo "1..$tests"
 [ $failed = 0 ]

@@ -36,6 +36,10 @@ refused "a label without a quotation mark" "${head}a{b=c} 1\n# EOF\n"
 refused "a comma as decimal point" "${head}a 1,5\n# EOF\n"
 refused "an empty line" "${head}a 1\n\n# EOF\n"
 refused "a family twice" "${head}${head}a 1\n# EOF\n"
+refused "a counter without _total" '# TYPE a counter\n# HELP a text\na 1\n# EOF\n'
+refused "a bucket without a bound" '# TYPE a histogram\n# HELP a text\na_bucket 1\n# EOF\n'
+refused "buckets that shrink" '# TYPE a histogram\n# HELP a text\na_bucket{le="1.0"} 2\na_bucket{le="+Inf"} 1\na_count 1\n# EOF\n'
+refused "a count that is not the last bucket" '# TYPE a histogram\n# HELP a text\na_bucket{le="+Inf"} 1\na_count 2\n# EOF\n'
 refused "a quantile in a gauge" "${head}a{quantile=\"0.5\"} 1\n# EOF\n"
 
 cluster_start && cluster_psql -c 'CREATE DATABASE shop' || exit 1
@@ -66,6 +70,8 @@ INSERT INTO chwsync.history (order_id, event, state) SELECT id, 'status', state 
 INSERT INTO chwsync.write_backs (order_id, seq, since, failures)
 SELECT id, 1, now() - interval '5 minutes', (state = 'completed')::int FROM chwsync.orders WHERE state IN ('completed', 'active');
 INSERT INTO chwsync.parked_lines (order_ref, reason) VALUES ('x', 'shown twice');
+INSERT INTO chwsync.request_counts VALUES (1, 'add', 'done', 7), (1, 'add', 'no answer', 2), (1, 'status', 'throttled', 1);
+INSERT INTO chwsync.told_delays VALUES (1, 5, 2.5), (60, 2, 90), ('Infinity', 1, 9000);
 INSERT INTO chwsync.budget_minutes VALUES (1, now(), 7, 2, 1), (1, now() - interval '2 hours', 10, 0, 0);
 SQL
 metrics >"$work/metrics"
@@ -77,7 +83,10 @@ for case in 'orders{state="queued"} 3' 'orders{state="completed"} 3' 'orders{sta
     'requests_last_day{provider="one",action="add"} 17' 'requests_limit{provider="one",window="minute"} 60' \
     'requests_limit{provider="one",window="day"} ' 'recent_attempts{provider="one",outcome="unknown"} 3' \
     'provider_orders{provider="one",state="active"} 3' 'bought_delay_seconds{since="taken",quantile="0.5"} 60.000' \
-    'bought_delay_seconds{since="paid",quantile="0.99"} 3660.000' 'database_up 1'; do
+    'bought_delay_seconds{since="paid",quantile="0.99"} 3660.000' 'database_up 1' \
+    'requests_total{provider="one",action="add",outcome="no answer"} 2' 'requests_total{provider="one",action="status",outcome="throttled"} 1' \
+    'told_delay_seconds_bucket{le="1.0"} 5' 'told_delay_seconds_bucket{le="60.0"} 7' 'told_delay_seconds_bucket{le="+Inf"} 8' \
+    'told_delay_seconds_count 8' 'told_delay_seconds_sum 9092.500'; do
     is "${case% *}" "${case##* }" "$(value "${case% *}")"
 done
 is "age of the oldest uncertain order" "600" "$(value 'oldest_order_age_seconds{state="uncertain"}' | cut -d. -f1)"

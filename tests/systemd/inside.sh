@@ -186,12 +186,26 @@ systemctl daemon-reload
 systemctl restart chwsyncd
 pid=$(prop MainPID)
 echo '# changed here' >>/etc/chwsyncd/chwsyncd.conf
-succeeds "an upgrade" dpkg -i --force-confold package.deb
+systemctl enable --now chwsyncd >/dev/null 2>&1
+systemctl start chwsyncd@second
+second=$(prop MainPID chwsyncd@second)
+control latency -d millis=1500 >/dev/null
+place 8
+comes "adds are on the wire once more" 10 adds_on_the_wire
+succeeds "an upgrade to the next version" dpkg -i --force-confold package-next.deb
+control latency -d millis=0 >/dev/null
+is "is what is installed now" "$(dpkg-query -W -f '${Version}' chwsyncd | grep -c '+next1$')" 1
 is "restarts what runs" "$(prop ActiveState) $([ "$(prop MainPID)" != "$pid" ] && echo anew)" "active anew"
+is "the other instance too" "$(prop ActiveState chwsyncd@second) $([ "$(prop MainPID chwsyncd@second)" != "$second" ] && echo anew)" "active anew"
+is "and the socket listens on" "$(prop ActiveState chwsyncd-metrics.socket)" active
+is "what was enabled stays so" "$(systemctl is-enabled chwsyncd)" enabled
+comes "what was on the wire is recorded, the rest goes on" 60 all_told 1741
+is "it cost no certainty" "$(state_count "'uncertain'")" "$uncertain"
+is "and no order twice" "$(bought_twice)" ""
 is "and keeps the configuration" "$(tail -n 1 /etc/chwsyncd/chwsyncd.conf)" "# changed here"
 succeeds "the package can be removed" dpkg -r chwsyncd
 is "which stops the service and keeps configuration and state" \
-    "$(systemctl is-active chwsyncd) $(ls /etc/chwsyncd/chwsyncd.conf) $(ls -d /var/lib/chwsyncd)" \
+    "$(systemctl is-active chwsyncd chwsyncd@second chwsyncd-metrics.socket | sort -u) $(ls /etc/chwsyncd/chwsyncd.conf) $(ls -d /var/lib/chwsyncd)" \
     "inactive /etc/chwsyncd/chwsyncd.conf /var/lib/chwsyncd"
 succeeds "and purged" dpkg -P chwsyncd
 is "which leaves nothing of it" "$(ls -d /etc/chwsyncd/credentials /var/lib/chwsyncd /etc/chwsyncd/chwsyncd.conf /usr/sbin/chwsyncd 2>/dev/null)" ""

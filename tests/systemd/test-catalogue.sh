@@ -25,6 +25,9 @@ is "every event is used" "$(for name in $names; do grep -rqw --include=*.c "$nam
 is "ids stand nowhere else" "$(grep -rlE '"[0-9a-f]{32}"' --include=*.c --include=*.h daemon | grep -v "^$header$")" ""
 is "fields in paragraphs are fields of the daemon" \
     "$(grep -o '@[A-Z_]*@' $catalogue | tr -d @ | sort -u | while read -r field; do grep -q "\"$field\"" daemon/host/log.c || echo "$field"; done)" ""
+is "every paragraph says what can be done: nothing, or by which command" "" "$(awk '/^-- / { id = $2 } /^Subject/ { subject[id] = $0 }
+    { gsub(/\n/, " "); text[id] = text[id] " " $0 }
+    END { for (id in subject) if (text[id] !~ /Nothing is to +be done|`/) print subject[id] }' $catalogue)"
 is "no line is wider than 80 columns" "$(awk 'length > 80 && !/^#/' $catalogue)" ""
 if command -v journalctl >/dev/null; then
     root=$(mktemp -d) && trap 'rm -rf "$root"' EXIT

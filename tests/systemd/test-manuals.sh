@@ -14,7 +14,7 @@ is() { # WHAT GOT EXPECTED
     fi
 }
 cd etc || exit 1
-for page in chwsyncd.8 chwsyncd.conf.5 chwsyncd-contract.7 chwsyncd-operations.7; do
+for page in chwsyncd*.[578]; do
     if command -v mandoc >/dev/null; then
         # Whether another package's page is installed here is none of this page's faults.
         is "mandoc -Tlint $page" "$(mandoc -Tlint "$page" 2>/dev/null | grep -v 'referenced manual not found')" ""
@@ -33,6 +33,16 @@ is "every option is in chwsyncd(8)" "$(for command in $commands; do
 done | sort -u | while read -r option; do grep -q -- "Fl -$option" chwsyncd.8 || echo "$option"; done)" ""
 is "every exit code is in chwsyncd(8)" \
     "$(grep -oE 'EXIT_[A-Z]+ = [0-9]+' ../daemon/commands/commands.h | sed 's/.* //' | while read -r code; do grep -qx ".It $code" chwsyncd.8 || echo "$code"; done)" ""
+# Also there in the synopsis, where it is seen which command takes it.
+is "every command's options are in its synopsis" "$(for command in $commands; do
+    synopsis=$(sed -n '/^.Sh SYNOPSIS/,/^.Sh DESCRIPTION/p' chwsyncd.8 | awk -v c="$command" '/^\.Nm/ { on = 0; next } $1 == ".Cm" && $2 == c { on = 1 } on')
+    "$program" "$command" --help | sed -n 's/^  *--\([a-z-]*\).*/\1/p' | grep -vxE 'config|help' | while read -r option; do
+        # what a generated adapter is made of has a section of its own
+        [ "$command" != adapter ] || [ "$option" = conninfo ] || continue
+        grep -q -- "Fl -$option\b" <<<"$synopsis" || echo "$command --$option"
+    done
+done)" ""
+is "every page is installed" "$(for page in chwsyncd*.[578]; do grep -q "^etc/$page " ../systemd/install.mk || echo "$page"; done)" ""
 bash -n chwsyncd.bash-completion
 is "the completion is a script" "$?" 0
 complete_words() { # WORD...: what the completion offers for the last one
@@ -41,5 +51,8 @@ complete_words() { # WORD...: what the completion offers for the last one
 }
 is "it completes commands" "$(complete_words sta)" "status"
 is "and options" "$(complete_words orders --st)" "--state"
+is "and the ready adapters" "$(complete_words adapter med)" "medusa"
+is "and what adapter does to the shop's" "$(complete_words adapter o)" "off on oscar"
+is "and the catalogue's command" "$(complete_words services --ref)" "--refresh"
 is "and states" "$(complete_words orders --state unc)" "uncertain"
 echo "1..$number"

@@ -9,7 +9,11 @@ if [ -z "$package" ] || [ -n "$(find daemon sql etc systemd README.md Makefile -
     make --no-print-directory deb >"$work/make" 2>&1 || { tail -n 20 "$work/make" >&2; exit 1; }
     package=$(ls "$build"/chwsyncd_*.deb)
 fi
-mkdir "$work/files"
+# The next version: the same files, and a number that dpkg takes for a newer one.
+dpkg-deb -R "$package" "$work/next" && sed -i 's/^Version: .*/&+next1/' "$work/next/DEBIAN/control" &&
+    dpkg-deb --root-owner-group -b "$work/next" "$work/next.deb" >/dev/null || exit 1
+mkdir -p "$work/files"
+cp "$work/next.deb" "$work/files/package-next.deb" || exit 1
 cp "$package" "$work/files/package.deb" && cp "$build/panel" daemon/host/events.h tests/systemd/inside.sh "$work/files/" &&
     cp -r sql "$work/files/sql" && mkdir "$work/files/tests" && cp -r tests/lib "$work/files/tests/lib" || exit 1
 sed -i "2i export STALL_S=$([ -n "${CHECK_LONG:-}" ] && echo 30 || echo 7)" "$work/files/inside.sh"

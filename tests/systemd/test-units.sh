@@ -53,6 +53,12 @@ for unit in "$work"/*.socket; do
     [ -e "$unit" ] || continue
     ! command -v systemd-analyze >/dev/null || silent "${unit##*/}: systemd-analyze verify is silent" systemd-analyze --man=no verify "$unit"
 done
+if command -v systemd-analyze >/dev/null; then
+    cp "$work/chwsyncd-metrics@.service" "$work/chwsyncd-metrics@1.service"
+    silent "chwsyncd-metrics@.service: systemd-analyze verify is silent" systemd-analyze --man=no verify "$work/chwsyncd-metrics@1.service"
+    exposure=$(systemd-analyze security --offline=true --threshold=11 "$work/chwsyncd-metrics@1.service" 2>&1)
+    result $? "chwsyncd-metrics@.service: exposure is at most 1.1" "$(tail -n 1 <<<"$exposure")"
+fi
 if command -v systemd-sysusers >/dev/null; then
     made=$(systemd-sysusers --dry-run --root="$work" "$PWD/systemd/chwsyncd.sysusers" 2>&1) && [[ $made == *"user 'chwsync'"* ]]
     result $? "sysusers makes the user" "$made"

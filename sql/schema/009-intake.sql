@@ -1,0 +1,3 @@
+-- 009-intake.sql - intake is a function (functions.sql): nothing of the tables changes.
+--
+-- Run inside one transaction by `chwsyncd schema install|upgrade`, as the owner of schema chwsync.
