@@ -14,6 +14,7 @@
 #include "jobs/compare.h"
 #include "jobs/contract_watch.h"
 #include "jobs/figures.h"
+#include "jobs/grant.h"
 #include "jobs/intake.h"
 #include "jobs/poll.h"
 #include "jobs/pulse.h"
@@ -70,6 +71,7 @@ struct provider {
     struct balance balance;
     struct refill refill;
     struct recheck recheck;
+    struct grant grant;
     struct request_figures figures;
     bool opening;
     int64_t open_us; /* when opening is tried (again) */
@@ -273,6 +275,7 @@ static void woken(void *userdata)
         settle_wake(&world->providers[i].settle, later_us);
         catalogue_wake(&world->providers[i].catalogue, later_us);
         compare_wake(&world->providers[i].compare, clock_monotonic_us());
+        grant_wake(&world->providers[i].grant, clock_monotonic_us());
     }
 }
 
@@ -333,6 +336,15 @@ static void refills_told(void *userdata, const char *due)
 
     for (size_t i = 0; i < world->provider_count; i++)
         refill_note_due(&world->providers[i].refill, due, now_us);
+}
+
+static void wishes_told(void *userdata, const char *accounts)
+{
+    struct engine *engine = userdata;
+    struct world *world = engine->world;
+
+    for (size_t i = 0; i < world->provider_count; i++)
+        grant_note_wishes(&world->providers[i].grant, accounts, clock_monotonic_us());
 }
 
 static void outcomes_recorded(void *userdata, unsigned accepted)
@@ -563,6 +575,7 @@ static int provider_init(struct engine *engine, struct world *world, size_t inde
     provider->recheck.on_applied = rechecked;
     provider->recheck.userdata = provider;
     provider->poll.recheck = &provider->recheck;
+    grant_init(&provider->grant, &provider->account);
     request_figures_init(&provider->figures, &provider->account);
     world->provider_names[index] = config->name;
     return 0;
@@ -628,6 +641,7 @@ static int world_new(struct engine *engine, struct config *config, struct world 
                                     .on_looked = intake_looked,
                                     .on_clock = clock_seen,
                                     .on_refills = refills_told,
+                                    .on_wishes = wishes_told,
                                     .userdata = engine};
     write_back_init(&world->write_back, &world->workshop);
     pulse_init(&world->pulse, &world->workshop);
@@ -650,7 +664,8 @@ static bool world_is_quiet(const struct world *world)
             !compare_is_quiet(&world->providers[i].compare) ||
             !balance_is_quiet(&world->providers[i].balance) ||
             !refill_is_quiet(&world->providers[i].refill) ||
-            !recheck_is_quiet(&world->providers[i].recheck))
+            !recheck_is_quiet(&world->providers[i].recheck) ||
+            !grant_is_quiet(&world->providers[i].grant))
             return false;
     return write_back_is_quiet(&world->write_back, clock_monotonic_us());
 }
@@ -902,7 +917,8 @@ static bool wants_lease(const struct provider *provider, int64_t now_us)
            catalogue_wants_lease(&provider->catalogue) || compare_wants_lease(&provider->compare) ||
            balance_wants_lease(&provider->balance) ||
            refill_wants_lease(&provider->refill, now_us) ||
-           recheck_wants_lease(&provider->recheck, now_us) || provider->poll.next_us <= now_us;
+           recheck_wants_lease(&provider->recheck, now_us) || grant_wants_lease(&provider->grant) ||
+           provider->poll.next_us <= now_us;
 }
 
 static int64_t work(struct engine *engine, int64_t now_us)
@@ -923,8 +939,10 @@ static int64_t work(struct engine *engine, int64_t now_us)
     next_us = earlier(next_us, told_figures_work(&world->told, now_us));
     if (now_us >= world->look_us) {
         intake_looked(engine, 0, 0);
-        for (size_t i = 0; i < world->provider_count; i++)
+        for (size_t i = 0; i < world->provider_count; i++) {
             refill_wake(&world->providers[i].refill, now_us);
+            grant_wake(&world->providers[i].grant, now_us);
+        }
     }
     next_us = earlier(next_us, world->look_us);
     for (size_t i = 0; i < world->provider_count; i++) {
@@ -942,6 +960,7 @@ static int64_t work(struct engine *engine, int64_t now_us)
         next_us = earlier(next_us, balance_work(&provider->balance, now_us));
         next_us = earlier(next_us, refill_work(&provider->refill, now_us));
         next_us = earlier(next_us, recheck_work(&provider->recheck, now_us));
+        next_us = earlier(next_us, grant_work(&provider->grant, now_us));
         if (lease_holds(&provider->account.lease) || provider->poll.next_us > now_us)
             next_us = earlier(next_us, poll_work(&provider->poll, now_us));
         next_us = earlier(next_us, submit_work(&provider->submit, now_us));

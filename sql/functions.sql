@@ -98,7 +98,7 @@ $$;
 CREATE OR REPLACE FUNCTION chwsync.intake(default_provider text, providers text[], at_most int, tell_shop boolean, view text, look text,
                                           only_ref text, anew boolean, not_configured text)
     RETURNS TABLE (taken bigint, returned bigint, followed bigint, parked bigint, parked_in_all bigint, queue_due_s bigint,
-                   write_back_due_s bigint, rejected text, parked_lines text, refills_due text, server_us bigint)
+                   write_back_due_s bigint, rejected text, parked_lines text, refills_due text, server_us bigint, wishes text)
     LANGUAGE plpgsql
     SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off SET plan_cache_mode = force_generic_plan
 AS $$
@@ -200,7 +200,9 @@ BEGIN
            (SELECT string_agg(a.id || ':' || greatest(ceil(extract(epoch FROM n.next_at - now())), 0)::bigint, ' ')
               FROM chwsync.accounts a, LATERAL (SELECT r.next_at FROM chwsync.refills r
                    WHERE r.account_id = a.id AND r.next_at IS NOT NULL ORDER BY r.next_at LIMIT 1) n),
-           (extract(epoch FROM clock_timestamp()) * 1000000)::bigint;
+           (extract(epoch FROM clock_timestamp()) * 1000000)::bigint,
+           (SELECT string_agg(b.account_id::text, ' ') FROM chwsync.budgets b
+             WHERE b.granted < b.wishes AND b.wished_at > now() - interval '35 seconds');
 END
 $$;
 

@@ -147,6 +147,16 @@ void client_give_back(struct client *client, unsigned count, int64_t now_us)
     budget_give_back(&client->budget, count, budget_now_us(client, now_us));
 }
 
+void client_lend(struct client *client)
+{
+    client->taken--;
+}
+
+void client_lent_ended(struct client *client, int64_t now_us)
+{
+    budget_answered(&client->budget, budget_now_us(client, now_us));
+}
+
 const struct rate_learning *client_learning(const struct client *client)
 {
     return &client->learning;

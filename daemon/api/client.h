@@ -67,6 +67,12 @@ unsigned client_take(struct client *client, enum budget_kind kind, unsigned want
  * before a request ends. */
 int64_t client_next_us(struct client *client, enum budget_kind kind, unsigned ahead,
                        int64_t now_us);
+/*
+ * A slot that was taken is used by somebody else with the same key: it stays in use, and takes no
+ * connection, until client_lent_ended().
+ */
+void client_lend(struct client *client);
+void client_lent_ended(struct client *client, int64_t now_us);
 /* Slots that were taken and not used. */
 void client_give_back(struct client *client, unsigned count, int64_t now_us);
 

@@ -4,6 +4,7 @@
 #include "base/own.h"
 #include "commands/check.h"
 #include "commands/output.h"
+#include "commands/slot.h"
 #include "host/clock.h"
 #include "store/rehearsal.h"
 #include <errno.h>
@@ -24,6 +25,7 @@ struct inquiry {
     struct json_object *told; /* borrowed from check->providers */
     size_t next;              /* question */
     bool wants, waits;        /* the next one is to be asked; its answer is awaited */
+    struct slot slot;         /* for the next one */
 };
 
 static void add_told(struct inquiry *inquiry, const char *name, struct json_object *taken)
@@ -216,31 +218,22 @@ static bool take_reply(struct inquiry *inquiry, const struct client_answer *answ
 
 /* ---- asking ---- */
 
-/* False: the provider asked to be left alone, and that holds for checks too. */
-static bool may_ask(struct check *check, const struct provider_config *provider)
+/* Whether the next question may leave; until it may or may not, the inquiry wants. */
+static bool may_ask(struct inquiry *inquiry)
 {
     struct problem problem = {0};
-    int64_t pause_s = 0;
+    enum slot_verdict verdict = SLOT_TAKEN;
 
-    if (!check->session || rehearsal_pause(check->session, provider->name, provider->url, &pause_s,
-                                           &problem) != SESSION_DONE)
-        return true; /* no ledger yet: nobody was asked to wait */
-    if (pause_s > 0) {
-        char pause[DURATION_SIZE];
-        output_duration(pause_s, pause);
-        problem_set(
-            found(check, SEVERITY_WARNING, "provider", EXIT_DONE),
-            "%s was not asked: it wants no request, or its budget has no room, for another %s",
-            provider->name, pause);
-        return false;
-    }
-    if (rehearsal_count_request(check->session, provider->name, provider->url, &problem) ==
-        SESSION_DONE)
-        return true;
-    problem_set(found(check, SEVERITY_WARNING, "provider", EXIT_DONE),
-                "%s was not asked: the request could not be counted in its budget: %s",
-                provider->name, problem.text);
-    return false;
+    if (inquiry->check->has_ledger) /* without one nobody counts, and nobody was asked to wait */
+        verdict = slot_take(&inquiry->slot, &problem);
+    inquiry->wants = verdict == SLOT_WAITS;
+    if (verdict == SLOT_REFUSED)
+        *found(inquiry->check, SEVERITY_WARNING, "provider", EXIT_DONE) = problem;
+    else if (verdict == SLOT_FAULT)
+        problem_set(found(inquiry->check, SEVERITY_WARNING, "provider", EXIT_DONE),
+                    "%s was not asked: the request could not be counted in its budget: %s",
+                    inquiry->provider->name, problem.text);
+    return verdict == SLOT_TAKEN;
 }
 
 static void take_answer(void *userdata, const struct client_answer *answer)
@@ -263,8 +256,7 @@ static void ask_next(struct inquiry *inquiry)
     const struct api_request request = {.action = questions[inquiry->next]};
     int r = -EBUSY;
 
-    inquiry->wants = false;
-    if (!may_ask(inquiry->check, inquiry->provider))
+    if (!may_ask(inquiry))
         return;
     if (client_take(inquiry->client, BUDGET_READ, 1, 0, clock_monotonic_us()) == 1)
         r = client_send(inquiry->client, &request, NULL, take_answer, inquiry);
@@ -290,8 +282,13 @@ static void begin(struct check *check, struct transport *transport,
     struct problem problem = {0};
     int r;
 
-    *inquiry =
-        (struct inquiry){.check = check, .provider = provider, .told = json_object_new_object()};
+    *inquiry = (struct inquiry){.check = check,
+                                .provider = provider,
+                                .told = json_object_new_object(),
+                                .slot = {.session = check->session,
+                                         .config = check->config,
+                                         .provider = provider,
+                                         .tells = true}};
     add_told(inquiry, "name", json_object_new_string(provider->name));
     json_object_array_add(check->providers, inquiry->told);
     r = client_new(transport, &options, clock_monotonic_us(), &inquiry->client, &problem);
@@ -303,7 +300,7 @@ static void begin(struct check *check, struct transport *transport,
         inquiry->wants = true;
 }
 
-/* Asks whom something is to be asked; whether any answer is awaited then. */
+/* Asks whom something is to be asked; whether any answer or slot is awaited then. */
 static bool go_on(struct inquiry *inquiries, size_t count)
 {
     bool any = false;
@@ -311,7 +308,7 @@ static bool go_on(struct inquiry *inquiries, size_t count)
     for (size_t i = 0; i < count; i++) {
         if (inquiries[i].wants)
             ask_next(&inquiries[i]);
-        any |= inquiries[i].waits;
+        any |= inquiries[i].waits || inquiries[i].wants;
     }
     return any;
 }
@@ -332,7 +329,7 @@ static void ask_all(struct check *check)
         if (check->keys[i].text)
             begin(check, transport, &check->config->providers[i], check->keys[i].text,
                   &inquiries[i]);
-    while (go_on(inquiries, count) && transport_wait(transport, -1, US_PER_S) >= 0)
+    while (go_on(inquiries, count) && transport_wait(transport, -1, SLOT_LOOK_US) >= 0)
         if (transport_work(transport) < 0)
             break;
     for (size_t i = 0; i < count; i++)

@@ -4,13 +4,14 @@
 #include "base/own.h"
 #include "commands/commands.h"
 #include "commands/output.h"
+#include "commands/slot.h"
 #include "host/clock.h"
 #include "host/credentials.h"
 #include "store/accounts.h"
-#include "store/rehearsal.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum { INDENT = 14, LIST_LIMIT = 20, CHANGES_TOLD = 10 };
 
@@ -23,6 +24,7 @@ DEFINE_OWN(struct transport, transport_free, services_transportp)
 /* What is under way for one provider. */
 struct refresh {
     const struct arguments *arguments;
+    const struct config *config;
     const struct provider_config *provider;
     struct session *session;
     FILE *stream; /* for people: not where JSON goes */
@@ -82,25 +84,20 @@ static enum exit_code find_account(struct refresh *refresh, const struct secret 
 /* The provider's wish to be left alone, and the budget, hold for commands too. */
 static enum exit_code take_slot(const struct refresh *refresh)
 {
-    const struct provider_config *provider = refresh->provider;
+    static const struct timespec pause = {.tv_nsec = SLOT_LOOK_US * 1000L};
+    struct slot slot = {.session = refresh->session,
+                        .config = refresh->config,
+                        .provider = refresh->provider,
+                        .tells = true};
     struct problem problem = {0};
-    char pause[DURATION_SIZE];
-    int64_t pause_s = 0;
-    enum session_verdict verdict =
-        rehearsal_pause(refresh->session, provider->name, provider->url, &pause_s, &problem);
-    if (verdict == SESSION_DONE && pause_s > 0) {
-        output_duration(pause_s, pause);
-        problem_set(&problem,
-                    "%s was not asked: it wants no request, or its budget has no room, for "
-                    "another %s",
-                    provider->name, pause);
-        problem_hint(&problem, "try again then; the daemon reads the catalogue by itself, too");
-        return complain(EXIT_UNAVAILABLE, &problem);
+    enum slot_verdict verdict = slot_take(&slot, &problem);
+    while (verdict == SLOT_WAITS) {
+        nanosleep(&pause, NULL);
+        verdict = slot_take(&slot, &problem);
     }
-    if (verdict == SESSION_DONE)
-        verdict =
-            rehearsal_count_request(refresh->session, provider->name, provider->url, &problem);
-    return verdict == SESSION_DONE ? EXIT_DONE : complain_ledger(refresh, verdict, &problem);
+    if (verdict == SLOT_FAULT)
+        return complain_ledger(refresh, slot.verdict, &problem);
+    return verdict == SLOT_TAKEN ? EXIT_DONE : complain(EXIT_UNAVAILABLE, &problem);
 }
 
 static void take_answer(void *userdata, const struct client_answer *answer)
@@ -266,11 +263,13 @@ static enum exit_code take_catalogue(struct refresh *refresh)
 }
 
 static enum exit_code refresh_one(const struct arguments *arguments, struct session *session,
+                                  const struct config *config,
                                   const struct provider_config *provider)
 {
     OWN(secret_done) struct secret key = {0};
     OWN(refresh_done)
     struct refresh refresh = {.arguments = arguments,
+                              .config = config,
                               .provider = provider,
                               .session = session,
                               .stream = arguments->json ? stderr : stdout};
@@ -298,7 +297,7 @@ static enum exit_code refresh_all(const struct arguments *arguments)
         const struct provider_config *provider = &config->providers[i];
         if (arguments->provider && strcmp(arguments->provider, provider->name) != 0)
             continue;
-        enum exit_code code = refresh_one(arguments, session, provider);
+        enum exit_code code = refresh_one(arguments, session, config, provider);
         worst = code == EXIT_DONE ? worst : code;
     }
     return worst;

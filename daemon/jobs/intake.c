@@ -255,6 +255,7 @@ static void looked(void *userdata, const struct store_answer *answer)
     intake->on_looked(intake->userdata, result.taken || result.returned ? 0 : result.queue_due_s,
                       result.write_back_due_s);
     intake->on_refills(intake->userdata, result.refills_due);
+    intake->on_wishes(intake->userdata, result.wishes);
     rest(intake, answer->took_us);
     intake->quick =
         answer->took_us <= (intake->options.anew ? QUICK_LOOK_ANEW_US : QUICK_LOOK_US) &&

@@ -31,8 +31,9 @@ struct intake {
     void (*on_looked)(void *userdata, int64_t queue_due_s, int64_t write_back_due_s);
     /* The database's clock, as the look met it. */
     void (*on_clock)(void *userdata, const struct clock_look *look);
-    int64_t asked_us;                                    /* CLOCK_BOOTTIME */
-    void (*on_refills)(void *userdata, const char *due); /* as in struct intake_result */
+    int64_t asked_us;                                        /* CLOCK_BOOTTIME */
+    void (*on_refills)(void *userdata, const char *due);     /* as in struct intake_result */
+    void (*on_wishes)(void *userdata, const char *accounts); /* likewise */
     void *userdata;
 };
 

@@ -737,7 +737,7 @@ int64_t settle_work(struct settle *settle, int64_t now_us)
         return settle->busy ? INT64_MAX : now_us;
     }
     if (client_take(account->client, BUDGET_READ, 1, 0, now_us) == 0)
-        return budget_next_us(client_budget(account->client), BUDGET_READ, now_us);
+        return client_next_us(account->client, BUDGET_READ, 0, now_us);
     settle->busy =
         accounts_count_read(settle->workshop->lanes.ledger, account->id, 1, counted, settle) == 0;
     if (settle->busy)

@@ -290,56 +290,6 @@ enum session_verdict rehearsal_wake(struct session *session, const char *channel
     return verdict;
 }
 
-enum session_verdict rehearsal_pause(struct session *session, const char *provider,
-                                     const char *endpoint, int64_t *ret_pause_s,
-                                     struct problem *reterr_problem)
-{
-    /* clang-format off */
-    static const struct statement statement = {
-        "rehearsal pause",
-        "SELECT greatest(CASE WHEN a.all_paused_until > now()\n"
-        "                     THEN extract(epoch FROM least(a.all_paused_until, now() + interval '30 days') - now()) END,\n"
-        "                CASE WHEN b.per_minute > 0 AND m.used > b.per_minute - 1 THEN 60\n"
-        "                     WHEN b.per_day > 0 AND d.used >= b.per_day THEN 600 END)::bigint\n"
-        "  FROM chwsync.accounts a LEFT JOIN chwsync.budgets b ON b.account_id = a.id\n"
-        "  LEFT JOIN LATERAL (SELECT sum((u.adds + u.polls + u.reads) * CASE WHEN u.minute < date_trunc('minute', now())\n"
-        "                            THEN 1 - extract(second FROM now()) / 60 ELSE 1 END) AS used\n"
-        "                       FROM chwsync.budget_minutes u WHERE u.account_id = a.id\n"
-        "                        AND u.minute >= date_trunc('minute', now()) - interval '1 minute') AS m ON true\n"
-        "  LEFT JOIN LATERAL (SELECT sum(u.adds + u.polls + u.reads) AS used FROM chwsync.budget_minutes u\n"
-        "                      WHERE u.account_id = a.id AND u.minute > now() - interval '1 day'\n"
-        "                        AND (b.day_ends_at IS NULL OR u.minute >= b.day_ends_at - interval '1 day')) AS d ON true\n"
-        " WHERE a.provider = $1::text AND a.endpoint = $2::text ORDER BY a.last_used_at DESC LIMIT 1"};
-    /* clang-format on */
-    OWN(rows_freep) PGresult *rows = NULL;
-    const char *values[] = {provider, endpoint};
-    enum session_verdict verdict =
-        session_run(session, &statement, values, 2, &rows, reterr_problem);
-    if (verdict == SESSION_DONE)
-        *ret_pause_s = PQntuples(rows) ? atoll(PQgetvalue(rows, 0, 0)) : 0;
-    return verdict;
-}
-
-enum session_verdict rehearsal_count_request(struct session *session, const char *provider,
-                                             const char *endpoint, struct problem *reterr_problem)
-{
-    /* clang-format off */
-    static const struct statement statement = {
-        "rehearsal count request",
-        "WITH account AS MATERIALIZED (\n"
-        "    SELECT id FROM chwsync.accounts\n"
-        "     WHERE provider = $1::text AND endpoint = $2::text ORDER BY last_used_at DESC LIMIT 1\n"
-        "), told AS (\n"
-        "    UPDATE chwsync.budgets b SET commands = b.commands + 1 FROM account a WHERE b.account_id = a.id\n"
-        ")\n"
-        "INSERT INTO chwsync.budget_minutes AS m (account_id, minute, reads)\n"
-        "SELECT id, date_trunc('minute', now()), 1 FROM account\n"
-        "ON CONFLICT (account_id, minute) DO UPDATE SET reads = m.reads + 1"};
-    /* clang-format on */
-    const char *values[] = {provider, endpoint};
-    return session_run(session, &statement, values, 2, NULL, reterr_problem);
-}
-
 /* One row for each reason for which lines are held, one with NULLs when there is none. */
 enum account_column {
     COLUMN_PAUSE_REASON,

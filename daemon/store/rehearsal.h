@@ -64,17 +64,6 @@ enum session_verdict rehearsal_scans(struct session *session, const struct contr
 enum session_verdict rehearsal_wake(struct session *session, const char *channel,
                                     bool *ret_is_known, struct problem *reterr_problem);
 
-/*
- * Before and after a request to a provider: seconds for which it asked to be left alone, or until
- * its budget has room again (0 = none),
- * and the request in the budget of its account. Nothing when there is no such account yet.
- */
-enum session_verdict rehearsal_pause(struct session *session, const char *provider,
-                                     const char *endpoint, int64_t *ret_pause_s,
-                                     struct problem *reterr_problem);
-enum session_verdict rehearsal_count_request(struct session *session, const char *provider,
-                                             const char *endpoint, struct problem *reterr_problem);
-
 /* What the ledger says of an account that keeps orders waiting. Amounts are the ledger's text. */
 #define REHEARSAL_HELD_MAX 8
 struct rehearsal_account {

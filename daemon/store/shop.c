@@ -225,6 +225,7 @@ void shop_intake_decode(const PGresult *rows, struct intake_result *ret_result)
         .parked_lines = row_text(rows, 0, 8),
         .refills_due = row_text(rows, 0, 9),
         .server_us = row_integer(rows, 0, 10, 0),
+        .wishes = row_text(rows, 0, 11),
     };
 }
 

@@ -50,6 +50,8 @@ struct intake_result {
         *parked_lines;       /* newly parked ones, "REF: WHY", at most INTAKE_NAMED_MAX, likewise */
     const char *refills_due; /* seconds until the next refill of each account that has one to ask
                                 about: "ID:SECONDS ...", likewise */
+    const char *wishes;      /* ids of accounts for which a command waits (store/slots): "ID ...",
+                                likewise */
     int64_t server_us;       /* the database's clock while it looked, since 1970 */
 };
 /* One transaction: the whole view against the ledger. Answer's rows: intake_decode(). */
