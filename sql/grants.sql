@@ -10,6 +10,8 @@ BEGIN
         GRANT USAGE ON SCHEMA chwsync TO chwsync;
         GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA chwsync TO chwsync;
         REVOKE INSERT, UPDATE, DELETE ON chwsync.ledger FROM chwsync;
+        -- `chwsyncd adapter on` runs what stands there with the rights of whoever says it.
+        REVOKE INSERT, UPDATE, DELETE ON chwsync.switched_off FROM chwsync;
         GRANT USAGE ON ALL SEQUENCES IN SCHEMA chwsync TO chwsync;
         GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA chwsync TO chwsync;
     END IF;

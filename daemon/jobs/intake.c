@@ -23,6 +23,8 @@
 #define INTAKE_KEYS_LIMIT 200 /* lines tried one by one in a round */
 #define PARKED_RETRY_S 300
 
+DEFINE_OWN(char, free, key_freep)
+
 static void forget_keys(struct intake *intake)
 {
     for (size_t i = 0; i < intake->key_count; i++)
@@ -43,20 +45,27 @@ void intake_wake(struct intake *intake)
     intake->next_us = intake->rested_us;
 }
 
-/* One warning for each of the lines in `text`, which may be NULL. */
-static void warn_each(const char *text, const struct log_entry *entry, const char *begin)
+/*
+ * One warning for each order line in `text`, which may be NULL: its key, `mark` and why, a line
+ * each. A key may hold line breaks, so that a line ends behind its mark only.
+ */
+static void warn_each(const char *text, struct log_entry entry, const char *begin, const char *mark)
 {
     while (text && *text) {
-        const char *end = strchrnul(text, '\n');
+        const char *marked = strstr(text, mark), *key_end = marked ? marked : text,
+                   *end = strchrnul(key_end, '\n');
+        OWN(key_freep) char *key = strndup(text, (size_t)(key_end - text));
 
-        log_write(LOG_LEVEL_WARNING, entry, "%s %.*s", begin, (int)(end - text), text);
+        entry.order_ref = key && key[0] ? key : NULL;
+        log_write(LOG_LEVEL_WARNING, &entry, "%s %.*s", begin, (int)(end - text), text);
         text = *end ? end + 1 : end;
     }
 }
 
 static void note_rejected(const char *rejected)
 {
-    warn_each(rejected, &(struct log_entry){.message_id = MESSAGE_ORDER_REJECTED}, "order");
+    warn_each(rejected, (struct log_entry){.message_id = MESSAGE_ORDER_REJECTED}, "order",
+              " rejected: ");
 }
 
 /* The lines that cannot be taken by name when they are new, else their number, once. */
@@ -66,7 +75,7 @@ static void note_parked(struct intake *intake, const struct intake_result *resul
         .message_id = MESSAGE_LINE_PARKED,
         .hint = "'chwsyncd status' names them; each must be one row with its own order_ref"};
 
-    warn_each(result->parked_lines, &entry, "unable to take order line");
+    warn_each(result->parked_lines, entry, "unable to take order line", ": the ");
     if (result->parked > INTAKE_NAMED_MAX ||
         (result->parked_in_all && !result->parked && !intake->some_parked))
         log_write(LOG_LEVEL_WARNING, &entry, "%u lines of the shop's view cannot be taken",

@@ -117,6 +117,24 @@ static PGresult *try_sql(struct generator *generator, const char *option, const 
     return NULL;
 }
 
+/*
+ * In parentheses "paid) OR (true" can be read too, and would mean something else in the view. So
+ * what is given must also be readable in brackets: then it is one expression. A bare SELECT stands
+ * in parentheses only, and begins no such thing.
+ */
+static bool is_one_expression(struct generator *generator, const char *option, const char *given)
+{
+    OWN(text_done) struct text probe = {0};
+    const char *begin = given + strspn(given, " \t\n");
+
+    if (strncasecmp(begin, "select", 6) == 0 || strncasecmp(begin, "with", 4) == 0)
+        return true;
+    text_format(&probe, "SELECT ARRAY[\n%s\n] FROM %s WHERE false", given,
+                text_string(&generator->from));
+    OWN(rows_freep) PGresult *tried = try_sql(generator, option, text_string(&probe));
+    return tried != NULL;
+}
+
 static PGresult *ask(struct generator *generator, const struct statement *statement,
                      const char *const *values, int count)
 {
@@ -274,9 +292,10 @@ static bool resolve(struct generator *generator, const char *option, const char 
     text_format(&probe, "SELECT %s FROM %s WHERE false", text_string(&expression->sql),
                 text_string(&generator->from));
     OWN(rows_freep) PGresult *tried = try_sql(generator, option, text_string(&probe));
-    if (tried)
-        expression->type = PQftype(tried, 0);
-    return tried != NULL;
+    if (!tried || (PQntuples(rows) == 0 && !is_one_expression(generator, option, given)))
+        return false;
+    expression->type = PQftype(tried, 0);
+    return true;
 }
 
 static bool is_word(unsigned type)
@@ -388,6 +407,8 @@ static void look_at_pending(struct generator *generator)
     text_format(&probe, "SELECT (\n%s\n) FROM %s WHERE false", generator->request->pending,
                 text_string(&generator->from));
     OWN(rows_freep) PGresult *rows = try_sql(generator, "--pending", text_string(&probe));
+    if (rows && !is_one_expression(generator, "--pending", generator->request->pending))
+        return;
     if (rows && PQftype(rows, 0) != TYPE_BOOL)
         problem_set(add_fault(generator, true), "--pending: %s is no condition",
                     generator->request->pending);
@@ -434,7 +455,11 @@ static void add_pieces(struct generator *generator, struct text *text)
     struct expression expression = {0};
 
     text_add(text, wanted(generator, CONTRACT_QUANTITY));
-    if (pack && pack[strspn(pack, "0123456789")] == '\0')
+    if (pack && pack[strspn(pack, "-0")] == '\0')
+        problem_set(add_fault(generator, true), "--pack: %s of them make no piece", pack);
+    else if (pack && pack[0] == '-')
+        problem_set(add_fault(generator, true), "--pack: %s is no number of pieces", pack);
+    else if (pack && pack[strspn(pack, "0123456789")] == '\0')
         text_format(text, " * %s", pack);
     else if (pack && resolve(generator, "--pack", pack, false, &expression)) {
         text_add(text, " * ");

@@ -45,7 +45,7 @@ enum session_verdict rehearsal_server(struct session *session, struct rehearsal_
     static const struct statement statement = {
         "rehearsal server",
         "SELECT current_setting('server_version_num')::int, current_setting('transaction_read_only')::boolean,\n"
-        "       coalesce(bool_and(has_table_privilege(c.oid, 'SELECT') AND (c.relname = 'ledger'\n"
+        "       coalesce(bool_and(has_table_privilege(c.oid, 'SELECT') AND (c.relname IN ('ledger', 'switched_off')\n"
         "           OR has_table_privilege(c.oid, 'INSERT') AND has_table_privilege(c.oid, 'UPDATE')\n"
         "              AND has_table_privilege(c.oid, 'DELETE'))) FILTER (WHERE n.nspname = 'chwsync'), false),\n"
         "       min(format('%I.%I', n.nspname, c.relname)) FILTER (\n"

@@ -46,7 +46,8 @@ breaks 'is a member of chwsync_adapter' "GRANT chwsync_adapter TO chwsync"
 breaks 'read with the daemon.s rights \(security_invoker\)' "ALTER VIEW chwsync_shop.pending_orders SET (security_invoker = true)"
 breaks 'marked PARALLEL SAFE' "ALTER FUNCTION chwsync.try_jsonb(text) PARALLEL SAFE; SET ROLE chwsync_adapter; CREATE OR REPLACE VIEW chwsync_shop.pending_orders AS
     SELECT w.order_ref, w.service, w.link, w.quantity, w.display_ref, w.created_at, chwsync.try_jsonb(NULL) AS params FROM chwsync_shop.wanted_lines w"
-PASTE=no breaks 'has row-level security' "ALTER TABLE public.orders ENABLE ROW LEVEL SECURITY"
+breaks 'has row-level security' "ALTER TABLE public.orders ENABLE ROW LEVEL SECURITY"
+is "... and the lines are there again" "All is well." "$(tail -n 1 <<<"$said")"
 ask "ALTER TABLE public.orders DISABLE ROW LEVEL SECURITY" >/dev/null
 PASTE=no breaks 'raises for line [0-9]+, which the view shows: permission denied' "REVOKE UPDATE (updated_at) ON public.orders, public.order_lines FROM chwsync_adapter"
 ask "GRANT UPDATE (updated_at) ON public.orders, public.order_lines TO chwsync_adapter" >/dev/null
@@ -63,5 +64,7 @@ ask "INSERT INTO public.orders (status) SELECT 'new' FROM generate_series(1, 300
 breaks 'goes through all of public.orders' "DROP INDEX IF EXISTS none"
 ask "INSERT INTO public.order_lines (order_id, quantity) SELECT 1, 1 FROM generate_series(1, 1500)" >/dev/null
 PASTE=no breaks 'are new and would be bought at once' "SELECT replica.set_status('1', 'paid')"
+sed -i 's/intake_interval = 1;/& wake_channel = "new_event";/' "$CLUSTER_DIR/conf"
+PASTE=no breaks 'no function of this database notifies channel new_event' "SELECT 1"
 echo "1..$tests"
 [ $failed = 0 ]

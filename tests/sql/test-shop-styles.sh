@@ -138,6 +138,12 @@ for pattern in '--key: no index leads to public.orders.sku' 'CREATE UNIQUE INDEX
 done
 is "without a condition: usage" 64 "$(generate --table orders --key id --service sku >/dev/null 2>&1; echo $?)"
 is "no statement hides in an expression" 1 "$(generate --table orders --key id --service 'sku); DROP TABLE orders; SELECT (1' --pending true >/dev/null 2>&1; echo $?)"
+for given in "status = 'paid') OR (true" "status = 'paid' /*" "true); SELECT (true" "status = 'paid'] OR ARRAY[true"; do
+    is "nor is a condition more than one: $given" 1 "$(generate --table orders --key id --service sku --pending "$given" >/dev/null 2>&1; echo $?)"
+done
+is "one with alternatives, a comment and a query is one" 0 "$(generate --table orders --key id --service sku --quantity 1 \
+    --pending "status = 'paid' OR status = (SELECT 'again') -- later" >/dev/null 2>&1; echo $?)"
+for pack in 0 -3; do is "--pack $pack" 1 "$(generate --table orders --key id --service sku --quantity qty --pack $pack --pending true 2>&1 | grep -c 'chwsyncd: --pack: ')"; done
 is "the table is still there" orders "$(ask "SELECT to_regclass('orders')")"
 echo "1..$tests"
 [ $failed = 0 ]

@@ -1,0 +1,62 @@
+#!/bin/bash
+# `chwsyncd status --watch`: on a terminal of 80 columns, with NO_COLOR, and where there is no terminal. TAP on stdout.
+cd "$(dirname "$0")/../.." || exit 1
+. tests/lib/cluster.sh
+program=$(cd "${BUILD:-build}" && pwd)/chwsyncd
+work=$(mktemp -d)
+trap 'cluster_stop_all; rm -rf "$work"' EXIT
+tests=0
+is() { # is WHAT WANTED GOT
+    tests=$((tests + 1))
+    if [ "$2" = "$3" ]; then
+        echo "ok $tests - $1"
+    else
+        echo "not ok $tests - $1"
+        printf '# wanted: %s\n#    got: %s\n' "${2//$'\n'/ | }" "${3//$'\n'/ | }" | cat -v
+    fi
+}
+
+cluster_start && cluster_psql -c 'CREATE DATABASE shop' || exit 1
+export PGDATABASE=shop PGOPTIONS='-c client_min_messages=warning'
+"$program" schema install --conninfo "host=$PGHOST dbname=shop user=postgres" >/dev/null || exit 1
+cat >"$work/conf" <<CONFIGURATION
+database = { conninfo = "host=$PGHOST dbname=shop user=chwsync"; };
+providers = ( { name = "one"; url = "https://one.example/api"; key_file = "/nowhere"; } );
+CONFIGURATION
+cluster_psql -c "INSERT INTO chwsync.accounts (provider, endpoint, key_digest, last_error, last_error_at)
+    VALUES ('one', 'https://one.example/api', 'd', repeat('a long word of the provider ', 20), now());
+    INSERT INTO chwsync.parked_lines (order_ref, reason) VALUES (E'x\e[31m' || repeat('y', 150), 'shown twice');" || exit 1
+
+# watch SECONDS KEYS [NAME=VALUE ...]: on a terminal of 80 columns and 24 lines; what it wrote is in $work/screen, its code in $code
+watch() {
+    local seconds=$1 keys=$2
+    shift 2
+    { sleep "$seconds"; printf %b "$keys"; sleep 1; } |
+        env -u NO_COLOR "$@" timeout 20 script -qfec "stty cols 80 rows 24; '$program' status --watch --config '$work/conf'" /dev/null >"$work/screen" 2>&1
+    code=${PIPESTATUS[1]}
+}
+# The widest line of what stands on the screen, without what a terminal takes for itself.
+widest() { tr -d '\r' <"$work/screen" | sed 's/\x1b\[[?0-9;]*[a-zA-Z]//g' | LC_ALL=C.UTF-8 awk '{ if (length > n) n = length } END { print n + 0 }'; }
+has() { grep -qF -- "$1" "$work/screen" && echo yes || echo no; }
+
+watch 5 q
+is "q ends it" 0 "$code"
+is "it was drawn anew" yes "$([ "$(grep -c 'one' "$work/screen")" -ge 2 ] && echo yes)"
+is "the screen of before comes back, and the cursor" "yes yes" "$(has $'\e[?1049l') $(has $'\e[?25h')"
+is "no line is wider than 80 columns" yes "$([ "$(widest)" -le 80 ] && [ "$(widest)" -gt 30 ] && echo yes || widest)"
+is "bold is the only attribute" "" "$(grep -oE $'\x1b\\[[0-9;]*m' "$work/screen" | sort -u | grep -vE $'\x1b\\[(0|1)m')"
+is "... and is there" yes "$(has $'\e[1m')"
+is "a shop's escape reaches no terminal" no "$(has $'\e[31m')"
+watch 1 '\003'
+is "so does Ctrl-C" 0 "$code"
+is "... which leaves the terminal as it was" yes "$(has $'\e[?1049l')"
+watch 1 q NO_COLOR=1
+is "NO_COLOR: no attribute" no "$(grep -q $'\x1b\\[[0-9;]*m' "$work/screen" && echo yes || echo no)"
+timeout --preserve-status -s INT 4 "$program" status --watch --config "$work/conf" >"$work/screen" 2>&1 </dev/null
+is "without a terminal: ends by a signal" 0 "$?"
+is "... and plain lines" "no yes" "$(grep -q $'\x1b' "$work/screen" && echo yes || echo no) $(has one)"
+cluster_halt
+watch 4 q
+is "a database that is away does not end it" 0 "$code"
+is "... and is said" yes "$(grep -qiE 'unable|database' "$work/screen" && echo yes)"
+echo "1..$tests"
