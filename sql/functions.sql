@@ -207,7 +207,8 @@ END
 $$;
 
 -- The ends of attempts. The life of an order, set-wise: accepted moves submitting, uncertain, queued, rejected, withdrawn
--- and abandoned to active; everything else moves only the attempt that is the order's last.
+-- and abandoned to active; everything else moves only the attempt that is the order's last. While another attempt of it may exist
+-- at the provider, it is uncertain: nothing sends it again before that is known, whatever became of this one.
 CREATE OR REPLACE FUNCTION chwsync.record_outcomes(order_ids bigint[], numbers int[], outcomes text[], provider_order_ids text[],
                                         http_statuses int[], answers text[], waits_s int[], tell_shop boolean,
                                         first_poll_s int, journals uuid[])
@@ -217,6 +218,10 @@ CREATE OR REPLACE FUNCTION chwsync.record_outcomes(order_ids bigint[], numbers i
 AS $$
 #variable_conflict use_column
 BEGIN
+    -- As the claim: who has heard that an id is recorded forgets it, and a machine that dies takes the flight journal's with it.
+    IF current_setting('synchronous_commit') IN ('off', 'local') THEN
+        PERFORM set_config('synchronous_commit', 'on', true);
+    END IF;
     RETURN QUERY
     WITH told AS MATERIALIZED (
         SELECT * FROM unnest($1::bigint[], $2::int[], $3::text[], $4::text[], $5::int[], $6::text[], $7::int[], $10::uuid[])
@@ -235,8 +240,10 @@ BEGIN
                   a.expected_charge
     ), moved AS (
         UPDATE chwsync.orders o
-           SET state = CASE e.outcome WHEN 'accepted' THEN 'active' WHEN 'refused' THEN 'rejected'
-                                      WHEN 'unknown' THEN 'uncertain' ELSE 'queued' END::chwsync.order_state,
+           SET state = CASE WHEN e.outcome = 'accepted' THEN 'active'
+                            WHEN e.outcome = 'unknown' OR EXISTS (SELECT FROM chwsync.attempts b WHERE b.order_id = e.order_id
+                                                                     AND b.number <> e.number AND b.open) THEN 'uncertain'
+                            WHEN e.outcome = 'refused' THEN 'rejected' ELSE 'queued' END::chwsync.order_state,
                in_progress = false, seq = o.seq + 1, updated_at = now(),
                account_id = CASE WHEN e.outcome = 'accepted' THEN e.account_id ELSE o.account_id END,
                provider_order_id = coalesce(e.provider_order_id, o.provider_order_id),
@@ -246,6 +253,9 @@ BEGIN
           FROM ended e
          WHERE o.id = e.order_id
            AND (o.state IN ('submitting', 'uncertain') AND o.attempts = e.number
+                -- The last that stood in its way.
+                OR e.outcome NOT IN ('accepted', 'unknown') AND o.state = 'uncertain'
+                   AND NOT EXISTS (SELECT FROM chwsync.attempts b WHERE b.order_id = e.order_id AND b.number <> e.number AND b.open)
                 OR e.outcome = 'accepted' AND o.state IN ('submitting', 'uncertain', 'queued', 'rejected', 'withdrawn',
                                                           'abandoned')
                 -- It had been taken for another order of the provider (in this snapshot it still is).
@@ -526,10 +536,6 @@ DECLARE
     shows_any boolean;
     claim_at timestamptz;
 BEGIN
-    -- What is claimed is sent, so it must not be lost with a server that confirms a commit before it is on disk.
-    IF current_setting('synchronous_commit') IN ('off', 'local') THEN
-        PERFORM set_config('synchronous_commit', 'on', true);
-    END IF;
     -- The lease is renewed and its claims are counted here, or nothing is claimed: another instance has taken it, or this
     -- database has lost our last claim.
     UPDATE chwsync.leases l
@@ -669,6 +675,11 @@ BEGIN
          WHERE k.account_id = $2 AND k.ordered_name IS NULL
            AND k.service IN (SELECT s.service FROM chwsync.catalogue_services s
                               WHERE s.account_id = $2 AND s.service = ANY (first_ordered) FOR UPDATE SKIP LOCKED);
+    END IF;
+    -- What is claimed is sent, so it must not be lost with a server that confirms a commit before it is on disk. Said last: the shop's
+    -- function may have said otherwise.
+    IF current_setting('synchronous_commit') IN ('off', 'local') THEN
+        PERFORM set_config('synchronous_commit', 'on', true);
     END IF;
     more := cardinality(passed) >= at_most OR looked >= 1000 AND NOT is_over;
     RETURN NEXT;
@@ -856,6 +867,9 @@ DECLARE
     attempt int;
     becomes chwsync.order_state;
 BEGIN
+    IF current_setting('synchronous_commit') IN ('off', 'local') THEN
+        PERFORM set_config('synchronous_commit', 'on', true);
+    END IF;
     of_account := chwsync.account_of(of_account, of_provider);
     INSERT INTO chwsync.orders (order_ref, provider, service, link, quantity, state, account_id, error)
     VALUES (ref, of_provider, nullif(of_service, ''), nullif(of_link, ''), of_quantity,

@@ -28,7 +28,7 @@ static const struct statement look_statement = {
         "      FROM disproved d WHERE o.id = d.order_id\n"
         "       AND (o.provider_order_id = d.id\n"
         "            AND o.state IN ('active', 'completed', 'partial', 'canceled', 'refunded', 'failed')\n"
-        "            OR o.state = 'queued' AND o.attempts = d.number) -- as another's it had failed, and was to be tried again\n"
+        "            OR o.state IN ('queued', 'withdrawn', 'rejected')) -- as another's it had failed, and was to be tried again\n"
         "    RETURNING o.id, o.order_ref, o.seq, d.number, d.id AS told_id, o.error\n"
         "), unfollowed AS (\n"
         "    DELETE FROM chwsync.polls f USING moved m WHERE f.order_id = m.id\n"

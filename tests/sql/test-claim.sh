@@ -276,4 +276,19 @@ is "a thousand are looked at at once" "end and more 0" "$(claim 2 | tail -n 1) $
 is "behind all that wait the others go" "2 end and more" "$(claim 2 >/tmp/claim.$$; grep -c 'goes as' /tmp/claim.$$) $(tail -n 1 /tmp/claim.$$; rm /tmp/claim.$$)"
 is "and the last ones" "3 end" "$(claim 10 | cut -d' ' -f1-2 | grep -vc end) $(claim 10)"
 is "every one has its reason" "1500" "$(ask "SELECT count(*) FROM chwsync.orders o JOIN chwsync.queue q ON q.order_id = o.id WHERE q.held = 'price' AND o.error LIKE 'price 3 is above max_charge 1;%'")"
+
+# ---- what was claimed is on disk ----
+anew
+cluster_psql -o /dev/null <<'SQL' || exit 1
+CREATE OR REPLACE FUNCTION test.veto(r chwsync.result) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    SET LOCAL synchronous_commit = off; -- the shop is in a hurry
+    RETURN true;
+END $$;
+SQL
+for setting in on off local remote_apply; do
+    line "durable-$setting" LIKES 100
+    is "with synchronous_commit = $setting, and a shop that sets it off" "1 on" "$(PGOPTIONS="-c synchronous_commit=$setting" ask "BEGIN;
+        SELECT count(*) FROM test.claim(1) c WHERE c.said LIKE 'durable% goes as%'; SHOW synchronous_commit; COMMIT" | xargs)"
+done
 echo "1..$tests"
