@@ -48,6 +48,7 @@ struct flight_file {
     char *path;
     int fd;
     unsigned users, open; /* open: left, and their end is not written */
+    unsigned claims;      /* that name it */
     uint64_t sequence;
     int64_t used, size;
     uint8_t *map;       /* the file; valid up to `size` */
@@ -71,8 +72,8 @@ static void file_free(struct flight_file *file)
 {
     if (!file)
         return;
-    if (file->fd >= 0 && file->sequence == 0)
-        unlink(file->path); /* nothing was ever written to it, no claim can need it */
+    if (file->fd >= 0 && file->sequence == 0 && file->claims == 0)
+        unlink(file->path); /* nobody needs what it does not say */
     if (file->map)
         munmap(file->map, MAP_BYTES);
     if (file->fd >= 0)
@@ -668,6 +669,16 @@ void flight_file_release(struct flight_file *file)
 const char *flight_file_id(const struct flight_file *file)
 {
     return file->id;
+}
+
+void flight_file_note_claim(struct flight_file *file)
+{
+    file->claims++;
+}
+
+void flight_file_note_empty_claim(struct flight_file *file)
+{
+    file->claims--;
 }
 
 bool flight_file_leaves(struct flight_file *file, const struct flight_record *record)

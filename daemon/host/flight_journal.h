@@ -48,6 +48,13 @@ struct flight_file *flight_file_share(struct flight_file *file);
 void flight_file_release(struct flight_file *file);
 /* The id that claims name. Borrowed. */
 const char *flight_file_id(const struct flight_file *file);
+/*
+ * A claim names the file, or it turned out to hold nothing. A file that nothing was ever written to
+ * goes with its process, unless a claim names it: then it proves that what was claimed was not
+ * sent.
+ */
+void flight_file_note_claim(struct flight_file *file);
+void flight_file_note_empty_claim(struct flight_file *file);
 
 /*
  * Immediately before the bytes leave: writes the record, after room for its reply was made sure of.

@@ -722,6 +722,8 @@ static void claimed(void *userdata, const struct store_answer *answer)
             submit->ask_due = true;
         break;
     }
+    if (answer->verdict != STORE_LOST && begun == 0 && submit->ambiguous_claim != lease->claims)
+        flight_file_note_empty_claim(submit->claim_journal);
     flight_file_release(submit->claim_journal);
     submit->claim_journal = NULL;
     release_slots(submit, begun);
@@ -833,6 +835,7 @@ static void claim(struct submit *submit, unsigned ahead, int64_t now_us)
         flight_file_release(submit->claim_journal);
         submit->claim_journal = NULL;
     } else {
+        flight_file_note_claim(submit->claim_journal);
         submit->claiming = true;
     }
     CRASH_POINT("claim: asked");

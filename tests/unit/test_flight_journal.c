@@ -461,6 +461,27 @@ static void an_unused_one_leaves_nothing(void **state)
     assert_int_equal(files_there(), 0);
 }
 
+/* What was claimed under it and never left is proved by that alone. */
+static void a_claimed_one_stays(void **state)
+{
+    struct flight_journal *journal = open_journal();
+    struct flight_file *file = hold(journal);
+    struct reading reading;
+
+    (void)state;
+    flight_file_note_claim(file);
+    flight_file_note_empty_claim(file); /* it held nothing */
+    flight_file_note_claim(file);
+    flight_file_release(file);
+    flight_journal_free(journal);
+    assert_int_equal(files_there(), 1);
+    reading = read_one();
+    assert_int_equal(reading.r, 0);
+    assert_int_equal(reading.log.count, 0);
+    assert_true(reading.log.complete);
+    end_reading(&reading);
+}
+
 static void old_ones_are_removed(void **state)
 {
     struct reading reading;
@@ -506,8 +527,8 @@ int main(void)
         TEST(a_copy_proves_nothing),         TEST(a_living_process_is_left_alone),
         TEST(long_ones_are_read_back),       TEST(full_stops_new_requests_only),
         TEST(a_removed_one_is_replaced),     TEST(no_directory_no_journal),
-        TEST(an_unused_one_leaves_nothing),  TEST(old_ones_are_removed),
-        TEST(a_record_costs_little),
+        TEST(an_unused_one_leaves_nothing),  TEST(a_claimed_one_stays),
+        TEST(old_ones_are_removed),          TEST(a_record_costs_little),
     };
 
     return cmocka_run_group_tests_name("flight_journal", tests, NULL, NULL);
