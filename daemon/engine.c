@@ -141,7 +141,7 @@ static void account_was_opened(void *userdata, const struct store_answer *answer
         return;
     }
     account_open(account, answer, now_us);
-    submit_wake(&provider->submit, 0, now_us);
+    submit_look(&provider->submit);
     poll_wake(&provider->poll, 0, now_us);
 }
 
@@ -246,7 +246,7 @@ static void lane_up(void *userdata)
     contract_watch_wake(&world->contract, now_us);
     intake_wake(&world->intake);
     for (size_t i = 0; i < world->provider_count; i++) {
-        submit_wake(&world->providers[i].submit, 0, now_us);
+        submit_look(&world->providers[i].submit);
         poll_wake(&world->providers[i].poll, 0, now_us);
     }
     write_back_wake(&world->write_back, 0, now_us);
@@ -399,6 +399,8 @@ static void lost_order_found(void *userdata)
     struct provider *provider = userdata;
 
     statuses_applied(provider);
+    if (provider->account.open == 0)
+        provider->account.open = 1; /* at least: counted soon */
     poll_wake(&provider->poll, 0, clock_monotonic_us());
 }
 
@@ -420,7 +422,7 @@ static void ledger_agrees(void *userdata)
     for (size_t i = 0; i < world->provider_count; i++) {
         struct provider *provider = &world->providers[i];
 
-        submit_wake(&provider->submit, 0, now_us);
+        submit_look(&provider->submit);
         if (world->reconcile.found_bought && provider->account.open == 0)
             provider->account.open = 1; /* at least: looked for soon, then counted */
         poll_wake(&provider->poll, 0, now_us);
@@ -466,7 +468,7 @@ static void ledger_moved(void *userdata)
 
     intake_wake(&world->intake);
     for (size_t i = 0; i < world->provider_count; i++) {
-        submit_wake(&world->providers[i].submit, 0, now_us);
+        submit_look(&world->providers[i].submit);
         poll_wake(&world->providers[i].poll, 0, now_us);
         settle_wake(&world->providers[i].settle, now_us);
     }
@@ -606,6 +608,7 @@ static int world_new(struct engine *engine, struct config *config, struct world 
     }
     world->config = config;
     world->history_us = clock_monotonic_us() + HISTORY_AFTER_US;
+    world->look_us = clock_monotonic_us() + LOOK_ANYWAY_S * US_PER_S;
     world->providers = calloc(config->provider_count, sizeof *world->providers);
     world->provider_names = calloc(config->provider_count, sizeof *world->provider_names);
     world->accounts = calloc(config->provider_count, sizeof *world->accounts);
@@ -911,14 +914,18 @@ static bool accounts_are_open(const struct world *world)
     return true;
 }
 
-static bool wants_lease(const struct provider *provider, int64_t now_us)
+/* Without an open order a poll that is due is a look for some that others have added. */
+static enum lease_wish wish_for_lease(const struct provider *provider, int64_t now_us)
 {
-    return submit_wants_lease(&provider->submit) || settle_wants_lease(&provider->settle) ||
-           catalogue_wants_lease(&provider->catalogue) || compare_wants_lease(&provider->compare) ||
-           balance_wants_lease(&provider->balance) ||
-           refill_wants_lease(&provider->refill, now_us) ||
-           recheck_wants_lease(&provider->recheck, now_us) || grant_wants_lease(&provider->grant) ||
-           provider->poll.next_us <= now_us;
+    bool polls_due = provider->poll.next_us <= now_us;
+
+    if (submit_wants_lease(&provider->submit) || settle_wants_lease(&provider->settle) ||
+        catalogue_wants_lease(&provider->catalogue) || compare_wants_lease(&provider->compare) ||
+        balance_wants_lease(&provider->balance) || refill_wants_lease(&provider->refill, now_us) ||
+        recheck_wants_lease(&provider->recheck, now_us) || grant_wants_lease(&provider->grant) ||
+        (polls_due && provider->account.open > 0))
+        return LEASE_FOR_WORK;
+    return polls_due || submit_wants_look(&provider->submit) ? LEASE_FOR_A_LOOK : LEASE_NOT_WANTED;
 }
 
 static int64_t work(struct engine *engine, int64_t now_us)
@@ -950,8 +957,8 @@ static int64_t work(struct engine *engine, int64_t now_us)
 
         if (!provider->account.opened)
             continue;
-        next_us =
-            earlier(next_us, lease_work(&provider->account, wants_lease(provider, now_us), now_us));
+        next_us = earlier(next_us,
+                          lease_work(&provider->account, wish_for_lease(provider, now_us), now_us));
         /* Polls ask the gate first: while adds wait they get one slot in twenty, and only their
          * own. */
         next_us = earlier(next_us, compare_work(&provider->compare, now_us));

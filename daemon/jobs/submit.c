@@ -707,6 +707,7 @@ static void claimed(void *userdata, const struct store_answer *answer)
             submit->singles.next++;
         else
             submit->hungry = more;
+        submit->guessed = false;
         break;
     case STORE_REFUSED:
         claim_failed(submit, answer);
@@ -855,7 +856,10 @@ static void recorded_one(struct submit *submit, struct flight *flight, unsigned 
     int64_t due_us = clock_monotonic_us() + flight->wait_s * US_PER_S;
 
     *accepted += strcmp(flight->outcome, "accepted") == 0;
-    submit->hungry |= flight->wait_s < 0;
+    if (flight->wait_s < 0) {
+        submit->hungry = true;
+        submit->guessed = false;
+    }
     if (flight->wait_s > 0 && due_us < submit->due_us)
         submit->due_us = due_us;
     TAILQ_REMOVE(&submit->flights, flight, entry);
@@ -971,6 +975,7 @@ static void released(void *userdata, const struct store_answer *answer)
                   "%d claimed orders were never sent and are queued again",
                   PQntuples(answer->rows));
         submit->hungry = true;
+        submit->guessed = false;
     }
 }
 
@@ -1022,7 +1027,14 @@ void submit_wake(struct submit *submit, int64_t due_s, int64_t now_us)
 {
     if (due_s == 0)
         submit->hungry = true;
+    submit->guessed = due_s != 0 && !submit->account->lease.ours;
     submit->due_us = due_s > 0 ? now_us + due_s * US_PER_S : INT64_MAX;
+}
+
+void submit_look(struct submit *submit)
+{
+    submit->guessed |= !submit->hungry;
+    submit->hungry = true;
 }
 
 /* Whether the claim whose commit was ambiguous is committed: the lease's count says so. */
@@ -1036,7 +1048,13 @@ static bool must_release(const struct submit *submit)
 bool submit_wants_lease(const struct submit *submit)
 {
     return submit->ready > 0 || submit->ambiguous_claim != 0 ||
-           (submit->hungry && (!submit->account->lease.ours || submit->account->lease.stops));
+           (submit->hungry && !submit->guessed &&
+            (!submit->account->lease.ours || submit->account->lease.stops));
+}
+
+bool submit_wants_look(const struct submit *submit)
+{
+    return submit->hungry && !submit->account->lease.ours;
 }
 
 /* Lines are queued, and nothing that lasts stands in their way. Otherwise they must not keep polls
@@ -1084,6 +1102,7 @@ int64_t submit_work(struct submit *submit, int64_t now_us)
         release(submit);
     if (now_us >= submit->due_us) {
         submit->hungry = true;
+        submit->guessed = false;
         submit->due_us = INT64_MAX;
     }
     client_budget(account->client)->adds_waiting = adds_wait(submit, now_us) && free_us <= now_us;
