@@ -6,6 +6,7 @@
 #include "rules/balance_watch.h"
 #include "store/accounts.h"
 #include "store/balances.h"
+#include <stdlib.h>
 #include <string.h>
 
 /* Notes in the ledger are for people: losing one with the connection loses nothing else. */
@@ -20,6 +21,8 @@ static void noted(void *userdata, const struct store_answer *answer)
 #define KEEP_LEAST_US (5 * US_PER_S) /* between two, also when there is news */
 #define CLOCK_SET_US (2 * US_PER_S)  /* a wall clock that differs by that much was set */
 #define DAY_US (86400 * US_PER_S)
+#define UNNOTICED_S                                                                                \
+    6 /* by so much the database's clock may have been set, and a second's fraction */
 #define COUNT_INTERVAL_US (600 * US_PER_S) /* of more open orders than are counted at a glance */
 #define GLANCE 100000
 
@@ -42,15 +45,34 @@ void account_init(struct account *account, int64_t now_us)
     poll_pace_init(&account->pace, now_us);
 }
 
+/* Of adds that have ended it is known how long ago; the newest of them, at most so many. */
+static unsigned restore_ended(struct budget *budget, const char *ages_s, unsigned at_most,
+                              int64_t now_us)
+{
+    unsigned count = 0;
+    char *end;
+
+    for (; ages_s && *ages_s && count < at_most; ages_s = end, count++) {
+        int64_t age_s = strtoll(ages_s, &end, 10);
+
+        if (end == ages_s)
+            break;
+        age_s = age_s > UNNOTICED_S ? age_s - UNNOTICED_S : 0;
+        budget_restore(budget, 1, now_us - age_s * US_PER_S, now_us);
+    }
+    return count;
+}
+
 /*
- * A cell of the ledger is a minute. What it holds was answered at the latest when that minute and a
- * request's time limit were over; what was on the wire when an earlier process ended counts from
- * now.
+ * A cell of the ledger is a minute. What it holds besides adds that have ended was answered at the
+ * latest when that minute and a request's time limit were over; what was on the wire when an
+ * earlier process ended counts from now.
  */
 static void restore_slots(struct account *account, const PGresult *rows, int64_t now_us)
 {
     struct budget *budget = client_budget(account->client);
     int64_t latest_s = 60 + account->config->timeout_s;
+    unsigned requests, adds;
 
     for (int i = PQntuples(rows) - 1; i >= 0; i--) {
         int64_t age_s = row_integer(rows, i, ACCOUNT_MINUTE_AGE_S, 0);
@@ -59,10 +81,12 @@ static void restore_slots(struct account *account, const PGresult *rows, int64_t
             continue; /* there is none */
         if (age_s < 0)
             age_s = 0; /* the clock was set back meanwhile */
-        budget_restore(budget, (unsigned)row_integer(rows, i, ACCOUNT_MINUTE_REQUESTS, 0),
+        requests = (unsigned)row_integer(rows, i, ACCOUNT_MINUTE_REQUESTS, 0);
+        adds = (unsigned)row_integer(rows, i, ACCOUNT_MINUTE_ADDS, 0);
+        requests -= restore_ended(budget, row_text(rows, i, ACCOUNT_MINUTE_ENDED), adds, now_us);
+        budget_restore(budget, requests,
                        now_us - (age_s > latest_s ? age_s - latest_s : 0) * US_PER_S, now_us);
-        shares_count_adds(&account->shares, (unsigned)row_integer(rows, i, ACCOUNT_MINUTE_ADDS, 0),
-                          now_us - age_s * US_PER_S, now_us);
+        shares_count_adds(&account->shares, adds, now_us - age_s * US_PER_S, now_us);
     }
 }
 

@@ -47,6 +47,8 @@ enum account_column {
     ACCOUNT_COMMANDS,
     ACCOUNT_CONFIGURED_BURST,
     ACCOUNT_OUT_OF_FUNDS,
+    ACCOUNT_MINUTE_ENDED, /* how many seconds ago its adds ended, the newest first: "3 4 4 7"; of
+                             the last minutes only */
 };
 /* Finds or makes the account. */
 int accounts_open(struct connection *lane, const char *provider, const char *endpoint,
