@@ -85,7 +85,7 @@ static size_t set_right(uint8_t *bytes, size_t size)
 /* What a process wrote that is dead: `a` left and was accepted as 77, `b` left. */
 static struct {
     struct flight_journal *journal;
-    struct flight_place place;
+    struct flight_shelf shelf; /* it alone */
     uint8_t bytes[32 * PAGE];
     ssize_t size;
 } file;
@@ -126,16 +126,14 @@ static void write_file(const char *directory)
 static void open_file(void)
 {
     char directory[] = "/tmp/chwsyncd-fuzz.XXXXXX";
-    struct flight_shelf shelf;
 
     require(mkdtemp(directory) != NULL);
     write_file(directory);
     require(flight_journal_new(directory, &file.journal) == 0);
-    require(flight_journal_list(file.journal, &shelf) == 0 && shelf.count == 1);
-    file.place = shelf.places[0];
-    file.size = pread(file.place.fd, file.bytes, sizeof file.bytes, 0);
+    require(flight_journal_list(file.journal, &file.shelf) == 0 && file.shelf.count == 1);
+    file.size = pread(file.shelf.places[0].fd, file.bytes, sizeof file.bytes, 0);
     require(file.size > 2 * PAGE && file.size < (ssize_t)sizeof file.bytes);
-    unlink(file.place.path);
+    unlink(file.shelf.places[0].path);
     rmdir(directory);
 }
 
@@ -156,21 +154,22 @@ static void damage_file(const uint8_t *data, size_t size)
 {
     struct flight_log log = {0};
     off_t end;
+    int fd;
 
     if (!file.journal)
         open_file();
+    fd = file.shelf.places[0].fd;
     end = size >= 2 && data[1] & 1 ? (data[0] | data[1] << 8) % file.size : file.size;
-    require(pwrite(file.place.fd, file.bytes, (size_t)file.size, 0) == file.size);
+    require(pwrite(fd, file.bytes, (size_t)file.size, 0) == file.size);
     for (size_t i = 2; i + 2 < size && i < 2 + 3 * EDITS_MAX; i += 3)
-        require(pwrite(file.place.fd, data + i + 2, 1, (data[i] | data[i + 1] << 8) % (2 * PAGE)) ==
-                1);
-    require(ftruncate(file.place.fd, end) == 0);
-    if (flight_journal_read(file.journal, &file.place, &log) == 0) {
+        require(pwrite(fd, data + i + 2, 1, (data[i] | data[i + 1] << 8) % (2 * PAGE)) == 1);
+    require(ftruncate(fd, end) == 0);
+    if (flight_journal_read(file.journal, file.shelf.places, &log) == 0) {
         require_true_entries(&log);
         require(!log.complete || (log.count == 2 && log.entries[0].ended.kind != 0));
     }
     flight_log_done(&log);
-    require(ftruncate(file.place.fd, file.size) == 0);
+    require(ftruncate(fd, file.size) == 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
