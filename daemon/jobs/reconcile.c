@@ -330,7 +330,7 @@ static void compare(struct reconcile *reconcile)
             .provider = leaves->provider,
             .account_id = leaves->account_id,
             .number = leaves->number,
-            .left_s = leaves->at_s,
+            .left_s = leaves->at_us / US_PER_S,
             .service = leaves->service,
             .link = leaves->link,
             .quantity = leaves->quantity,
