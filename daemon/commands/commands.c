@@ -168,17 +168,39 @@ enum exit_code command_load_config(const struct arguments *arguments, struct con
     return EXIT_CONFIGURATION;
 }
 
-static enum exit_code open_ledger(const struct config *config, struct session **ret_session)
+/* Connects, or tells on stderr why not. */
+static enum exit_code open_session(const struct session_options *options,
+                                   struct session **ret_session)
 {
-    const struct session_options options = {.conninfo = config->conninfo};
     struct problem problem = {0};
-    int r = session_open(&options, ret_session, &problem);
+    int r = session_open(options, ret_session, &problem);
     if (r == 0)
         return EXIT_DONE;
     if (r < 0)
         problem_set(&problem, "out of memory");
     command_complain(&problem);
     return r < 0 ? EXIT_FINDING : EXIT_UNAVAILABLE;
+}
+
+enum exit_code command_open_database(const struct arguments *arguments, unsigned time_limit_s,
+                                     struct config **ret_config, struct session **ret_session)
+{
+    OWN(command_config_freep) struct config *config = NULL;
+    struct session_options options = {.conninfo = arguments->conninfo,
+                                      .time_limit_s = time_limit_s};
+    enum exit_code code;
+
+    if (!options.conninfo) {
+        code = command_load_config(arguments, &config);
+        if (code != EXIT_DONE)
+            return code;
+        options.conninfo = config->conninfo;
+        options.as_calling_user = true;
+    }
+    code = open_session(&options, ret_session);
+    if (code == EXIT_DONE)
+        *ret_config = GIVE(config);
+    return code;
 }
 
 static enum exit_code begin_report(struct session *session, int64_t *ret_now_s)
@@ -208,7 +230,7 @@ enum exit_code command_open_report(const struct arguments *arguments, struct con
     OWN(session_freep) struct session *session = NULL;
     enum exit_code code = command_load_config(arguments, &config);
     if (code == EXIT_DONE)
-        code = open_ledger(config, &session);
+        code = open_session(&(struct session_options){.conninfo = config->conninfo}, &session);
     if (code == EXIT_DONE)
         code = begin_report(session, ret_now_s);
     if (code != EXIT_DONE)

@@ -117,6 +117,10 @@ void command_complain(const struct problem *problem);
 void command_complain_unknown(const char *what, const char *given, const char *const *names);
 /* Loads the configuration, or tells all its faults on stderr. */
 enum exit_code command_load_config(const struct arguments *arguments, struct config **ret_config);
+/* The database of --conninfo, else the configuration's as the calling user, with `time_limit_s` for
+ * each statement. The configuration is owned (config_free), NULL with --conninfo. */
+enum exit_code command_open_database(const struct arguments *arguments, unsigned time_limit_s,
+                                     struct config **ret_config, struct session **ret_session);
 /* The session of a command that reads the ledger, in one snapshot; the faults on stderr. ret_config
  * may be NULL. */
 enum exit_code command_open_report(const struct arguments *arguments, struct config **ret_config,
