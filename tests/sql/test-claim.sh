@@ -2,19 +2,10 @@
 # What the claim lets go, holds and rejects, by the catalogue, by prices and by the balance; each case by the functions themselves.
 cd "$(dirname "$0")/../.." || exit 1
 . tests/lib/cluster.sh
+. tests/lib/tap.sh
 build=${BUILD:-build}
 trap cluster_stop_all EXIT
-tests=0
 
-is() { # is WHAT WANTED GOT
-    tests=$((tests + 1))
-    if [ "$2" = "$3" ]; then
-        echo "ok $tests - $1"
-    else
-        echo "not ok $tests - $1"
-        printf '# wanted: %s\n#    got: %s\n' "${2//$'\n'/ | }" "${3//$'\n'/ | }"
-    fi
-}
 ask() { cluster_psql -At -c "$1" 2>&1; }
 
 cluster_start fsync=off && cluster_psql -c 'CREATE DATABASE shop' || exit 1
