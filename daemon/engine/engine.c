@@ -66,6 +66,7 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *inf
               "stopping: what is on the wire is finished and recorded first");
     notify_stopping();
     engine->stop_asked = true;
+    engine->reload_asked = false; /* its end would let jobs begin anew */
     engine->drain_until_us = clock_monotonic_us() + drain_time_us(engine);
     engine->world->workshop.stopping = true;
     return 0;
