@@ -25,6 +25,7 @@
  */
 #include "api/transport.h"
 #include "api/address.h"
+#include "api/failure.h"
 #include "base/own.h"
 #include "host/clock.h"
 #include <assert.h>
@@ -542,84 +543,28 @@ static int end_overdue(struct transport *transport)
     return 0;
 }
 
-static void tell_time_out(const struct transfer *transfer, struct problem *reterr_problem)
+static void tell_failure(const struct transfer *transfer, struct problem *reterr_problem)
 {
     const struct endpoint *endpoint = transfer->endpoint;
-    size_t received = transfer->exchange.head_bytes + transfer->reply.length;
-
-    if (!transfer->exchange.sent) {
-        problem_set(reterr_problem, "no connection to %s within %lld s", endpoint->address.host,
-                    (long long)(endpoint->connect_timeout_us / US_PER_S));
-        problem_hint(reterr_problem, "check that this machine can reach it");
-    } else if (received == 0) {
-        problem_set(reterr_problem, "no reply within %lld s",
-                    (long long)(endpoint->timeout_us / US_PER_S));
-    } else {
-        problem_set(reterr_problem, "the reply was not complete within %lld s, only %zu bytes came",
-                    (long long)(endpoint->timeout_us / US_PER_S), received);
-    }
-}
-
-/* Failures before the request was sent: of the name, the connection or TLS. */
-static void tell_unsent(const struct transfer *transfer, struct problem *reterr_problem)
-{
-    const char *host = transfer->endpoint->address.host;
-    CURLcode code = transfer->exchange.code;
-    const char *words = transfer->curl_words[0] ? transfer->curl_words : curl_easy_strerror(code);
+    const struct exchange *exchange = &transfer->exchange;
     long system_error = 0;
 
     curl_easy_getinfo(transfer->easy, CURLINFO_OS_ERRNO, &system_error);
-    if (code == CURLE_COULDNT_RESOLVE_HOST) {
-        problem_set(reterr_problem, "unable to find the address of %s", host);
-        problem_hint(reterr_problem,
-                     "check the host name in the url, and this machine's name service");
-    } else if (code == CURLE_COULDNT_CONNECT) {
-        problem_set(reterr_problem, "unable to connect to %s: %s", host,
-                    system_error ? strerror((int)system_error) : words);
-    } else if (code == CURLE_PEER_FAILED_VERIFICATION) {
-        problem_set(reterr_problem, "the certificate of %s is not trusted: %s", host, words);
-        problem_hint(reterr_problem,
-                     "the url must use a name the certificate was issued for; for an "
-                     "authority of your own, name its certificate in ca_file");
-    } else if (code == CURLE_SSL_CACERT_BADFILE) {
-        problem_set(reterr_problem, "unable to read the certificates that are to be trusted: %s",
-                    words);
-        problem_hint(reterr_problem, "check ca_file, or install the package ca-certificates");
-    } else if (code == CURLE_SSL_CONNECT_ERROR) {
-        problem_set(reterr_problem, "no TLS connection to %s: %s", host, words);
-        problem_hint(reterr_problem,
-                     "the server must speak TLS 1.2 or later on that port, and a "
-                     "ca_file must hold the authority that signed its certificate now");
-    } else {
-        problem_set(reterr_problem, "unable to send to %s: %s", host, words);
-    }
-}
-
-/* Why there is no whole reply. */
-static void tell_problem(const struct transfer *transfer, struct problem *reterr_problem)
-{
-    const struct exchange *exchange = &transfer->exchange;
-    size_t received = exchange->head_bytes + transfer->reply.length;
-
-    if (exchange->refused_at_gate)
-        problem_set(reterr_problem, "not sent: withdrawn before sending");
-    else if (transfer->reply.failed)
-        problem_set(reterr_problem, "out of memory for the reply");
-    else if (exchange->too_long)
-        problem_set(reterr_problem, "the reply is longer than %zu bytes",
-                    exchange->head_whole ? exchange->limit_bytes : (size_t)HEAD_LIMIT_BYTES);
-    else if (exchange->timed_out || (exchange->code == CURLE_OPERATION_TIMEDOUT && !exchange->sent))
-        tell_time_out(transfer, reterr_problem);
-    else if (!exchange->sent)
-        tell_unsent(transfer, reterr_problem);
-    else if (exchange->code == CURLE_UNSUPPORTED_PROTOCOL ||
-             exchange->code == CURLE_WEIRD_SERVER_REPLY ||
-             exchange->code == CURLE_BAD_CONTENT_ENCODING)
-        problem_set(reterr_problem, "the reply is no valid HTTP: %s", transfer->curl_words);
-    else if (received == 0)
-        problem_set(reterr_problem, "the connection was closed before a reply came");
-    else
-        problem_set(reterr_problem, "the reply was cut off after %zu bytes", received);
+    failure_tell(&(struct failure){.host = endpoint->address.host,
+                                   .connect_timeout_us = endpoint->connect_timeout_us,
+                                   .timeout_us = endpoint->timeout_us,
+                                   .code = exchange->code,
+                                   .curl_words = transfer->curl_words,
+                                   .system_error = (int)system_error,
+                                   .received = exchange->head_bytes + transfer->reply.length,
+                                   .limit_bytes = exchange->head_whole ? exchange->limit_bytes
+                                                                       : (size_t)HEAD_LIMIT_BYTES,
+                                   .refused_at_gate = exchange->refused_at_gate,
+                                   .sent = exchange->sent,
+                                   .out_of_memory = transfer->reply.failed,
+                                   .too_long = exchange->too_long,
+                                   .timed_out = exchange->timed_out},
+                 reterr_problem);
 }
 
 static void describe_end(struct transfer *transfer, struct transfer_end *ret_end)
@@ -633,7 +578,7 @@ static void describe_end(struct transfer *transfer, struct transfer_end *ret_end
         .took_us = clock_monotonic_us() - exchange->started_us,
     };
     if (!ret_end->complete) {
-        tell_problem(transfer, &ret_end->problem);
+        tell_failure(transfer, &ret_end->problem);
         return;
     }
     ret_end->bytes = (struct reply_bytes){
