@@ -275,7 +275,7 @@ static void woken(void *userdata)
         settle_wake(&world->providers[i].settle, later_us);
         catalogue_wake(&world->providers[i].catalogue, later_us);
         compare_wake(&world->providers[i].compare, clock_monotonic_us());
-        grant_wake(&world->providers[i].grant, clock_monotonic_us());
+        grant_wake(&world->providers[i].grant, later_us); /* at once when the intake tells */
     }
 }
 
@@ -303,7 +303,9 @@ static int open_lanes(struct engine *engine, struct world *world)
     int r = open_lane(engine, "ledger", config->conninfo, NULL, &lanes->ledger);
 
     if (r == 0)
-        r = open_lane(engine, "orders", config->conninfo, channel, &lanes->orders);
+        r = open_lane(engine, "view", config->conninfo, channel, &lanes->view);
+    if (r == 0)
+        r = open_lane(engine, "orders", config->conninfo, NULL, &lanes->orders);
     if (r == 0)
         r = open_lane(engine, "shop", config->conninfo, NULL, &lanes->shop);
     if (r == 0 && config->wake_conninfo && config->wake_channel)
@@ -321,6 +323,8 @@ static void intake_looked(void *userdata, int64_t queue_due_s, int64_t write_bac
 
     for (size_t i = 0; i < world->provider_count; i++)
         submit_wake(&world->providers[i].submit, queue_due_s, now_us);
+    if (queue_due_s == 0)
+        unconfigured_wake(&world->unconfigured);
     if (write_back_due_s >= 0)
         write_back_wake(&world->write_back, write_back_due_s, now_us);
     else
@@ -494,6 +498,7 @@ static void world_free(struct world *world)
 {
     if (!world)
         return;
+    connection_free(world->workshop.lanes.view);
     connection_free(world->workshop.lanes.orders);
     connection_free(world->workshop.lanes.ledger);
     connection_free(world->workshop.lanes.shop);

@@ -741,14 +741,15 @@ static void due_listed(void *userdata, const struct store_answer *answer)
 /*
  * Connections that will be free by the time a claim is answered, as claims and requests went
  * lately: without them every connection would stand idle for the time of a claim after each
- * request. One that keeps silent far longer than usual is not expected back soon, and before the
- * first reply nothing is known. When the next one comes near: ret_next_us.
+ * request. Those that come near while this claim runs are counted with the first, as they would
+ * wait for a claim of their own. One that keeps silent far longer than usual is not expected back
+ * soon, and before the first reply nothing is known. When the next one comes near: ret_next_us.
  */
 static unsigned claim_ahead(const struct submit *submit, int64_t now_us, int64_t *ret_next_us)
 {
     int64_t lead_us = submit->claim_took_us * 3 / 2 + US_PER_MS;
     int64_t near_us = submit->add_took_us - lead_us, late_us = 2 * submit->add_took_us + lead_us;
-    unsigned ahead = 0, left = submit->on_the_wire;
+    unsigned near = 0, soon = 0, left = submit->on_the_wire;
     const struct flight *flight;
 
     *ret_next_us = INT64_MAX;
@@ -764,11 +765,13 @@ static unsigned claim_ahead(const struct submit *submit, int64_t now_us, int64_t
             continue;
         left--;
         if (age_us >= near_us && age_us <= late_us)
-            ahead++;
-        else if (age_us < near_us && flight->sent_us + near_us < *ret_next_us)
+            near++;
+        else if (age_us < near_us && age_us >= near_us - submit->claim_took_us)
+            soon++;
+        if (age_us < near_us && flight->sent_us + near_us < *ret_next_us)
             *ret_next_us = flight->sent_us + near_us;
     }
-    return ahead;
+    return near > 0 ? near + soon : 0;
 }
 
 /* The journal that the next claim names. Without one nothing is bought; everything else goes on. */
