@@ -53,7 +53,7 @@ static void woken(void *userdata)
         settle_wake(&world->providers[i].settle, later_us);
         catalogue_wake(&world->providers[i].catalogue, later_us);
         compare_wake(&world->providers[i].compare, clock_monotonic_us());
-        grant_wake(&world->providers[i].grant, clock_monotonic_us());
+        grant_wake(&world->providers[i].grant, later_us); /* at once when the intake tells */
     }
 }
 
@@ -82,7 +82,9 @@ int world_open_lanes(struct world *world)
     int r = open_lane(world, "ledger", config->conninfo, NULL, &lanes->ledger);
 
     if (r == 0)
-        r = open_lane(world, "orders", config->conninfo, channel, &lanes->orders);
+        r = open_lane(world, "view", config->conninfo, channel, &lanes->view);
+    if (r == 0)
+        r = open_lane(world, "orders", config->conninfo, NULL, &lanes->orders);
     if (r == 0)
         r = open_lane(world, "shop", config->conninfo, NULL, &lanes->shop);
     if (r == 0 && config->wake_conninfo && config->wake_channel)

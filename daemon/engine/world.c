@@ -30,6 +30,7 @@ void world_free(struct world *world)
 {
     if (!world)
         return;
+    connection_free(world->workshop.lanes.view);
     connection_free(world->workshop.lanes.orders);
     connection_free(world->workshop.lanes.ledger);
     connection_free(world->workshop.lanes.shop);

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LOOK_INTERVAL_S 15    /* an operator who waits must not wait long */
+#define LOOK_INTERVAL_S 30    /* an operator who is not heard must not wait long */
 #define LOOK_AGAIN_FIRST_S 30 /* doubled with each look at the same attempt */
 #define LOOK_AGAIN_LONGEST_S (6 * 3600)
 #define LOOK_AGAIN_HOPELESS_S (24 * 3600)

@@ -261,7 +261,7 @@ unsigned submit_claim_ahead(const struct submit *submit, int64_t now_us, int64_t
 {
     int64_t lead_us = submit->claim_took_us * 3 / 2 + US_PER_MS;
     int64_t near_us = submit->add_took_us - lead_us, late_us = 2 * submit->add_took_us + lead_us;
-    unsigned ahead = 0, left = submit->on_the_wire;
+    unsigned near = 0, soon = 0, left = submit->on_the_wire;
     const struct flight *flight;
 
     *ret_next_us = INT64_MAX;
@@ -277,11 +277,13 @@ unsigned submit_claim_ahead(const struct submit *submit, int64_t now_us, int64_t
             continue;
         left--;
         if (age_us >= near_us && age_us <= late_us)
-            ahead++;
-        else if (age_us < near_us && flight->sent_us + near_us < *ret_next_us)
+            near++;
+        else if (age_us < near_us && age_us >= near_us - submit->claim_took_us)
+            soon++;
+        if (age_us < near_us && flight->sent_us + near_us < *ret_next_us)
             *ret_next_us = flight->sent_us + near_us;
     }
-    return ahead;
+    return near > 0 ? near + soon : 0;
 }
 
 /* The journal that the next claim names. Without one nothing is bought; everything else goes on. */

@@ -11,8 +11,9 @@
 /*
  * Connections that will be free by the time a claim is answered, as claims and requests went
  * lately: without them every connection would stand idle for the time of a claim after each
- * request. One that keeps silent far longer than usual is not expected back soon, and before the
- * first reply nothing is known. When the next one comes near: ret_next_us.
+ * request. Those that come near while this claim runs are counted with the first, as they would
+ * wait for a claim of their own. One that keeps silent far longer than usual is not expected back
+ * soon, and before the first reply nothing is known. When the next one comes near: ret_next_us.
  */
 unsigned submit_claim_ahead(const struct submit *submit, int64_t now_us, int64_t *ret_next_us);
 /*
