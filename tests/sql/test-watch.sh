@@ -2,19 +2,10 @@
 # `chwsyncd status --watch`: on a terminal of 80 columns, with NO_COLOR, and where there is no terminal. TAP on stdout.
 cd "$(dirname "$0")/../.." || exit 1
 . tests/lib/cluster.sh
+. tests/lib/tap.sh
 program=$(cd "${BUILD:-build}" && pwd)/chwsyncd
 work=$(mktemp -d)
 trap 'cluster_stop_all; rm -rf "$work"' EXIT
-tests=0
-is() { # is WHAT WANTED GOT
-    tests=$((tests + 1))
-    if [ "$2" = "$3" ]; then
-        echo "ok $tests - $1"
-    else
-        echo "not ok $tests - $1"
-        printf '# wanted: %s\n#    got: %s\n' "${2//$'\n'/ | }" "${3//$'\n'/ | }" | cat -v
-    fi
-}
 
 cluster_start && cluster_psql -c 'CREATE DATABASE shop' || exit 1
 export PGDATABASE=shop PGOPTIONS='-c client_min_messages=warning'
@@ -59,4 +50,4 @@ cluster_halt
 watch 4 q
 is "a database that is away does not end it" 0 "$code"
 is "... and is said" yes "$(grep -qiE 'unable|database' "$work/screen" && echo yes)"
-echo "1..$tests"
+done_testing
