@@ -1,4 +1,5 @@
-/* What each type of service needs, and what its charge is counted by: the API's table, once more. */
+/* What each type of service needs, and what its charge is counted by: the API's table, once more.
+ */
 #include "base/own.h"
 #include "rules/service_type.h"
 #include <setjmp.h>
@@ -52,8 +53,8 @@ static void test_every_type(void **state)
 /* Only a reply's decoder evens out letter case, spaces and underscores: none is guessed here. */
 static void test_an_unknown_type_is_no_near_neighbour(void **state)
 {
-    static const char *const names[] = {"",        "default",  "Default ",        "Mention",
-                                        "Polls",   "Mentions Custom", "Custom_Comments", "SEO 2"};
+    static const char *const names[] = {"",      "default",         "Default ",        "Mention",
+                                        "Polls", "Mentions Custom", "Custom_Comments", "SEO 2"};
     (void)state;
     for (size_t i = 0; i < COUNT_OF(names); i++) {
         assert_null(service_type_of(names[i]));
