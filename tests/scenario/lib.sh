@@ -34,7 +34,16 @@ refs=() stepped=()
 
 # What the run looked like, for the log of a scenario that failed.
 show_run() {
+    local daemon
     {
+        for daemon in $daemon_pid $second_pid; do
+            if cluster_runs "$daemon"; then
+                echo "--- $daemon runs: $(cat "/proc/$daemon/wchan" 2>&1) $(grep -E '^(State|SigQ|VmRSS)' "/proc/$daemon/status" | xargs) ---"
+            else
+                wait "$daemon"
+                echo "--- $daemon ended with $? ---"
+            fi
+        done
         echo "--- the daemon's log ---"
         [ ! -e "$directory/log" ] || tail -n 80 "$directory/log"
         echo "--- orders ---"
