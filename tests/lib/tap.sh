@@ -18,7 +18,8 @@ passes() {
 fails() { # WHAT [MORE]
     tests=$((tests + 1)) failed=$((failed + 1))
     echo "not ok $tests - ${about:+$about: }$1"
-    [ -z "${2:-}" ] || echo "# ${2//$'\n'/$'\n'# }"
+    # What a terminal would obey is no text.
+    [ -z "${2:-}" ] || echo "# ${2//$'\n'/$'\n'# }" | tr '\001-\010\013-\037\177' '?'
 }
 
 skips() { # WHAT WHY
