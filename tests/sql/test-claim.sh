@@ -320,4 +320,4 @@ for setting in on off local remote_apply; do
     is "with synchronous_commit = $setting, and a shop that sets it off" "1 on" "$(PGOPTIONS="-c synchronous_commit=$setting" ask "BEGIN;
         SELECT count(*) FROM test.claim(1) c WHERE c.said LIKE 'durable% goes as%'; SHOW synchronous_commit; COMMIT" | xargs)"
 done
-echo "1..$tests"
+done_testing

@@ -2,19 +2,8 @@
 # How attempts end: nothing is queued while another attempt of the order may exist at the provider, and what is recorded is on disk.
 cd "$(dirname "$0")/../.." || exit 1
 . tests/lib/cluster.sh
+. tests/lib/tap.sh
 trap cluster_stop_all EXIT
-tests=0 failed=0
-
-is() { # is WHAT WANTED GOT
-    tests=$((tests + 1))
-    if [ "$2" = "$3" ]; then
-        echo "ok $tests - $1"
-    else
-        failed=$((failed + 1))
-        echo "not ok $tests - $1"
-        printf '# wanted: %s\n#    got: %s\n' "${2//$'\n'/ | }" "${3//$'\n'/ | }"
-    fi
-}
 ask() { cluster_psql -At -c "$1" 2>&1; }
 
 cluster_start fsync=off && cluster_psql -c 'CREATE DATABASE shop' || exit 1
@@ -85,5 +74,4 @@ order durable -
 is "what is stricter stays" remote_apply "$(PGOPTIONS="-c synchronous_commit=remote_apply" ask "BEGIN;
     SELECT FROM chwsync.orders o, chwsync.record_outcomes(ARRAY[o.id], ARRAY[1], ARRAY['accepted'], ARRAY['9'], ARRAY[200], ARRAY[NULL], ARRAY[0],
         true, 5, ARRAY[NULL]::uuid[]) WHERE o.order_ref = 'durable'; SHOW synchronous_commit; COMMIT" | grep -xE 'on|off|local|remote_apply')"
-echo "1..$tests"
-[ $failed = 0 ]
+done_testing
