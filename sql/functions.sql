@@ -170,18 +170,24 @@ BEGIN
         UPDATE chwsync.queue q SET provider = c.turned, next_at = now(), held = NULL
           FROM changed c JOIN followed f ON f.id = c.order_id WHERE q.order_id = c.order_id AND c.turned IS NOT NULL
     ), parked AS (
-        INSERT INTO chwsync.parked_lines (order_ref, reason)
+        INSERT INTO chwsync.parked_lines (order_ref, reason, retry_at)
         SELECT DISTINCT coalesce(left(f.order_ref, 200), '(NULL)'),
                CASE WHEN f.order_ref IS NULL THEN 'the view shows a line whose order_ref is NULL'
                     WHEN f.times > 1 THEN 'the view shows this order_ref more than once'
-                    ELSE 'the order_ref is empty or longer than 200 bytes' END
+                    ELSE 'the order_ref is empty or longer than 200 bytes' END,
+               now() + CASE WHEN $7 IS NULL THEN interval '0' ELSE interval '5 minutes' END
           FROM fresh f
          WHERE f.times > 1 OR f.order_ref IS NULL OR octet_length(f.order_ref) NOT BETWEEN 1 AND 200
         ON CONFLICT (order_ref) DO NOTHING
         RETURNING order_ref, reason
+    ), put_off AS ( -- while lines are taken one by one, each has its turn before this one is looked at again
+        UPDATE chwsync.parked_lines p SET retry_at = now() + interval '5 minutes'
+         WHERE $7 IS NOT NULL AND p.order_ref = left($7, 200) AND p.sqlstate IS NULL AND NOT EXISTS (SELECT FROM good)
     ), cleared AS (
         DELETE FROM chwsync.parked_lines p
          WHERE EXISTS (SELECT FROM good g WHERE g.order_ref = p.order_ref)
+            -- it has raised, and was read now, or is no longer shown
+            OR $7 IS NOT NULL AND p.order_ref = $7 AND p.sqlstate IS NOT NULL
             -- by hashing: of a million faulty rows and a thousand parked keys, not each with each
             OR $7 IS NULL AND p.sqlstate IS NULL AND p.order_ref NOT IN (
                    SELECT DISTINCT coalesce(left(f.order_ref, 200), '(NULL)') FROM fresh f

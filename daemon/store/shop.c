@@ -70,7 +70,7 @@ static void compose_intake(struct shop *shop, const struct contract *contract)
         "SELECT DISTINCT v.order_ref::text FROM %s v WHERE v.order_ref IS NOT NULL\n"
         "   AND NOT EXISTS (SELECT FROM chwsync.orders o WHERE o.order_ref = v.order_ref::text)\n"
         "   AND NOT EXISTS (SELECT FROM chwsync.parked_lines p WHERE p.order_ref = "
-        "v.order_ref::text\n"
+        "left(v.order_ref::text, 200)\n"
         "                      AND p.retry_at > now())\n"
         " LIMIT $1::int",
         contract->view_sql);
@@ -236,6 +236,22 @@ int shop_intake_keys(struct shop *shop, struct connection *lane, unsigned limit,
 
     values_add_integer(&values, limit);
     return run(shop, lane, SHOP_INTAKE_KEYS, &values, INTAKE_TIMEOUT_MS, done, userdata);
+}
+
+static const struct statement parked_keys_statement = {
+    .name = "parked lines to try again",
+    .text =
+        "SELECT p.order_ref FROM chwsync.parked_lines p\n"
+        " WHERE p.sqlstate IS NOT NULL AND p.retry_at <= now() ORDER BY p.retry_at LIMIT $1::int",
+};
+
+int shop_parked_keys(struct connection *lane, unsigned limit, store_done done, void *userdata)
+{
+    struct values values = {0};
+    struct transaction transaction = {.statement = &parked_keys_statement, .values = &values};
+
+    values_add_integer(&values, limit);
+    return connection_run(lane, &transaction, done, userdata);
 }
 
 static const struct statement park_statement = {
