@@ -262,6 +262,8 @@ static void raised(struct intake *intake, const struct store_answer *answer)
         workshop_note_error(intake->workshop, "pending orders: %s", answer->problem.text);
     }
     intake->raises = true;
+    if (strcmp(answer->sqlstate, OUT_OF_TIME) == 0)
+        note_time(intake, answer->took_us);
     rest(intake, answer->took_us);
     look_at_keys(intake);
 }
