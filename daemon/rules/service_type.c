@@ -1,6 +1,5 @@
 #include "rules/service_type.h"
 #include "base/own.h"
-#include <stddef.h>
 #include <string.h>
 
 /* The table of service types in the API's family: see the fact page of the API and the document's
@@ -35,6 +34,11 @@ const char *charged_by_name(enum charged_by charged_by)
     };
 
     return names[charged_by];
+}
+
+const struct service_type *service_type_at(size_t place)
+{
+    return place < COUNT_OF(types) ? &types[place] : NULL;
 }
 
 const struct service_type *service_type_of(const char *name)

@@ -6,6 +6,7 @@
  */
 #pragma once
 #include <stdbool.h>
+#include <stddef.h>
 
 /* What a service's rate (per 1000) is multiplied with. */
 enum charged_by {
@@ -28,6 +29,8 @@ struct service_type {
     const char *required[SERVICE_TYPE_REQUIRED_MAX + 1]; /* parameters; ends at NULL */
 };
 
+/* One after the other; NULL behind the last. */
+const struct service_type *service_type_at(size_t place);
 /* The type of that name, in the document's spelling as wire/reply.h hands it over; NULL: none. */
 const struct service_type *service_type_of(const char *name);
 /* What the charge of such a service is counted by, CHARGED_BY_UNKNOWN for a type not in the table.
