@@ -91,8 +91,8 @@ $$;
 
 -- Intake: the view's rows against the ledger; of one line where only_ref names it (what is wrong with others is not known then).
 -- A key that is shown twice, or NULL, is parked: which of the two rows was meant cannot be known. A queued order follows the view,
--- to another provider too; a withdrawn one that is shown again comes back, at once when the view alone decides, after five minutes
--- when a function withdrew it while the view kept showing it. A line without a service is rejected here: no request could ask for
+-- to another provider too; a withdrawn one that is shown again comes back as it is shown then, at once when the view alone decides,
+-- after five minutes when a function withdrew it while the view kept showing it. A line without a service is rejected here: no request could ask for
 -- it. not_configured is what lines of an unknown provider say, for format(). A kept plan joins the ledger's tables as they were:
 -- made for an empty queue it compares each line with each. So `anew` holds for every plan of this session, once for each view read.
 CREATE OR REPLACE FUNCTION chwsync.intake(default_provider text, providers text[], at_most int, tell_shop boolean, view text, look text,
@@ -108,13 +108,13 @@ BEGIN
         DISCARD PLANS;
     END IF;
     RETURN QUERY
-    WITH shown AS MATERIALIZED (
-        SELECT * FROM chwsync.shown($5, $6, $7, $8)
+    WITH shown AS MATERIALIZED ( -- a provider's name stands in an index, which takes no long one
+        SELECT v.*, left(coalesce(v.provider, $1), 200) AS chosen FROM chwsync.shown($5, $6, $7, $8) v
     ), fresh AS MATERIALIZED (
         SELECT s.*, count(*) OVER (PARTITION BY s.order_ref) AS times FROM shown s
          WHERE NOT EXISTS (SELECT FROM chwsync.orders o WHERE o.order_ref = s.order_ref)
     ), good AS (
-        SELECT f.*, left(coalesce(f.provider, $1), 200) AS chosen,
+        SELECT f.*,
                CASE WHEN btrim(coalesce(f.service, '')) = '' THEN 'the line names no service'
                     WHEN f.quantity <= 0 THEN 'the quantity is not positive'
                     WHEN f.max_charge = 'NaN' THEN 'max_charge is not a number'
@@ -136,8 +136,11 @@ BEGIN
         RETURNING id, provider, state, seq, order_ref, error
     ), returned AS (
         UPDATE chwsync.orders o
-           SET state = 'queued', updated_at = now(), provider = coalesce(s.provider, $1),
-               error = CASE WHEN coalesce(s.provider, $1) <> ALL ($2) THEN format($9, coalesce(s.provider, $1)) END
+           SET (service, link, quantity, runs, "interval", min, max, comments, usernames,
+                hashtags, username, params, max_charge, display_ref, provider, error) = ROW(
+                s.service, s.link, s.quantity, s.runs, s."interval", s.min, s.max, s.comments, s.usernames,
+                s.hashtags, s.username, s.params, s.max_charge, s.display_ref, s.chosen,
+                CASE WHEN s.chosen <> ALL ($2) THEN format($9, s.chosen) END), state = 'queued', updated_at = now()
           FROM shown s WHERE o.order_ref = s.order_ref AND o.state = 'withdrawn'
            AND (NOT $4 OR o.updated_at < now() - interval '5 minutes' OR o.updated_at > now() + interval '1 minute')
         RETURNING o.id, o.provider
@@ -148,9 +151,9 @@ BEGIN
     ), told AS (
         INSERT INTO chwsync.write_backs (order_id, seq) SELECT id, seq FROM inserted WHERE state = 'rejected' AND $4
     ), turned AS MATERIALIZED ( -- locks as a claim does: the queue's row first
-        SELECT q.order_id, coalesce(s.provider, $1) AS chosen
+        SELECT q.order_id, s.chosen
           FROM shown s JOIN chwsync.orders o ON o.order_ref = s.order_ref JOIN chwsync.queue q ON q.order_id = o.id
-         WHERE o.state = 'queued' AND q.provider <> coalesce(s.provider, $1)
+         WHERE o.state = 'queued' AND q.provider <> s.chosen
            FOR UPDATE OF q SKIP LOCKED
     ), followed AS (
         UPDATE chwsync.orders o
