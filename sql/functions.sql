@@ -307,9 +307,10 @@ $$;
 -- Lines that are due, locked and judged by the catalogue and by what they may cost, in order of age. The verdict: NULL, it may go;
 -- rejected, for a reason that will not pass by itself; price, limit, unpriced, spent, funds, disabled, identity, what it waits for;
 -- stale, it is no longer queued. Where no catalogue was ever read only limits that
--- cannot be kept stand in the way.
+-- cannot be kept stand in the way. A service that the catalogue lacks may be newer than it: until one is read that is about as new as
+-- the line, it waits.
 CREATE OR REPLACE FUNCTION chwsync.judge_due(for_provider text, by_account int, at_most int, only_order bigint, passed bigint[],
-                                  has_catalogue boolean, charge_limit numeric, day_limit numeric, room numeric, funds numeric,
+                                  catalogue_at timestamptz, charge_limit numeric, day_limit numeric, room numeric, funds numeric,
                                   funds_waited boolean)
     RETURNS TABLE (id bigint, order_ref text, seq bigint, held text, service text, is_first boolean, type text, charge numeric,
                    verdict text, reason text)
@@ -327,11 +328,11 @@ BEGIN
          ORDER BY q.next_at, q.order_id LIMIT $3 FOR UPDATE SKIP LOCKED
     ), asked_for AS MATERIALIZED (
         SELECT d.next_at, d.held, o.id, o.order_ref, o.seq, o.state, o.service AS wanted, o.max_charge, o.quantity, o.runs, o.comments,
-               o.usernames
+               o.usernames, o.min AS line_min, o.max AS line_max, o.updated_at
           FROM due d JOIN chwsync.orders o ON o.id = d.order_id
     ), sold AS MATERIALIZED ( -- each service once, by its id or by its stable name
         SELECT w.wanted, k.*
-          FROM (SELECT DISTINCT a.wanted FROM asked_for a WHERE has_catalogue) AS w
+          FROM (SELECT DISTINCT a.wanted FROM asked_for a WHERE catalogue_at IS NOT NULL) AS w
          CROSS JOIN LATERAL (
                (SELECT s.*, true AS by_id FROM chwsync.catalogue_services s WHERE s.account_id = $2 AND s.service = w.wanted)
                UNION ALL
@@ -340,6 +341,7 @@ BEGIN
                LIMIT 1) AS k
     ), known AS (
         SELECT a.next_at, a.held, a.id, a.order_ref, a.seq, a.state, left(a.wanted, 80) AS wanted, a.max_charge, a.runs,
+               a.line_min, a.line_max, a.updated_at,
                k.service, k.name, k.type, k.rate, k.min, k.max, k.charged_by, k.listed, k.refused_at, k.ordered_name, k.ordered_type,
                k.by_id,
                CASE k.charged_by WHEN 'quantity' THEN a.quantity WHEN 'runs' THEN a.quantity
@@ -351,18 +353,44 @@ BEGIN
                                       WHEN 'runs' THEN k.rate * k.pieces * greatest(k.runs, 1) * 0.001
                                       ELSE k.rate * k.pieces * 0.001 END AS charge
           FROM known k
+    ), faulty AS ( -- what will not pass by itself
+        SELECT p.*,
+               CASE WHEN btrim(coalesce(p.wanted, '')) = '' THEN 'the line names no service'
+                    WHEN p.max_charge = 'NaN' THEN 'max_charge is not a number'
+                    WHEN catalogue_at >= p.updated_at - interval '15 minutes' AND p.service IS NULL
+                    THEN format('the provider does not sell service "%s"', p.wanted)
+                    WHEN p.service IS NULL OR NOT p.listed OR p.refused_at IS NOT NULL THEN NULL -- what else is wrong can wait
+                    -- Nobody could say what it costs; what else its type needs is looked for where it is sent (wire/add_check).
+                    WHEN p.charged_by IN ('quantity', 'runs') AND p.pieces IS NULL
+                    THEN format('quantity is missing, or is no whole number: services of type %s need it', p.type)
+                    WHEN p.charged_by IN ('comments', 'usernames') AND p.pieces IS NULL
+                    THEN format('%s is missing: services of type %s need it', p.charged_by, p.type)
+                    WHEN p.charged_by IN ('quantity', 'runs') AND p.pieces < 1 THEN 'the quantity is not positive'
+                    WHEN p.pieces < p.min OR p.pieces > p.max
+                    THEN format('%s %s%s is %s of %s for service %s (%s)',
+                                CASE p.charged_by WHEN 'comments' THEN 'number of comments' WHEN 'usernames' THEN 'number of usernames'
+                                                  ELSE 'quantity' END,
+                                p.pieces, CASE WHEN p.charged_by = 'runs' AND p.runs > 1 THEN ' of each run' END,
+                                CASE WHEN p.pieces < p.min THEN 'below the minimum' ELSE 'above the maximum' END,
+                                CASE WHEN p.pieces < p.min THEN p.min ELSE p.max END, p.wanted, p.name)
+                    WHEN p.charged_by = 'posts' AND p.line_min < p.min
+                    THEN format('min %s is below the minimum of %s for service %s (%s)', p.line_min, p.min, p.wanted, p.name)
+                    WHEN p.charged_by = 'posts' AND p.line_max > p.max
+                    THEN format('max %s is above the maximum of %s for service %s (%s)', p.line_max, p.max, p.wanted, p.name)
+               END AS fault
+          FROM priced p
     ), alone AS ( -- what can be said of each by itself
         SELECT p.*,
                CASE WHEN p.state <> 'queued' THEN 'stale'
-                    WHEN has_catalogue AND p.service IS NULL THEN 'rejected'
-                    WHEN NOT p.listed OR p.refused_at IS NOT NULL THEN 'disabled'
+                    WHEN p.service IS NULL AND p.fault IS NOT NULL THEN 'rejected'
+                    WHEN catalogue_at IS NOT NULL AND p.service IS NULL OR NOT p.listed OR p.refused_at IS NOT NULL THEN 'disabled'
                     WHEN p.by_id AND (p.ordered_name <> p.name OR p.ordered_type <> p.type) THEN 'identity'
-                    WHEN p.pieces < p.min OR p.pieces > p.max THEN 'rejected'
+                    WHEN p.fault IS NOT NULL THEN 'rejected'
                     WHEN p.charge > p.max_charge THEN 'price'
                     WHEN p.charge > charge_limit OR p.charge > day_limit THEN 'limit'
                     WHEN p.charge IS NULL AND num_nonnulls(p.max_charge, charge_limit, day_limit) > 0 THEN 'unpriced'
                END AS alone
-          FROM priced p
+          FROM faulty p
     ), limited AS ( -- and of all together
         SELECT a.*, coalesce(a.alone, CASE WHEN sum(a.charge) FILTER (WHERE a.alone IS NULL) OVER (ORDER BY a.next_at, a.id) > room
                                            THEN 'spent' END) AS limited
@@ -375,15 +403,10 @@ BEGIN
     )
     SELECT l.id, l.order_ref, l.seq, l.held, l.service, l.by_id AND l.ordered_name IS NULL, l.type, l.charge, l.verdict,
            CASE WHEN l.verdict IS NULL THEN NULL
-                WHEN l.verdict = 'rejected' AND l.service IS NULL
-                THEN format('the provider does not sell service "%s"', l.wanted)
-                WHEN l.verdict = 'rejected'
-                THEN format('%s %s%s is %s of %s for service %s (%s)',
-                            CASE l.charged_by WHEN 'comments' THEN 'number of comments' WHEN 'usernames' THEN 'number of usernames'
-                                              ELSE 'quantity' END,
-                            l.pieces, CASE WHEN l.charged_by = 'runs' AND l.runs > 1 THEN ' of each run' END,
-                            CASE WHEN l.pieces < l.min THEN 'below the minimum' ELSE 'above the maximum' END,
-                            CASE WHEN l.pieces < l.min THEN l.min ELSE l.max END, l.wanted, l.name)
+                WHEN l.verdict = 'rejected' THEN l.fault
+                WHEN l.verdict = 'disabled' AND l.service IS NULL
+                THEN format('the provider did not list service "%s" when its list was read last; it is read again before the line goes '
+                            'or is rejected', l.wanted)
                 WHEN l.verdict = 'disabled' AND NOT l.listed
                 THEN format('the provider does not list service %s (%s) now; it goes when a catalogue lists it again', l.wanted, l.name)
                 WHEN l.verdict = 'disabled'
@@ -401,10 +424,13 @@ BEGIN
                 THEN format('price %s is above max_spend_per_day %s; it goes when the price falls', trim_scale(l.charge),
                             trim_scale(day_limit))
                 WHEN l.verdict = 'unpriced'
-                THEN format('its price is not known beforehand, and %s applies; it goes when a catalogue tells the price',
+                THEN format('its price is not known beforehand%s, and %s applies; it goes when %s',
+                            CASE WHEN l.charged_by IN ('posts', 'unknown') THEN ' for services of type ' || nullif(l.type, '') END,
                             CASE WHEN l.max_charge IS NOT NULL THEN 'max_charge ' || trim_scale(l.max_charge)
                                  WHEN charge_limit IS NOT NULL THEN 'max_charge_per_order ' || trim_scale(charge_limit)
-                                 ELSE 'max_spend_per_day ' || trim_scale(day_limit) END)
+                                 ELSE 'max_spend_per_day ' || trim_scale(day_limit) END,
+                            CASE WHEN l.charged_by IN ('posts', 'unknown') THEN 'that limit is taken away'
+                                 ELSE 'a catalogue tells the price' END)
                 WHEN l.verdict = 'funds' AND funds_waited THEN 'older orders wait for the balance to rise; it goes after them'
                 WHEN l.verdict = 'funds'
                 THEN format('price %s: what is left of the balance, %s, does not reach for it and the older ones; it goes when the '
@@ -415,12 +441,13 @@ END
 $$;
 
 -- When the day's limit has room for `charge`.
-CREATE OR REPLACE FUNCTION chwsync.room_at(of_account int, day_limit numeric, charge numeric) RETURNS timestamptz
+CREATE OR REPLACE FUNCTION chwsync.room_at(of_provider text, day_limit numeric, charge numeric) RETURNS timestamptz
     LANGUAGE sql STABLE
 AS $$
     SELECT coalesce(max(m.minute) FILTER (WHERE m.since > day_limit - charge), now()) + interval '1 day'
-      FROM (SELECT b.minute, sum(b.spent) OVER (ORDER BY b.minute DESC) AS since FROM chwsync.budget_minutes b
-             WHERE b.account_id = of_account AND b.minute > now() - interval '1 day') AS m
+      FROM (SELECT b.minute, sum(b.spent) OVER (ORDER BY b.minute DESC) AS since
+              FROM chwsync.accounts a JOIN chwsync.budget_minutes b ON b.account_id = a.id
+             WHERE a.provider = of_provider AND b.minute > now() - interval '1 day') AS m
 $$;
 
 -- What judge_due() held or rejected, or hold_duplicates(): written, told the shop when the reason is another one, and answered then.
@@ -498,16 +525,17 @@ CREATE OR REPLACE FUNCTION chwsync.claim(for_provider text, by_account int, by_i
 AS $$
 #variable_conflict use_column
 DECLARE
-    has_catalogue boolean;
+    catalogue_at timestamptz; -- NULL: none was ever read
     is_new boolean;          -- its catalogue was never asked for
     used_since timestamptz;
     funds numeric;           -- what of the balance is not spoken for; NULL: it is not known
-    room numeric;            -- what is left of the day's limit; NULL: no limit
+    room numeric;            -- what is left of the day's limit, which a changed key does not renew; NULL: no limit
     funds_waited boolean;    -- older lines wait for the balance
     wanted int := at_most;   -- by this round of judging
     looked int := 0;         -- at, in all rounds
     round_count int;
     is_over boolean;         -- what is behind this round could not go either
+    is_lacking boolean;      -- services that the catalogue does not have
     questions chwsync.result[] := '{}'; -- of what goes, and three facts of it
     passed bigint[] := '{}';
     charges numeric[] := '{}';
@@ -541,12 +569,12 @@ BEGIN
     IF NOT FOUND THEN
         RETURN; -- without a row
     END IF;
-    SELECT c.read_at IS NOT NULL, c.tried_at IS NULL, a.first_used_at, b.available,
+    SELECT c.read_at, c.tried_at IS NULL, a.first_used_at, b.available,
            CASE WHEN day_limit IS NOT NULL
-                THEN day_limit - coalesce((SELECT sum(m.spent) FROM chwsync.budget_minutes m
-                                            WHERE m.account_id = $2 AND m.minute > now() - interval '1 day'), 0) END,
+                THEN day_limit - coalesce((SELECT sum(m.spent) FROM chwsync.accounts x JOIN chwsync.budget_minutes m ON m.account_id = x.id
+                                            WHERE x.provider = $1 AND m.minute > now() - interval '1 day'), 0) END,
            EXISTS (SELECT FROM chwsync.queue q WHERE q.provider = $1 AND q.held = 'funds' AND q.next_at > now())
-      INTO has_catalogue, is_new, used_since, funds, room, funds_waited
+      INTO catalogue_at, is_new, used_since, funds, room, funds_waited
       FROM chwsync.accounts a LEFT JOIN chwsync.catalogues c ON c.account_id = a.id LEFT JOIN chwsync.balances b ON b.account_id = a.id
      WHERE a.id = $2;
     -- The very first orders of an account wait a moment for its catalogue.
@@ -565,20 +593,28 @@ BEGIN
                array_agg(j.reason) FILTER (WHERE j.verdict <> 'stale'), array_agg(j.held) FILTER (WHERE j.verdict <> 'stale'),
                array_agg(j.id) FILTER (WHERE j.verdict = 'stale'), (array_agg(j.charge) FILTER (WHERE j.verdict = 'spent'))[1],
                (array_agg(j.order_ref) FILTER (WHERE j.verdict = 'funds' AND j.held = 'funds' AND NOT funds_waited))[1],
-               coalesce(bool_or(j.verdict IN ('spent', 'funds')), false), count(*)
+               coalesce(bool_or(j.verdict IN ('spent', 'funds')), false), count(*),
+               coalesce(bool_or(j.verdict = 'disabled' AND j.service IS NULL), false)
           INTO round_questions, round_passed, round_charges, round_types, first_ordered, judged, verdicts, reasons, former,
-               stale, spent_charge, head, is_over, round_count
-          FROM chwsync.judge_due($1, $2, wanted, $6, passed, has_catalogue, charge_limit, day_limit, room, funds, funds_waited) j;
+               stale, spent_charge, head, is_over, round_count, is_lacking
+          FROM chwsync.judge_due($1, $2, wanted, $6, passed, catalogue_at, charge_limit, day_limit, room, funds, funds_waited) j;
         IF judged IS NOT NULL THEN
             RETURN QUERY
             SELECT h.id, NULL::int, h.order_ref, NULL::boolean, NULL, NULL, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint,
                    NULL::bigint, NULL, NULL, NULL, NULL, NULL::jsonb, NULL, h.verdict, h.reason, NULL::boolean
               FROM chwsync.hold_lines($1, judged, verdicts, reasons, former,
-                       CASE WHEN spent_charge IS NOT NULL THEN chwsync.room_at($2, day_limit,
+                       CASE WHEN spent_charge IS NOT NULL THEN chwsync.room_at($1, day_limit,
                            spent_charge + coalesce((SELECT sum(c) FROM unnest(charges || round_charges) AS c), 0)) END, tell_shop) h;
         END IF;
         IF stale IS NOT NULL THEN
             UPDATE chwsync.queue q SET next_at = now() + interval '1 hour' WHERE q.order_id = ANY (stale);
+        END IF;
+        IF is_lacking THEN
+            -- Once in a quarter of an hour at the most. Whoever stores a catalogue has it locked, and is not waited for.
+            UPDATE chwsync.catalogues c SET wanted_at = now()
+             WHERE c.account_id IN (SELECT d.account_id FROM chwsync.catalogues d
+                                     WHERE d.account_id = $2 AND greatest(d.read_at, d.tried_at, d.wanted_at) < now() - interval '15 minutes'
+                                       FOR UPDATE SKIP LOCKED);
         END IF;
         looked := looked + round_count;
         questions := questions || round_questions[:at_most - cardinality(passed)];

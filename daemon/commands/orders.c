@@ -262,15 +262,15 @@ static const char *held_sentence(const char *held)
         const char *word, *sentence;
     } sentences[] = {
         {"price", "when the price has fallen to its max charge"},
-        {"limit", "when the price has fallen to the provider's max_charge_per_order"},
+        {"limit", "when the price is within max_charge_per_order and max_spend_per_day"},
         {"spent", "when the provider's max_spend_per_day allows it"},
         {"funds", "when the balance reaches"},
-        {"disabled", "when the provider offers the service again"},
+        {"disabled", "when the provider offers the service"},
         {"identity",
          "when chwsyncd services --accept says that the service's id, which stands for another one "
          "now, is right"},
         {"link", "when no other order at the provider has its link"},
-        {"unpriced", "when the catalogue names a price"},
+        {"unpriced", "when the catalogue names a price, or without a limit"},
     };
     for (size_t i = 0; i < COUNT_OF(sentences); i++)
         if (strcmp(sentences[i].word, held) == 0)

@@ -145,6 +145,50 @@ is "the shop is not asked about any of them" "0" "$(ask "SELECT count(*) FROM te
 hasten
 is "a rejected one is not opened again by itself" "end" "$(claim)"
 
+# What has to be counted and is not there is no matter of a price that nobody knows.
+anew
+line nothing LIKES NULL '{"max_charge": 2}'
+line nowords WORDS 5 '{"max_charge": 2}'
+line nousers 4 5 '{"max_charge": 2}'
+line blanks FREE NULL '{"max_charge": 2}'
+line minus FREE -5
+line nan LIKES 100 '{"max_charge": "NaN"}'
+ask "SELECT test.line('between', 'AUTO', NULL), test.line('low', 'AUTO', NULL), test.line('high', 'AUTO', NULL);
+    UPDATE chwsync.orders SET min = CASE order_ref WHEN 'low' THEN 9 ELSE 10 END, max = CASE order_ref WHEN 'high' THEN 5001 ELSE 5000 END
+     WHERE order_ref IN ('between', 'low', 'high');
+    SELECT test.line('unnamed', NULL, 5)" >/dev/null
+is "a subscription within the service's bounds goes, and nothing else of it" "between goes as Subscriptions" "$(claim 10 | grep 'goes as')"
+is "without a quantity" "rejected quantity is missing, or is no whole number: services of type Default need it" "$(state nothing)"
+is "also where no price is told" "rejected quantity is missing, or is no whole number: services of type Default need it" "$(state blanks)"
+is "without comments" "rejected comments is missing: services of type Custom Comments need it" "$(state nowords)"
+is "without usernames" "rejected usernames is missing: services of type Mentions Custom List need it" "$(state nousers)"
+is "below zero, where no minimum is told" "rejected the quantity is not positive" "$(state minus)"
+is "a limit that is no number" "rejected max_charge is not a number" "$(state nan)"
+is "a subscription's min" "rejected min 9 is below the minimum of 10 for service AUTO (Name 6)" "$(state low)"
+is "a subscription's max" "rejected max 5001 is above the maximum of 5000 for service AUTO (Name 6)" "$(state high)"
+is "no service" "rejected the line names no service" "$(state unnamed)"
+
+# A catalogue that is older than the line may lack what the provider has begun to sell since.
+anew
+ask "UPDATE chwsync.catalogues SET read_at = now() - interval '20 minutes', tried_at = now() - interval '20 minutes'" >/dev/null
+line new NEWEST 5
+line known LIKES 100
+is "the others go" "known goes as Default" "$(claim 10 | grep 'goes as')"
+is "it waits" 'queued disabled the provider did not list service "NEWEST" when its list was read last; it is read again before the line goes or is rejected' "$(state new)"
+is "and the catalogue is wanted" "t" "$(ask "SELECT wanted_at > now() - interval '1 minute' FROM chwsync.catalogues")"
+ask "UPDATE chwsync.catalogues SET wanted_at = now() - interval '14 minutes'" >/dev/null
+hasten
+claim 10 >/dev/null
+is "once in a quarter of an hour" "t" "$(ask "SELECT wanted_at < now() - interval '13 minutes' FROM chwsync.catalogues")"
+ask "UPDATE chwsync.catalogues SET tried_at = now(), error = 'an HTML page'" >/dev/null
+hasten
+is "one that cannot be read decides nothing" "end" "$(claim 10)"
+ask "UPDATE chwsync.catalogues SET read_at = now(), error = NULL" >/dev/null
+hasten
+claim 10 >/dev/null
+is "one that was read does" 'rejected the provider does not sell service "NEWEST"' "$(state new)"
+ask "UPDATE chwsync.catalogues SET wanted_at = NULL" >/dev/null
+
 anew
 ask "UPDATE chwsync.catalogue_services SET listed = false WHERE service = '2'; UPDATE chwsync.catalogue_services SET refused_at = now() WHERE service = '5'" >/dev/null
 line gone VOTES 100
@@ -183,7 +227,7 @@ line c AUTO 1 '{"max_charge": 100}'
 line d PACK 1
 is "up to max_charge, and not a bit above" "a goes as Default" "$(claim '10, 49.98' | grep 'goes as')"
 is "above it" "queued price price 3 is above max_charge 2.9999; it goes when the price falls" "$(state b)"
-is "a charge that cannot be foreseen" "queued unpriced its price is not known beforehand, and max_charge 100 applies; it goes when a catalogue tells the price" "$(state c)"
+is "a charge that cannot be foreseen" "queued unpriced its price is not known beforehand for services of type Subscriptions, and max_charge 100 applies; it goes when that limit is taken away" "$(state c)"
 is "above the configured one" "queued limit price 49.99 is above max_charge_per_order 49.98; it goes when the price falls" "$(state d)"
 ask "UPDATE chwsync.catalogue_services SET rate = 1.4999 WHERE service = '1'" >/dev/null
 hasten
@@ -212,6 +256,17 @@ is "the time is that of what was spent" "t" "$(ask "SELECT error = 'max_spend_pe
 ask "UPDATE chwsync.budget_minutes SET minute = minute - interval '1 hour'" >/dev/null
 hasten
 is "a day later there is room" "c d" "$(claim '10, NULL, 7.5' | grep -o '^. goes' | cut -d' ' -f1 | xargs)"
+
+# The limit is the provider's, whatever the key: what an earlier account of its name spent counts too.
+ask "INSERT INTO chwsync.accounts (provider, endpoint, key_digest) VALUES ('one', 'https://one.example/api', 'former'), ('two', 'u', 'd');
+    INSERT INTO chwsync.budget_minutes (account_id, minute, spent) SELECT a.id, date_trunc('minute', now()), 7 FROM chwsync.accounts a WHERE a.id > 1" >/dev/null
+line e LIKES 2000
+is "what another key of it spent counts" "" "$(claim '10, NULL, 15' | grep 'goes as')"
+is "so it waits" "queued spent" "$(state e | cut -d' ' -f1-2)"
+hasten
+is "and what another provider spent does not" "e goes as Default" "$(claim '10, NULL, 16' | grep 'goes as')"
+ask "SELECT state FROM chwsync.record_outcomes(ARRAY[(SELECT id FROM chwsync.orders WHERE order_ref = 'e')], ARRAY[1], ARRAY['refused'], ARRAY[NULL], ARRAY[200], ARRAY['no'], ARRAY[0], true, 5, ARRAY[NULL]::uuid[]);
+    DELETE FROM chwsync.budget_minutes WHERE account_id > 1; DELETE FROM chwsync.accounts WHERE id > 1" >/dev/null
 
 # What came to nothing was not spent.
 before=$(ask "SELECT trim_scale(sum(spent)) FROM chwsync.budget_minutes")
@@ -252,6 +307,25 @@ hasten
 is "and all of them" "pack small young" "$(claim | grep -o '^[a-z]* goes' | cut -d' ' -f1 | xargs)"
 ask "SELECT state FROM chwsync.record_outcomes(ARRAY[(SELECT id FROM chwsync.orders WHERE order_ref = 'pack')], ARRAY[1], ARRAY['not executed'], ARRAY[NULL], ARRAY[0], ARRAY['nobody'], ARRAY[5], true, 5, ARRAY[NULL]::uuid[])" >/dev/null
 is "what was not executed is there again" "999.7" "$(ask "SELECT trim_scale(available) FROM chwsync.balances")"
+
+# Two at once: the money is there once. The second one waits for the first, and finds that the lease's count has moved on.
+anew
+ask "INSERT INTO chwsync.balances (account_id, balance, currency, asked_at, available) VALUES (1, 3, 'INR', now(), 3);
+    CREATE FUNCTION test.slow_veto(r chwsync.result) RETURNS boolean LANGUAGE sql AS 'SELECT pg_sleep(1) IS NOT NULL'" >/dev/null
+line a LIKES 2000
+line b LIKES 2000
+slow_claim() {
+    ask "SELECT coalesce(order_ref, 'end'), go FROM chwsync.claim('one', 1, '00000000-0000-0000-0000-000000000001', 10, 30, NULL, 1, $1,
+        '00000000-0000-0000-0000-00000000000a', 'SELECT array_agg(r.order_ref), array_agg(test.slow_veto(r)) FROM unnest(\$1) AS r', NULL, NULL, NULL, true)
+        WHERE go OR order_ref IS NULL"
+}
+claims=$(ask "SELECT claims FROM chwsync.leases")
+slow_claim "$claims" >/tmp/claim.$$ &
+until [ "$(ask "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%slow_veto%' AND wait_event = 'PgSleep' AND pid <> pg_backend_pid()")" = 1 ]; do sleep 0.02; done
+is "two claims at once: the second one takes nothing" "" "$(slow_claim "$claims")"
+wait $!
+is "the first one what the money reaches for" "a|t end|" "$(xargs </tmp/claim.$$; rm /tmp/claim.$$)"
+is "which is spoken for once" "0" "$(ask "SELECT trim_scale(available) FROM chwsync.balances")"
 
 # ---- one link ----
 anew
