@@ -875,6 +875,17 @@ BEGIN
         INSERT INTO chwsync.service_histories (account_id, service, mean, variance, weight)
         SELECT later, h.service, h.mean, h.variance, h.weight FROM chwsync.service_histories h WHERE h.account_id = earlier
         ON CONFLICT (account_id, service) DO NOTHING;
+        -- What services were called when they were ordered by their ids, and which were known at all: they stay listed as the later
+        -- one's own catalogue has them.
+        INSERT INTO chwsync.catalogue_services AS k (account_id, service, product_id, name, type, category, rate, min, max, refill,
+                                                     charged_by, listed, first_seen_at, changed_at, ordered_name, ordered_type)
+        SELECT later, e.service, e.product_id, e.name, e.type, e.category, e.rate, e.min, e.max, e.refill,
+               e.charged_by, false, e.first_seen_at, e.changed_at, e.ordered_name, e.ordered_type
+          FROM chwsync.catalogue_services e WHERE e.account_id = earlier
+        ON CONFLICT (account_id, service) DO UPDATE
+           SET ordered_name = coalesce(excluded.ordered_name, k.ordered_name),
+               ordered_type = coalesce(excluded.ordered_type, k.ordered_type),
+               first_seen_at = least(excluded.first_seen_at, k.first_seen_at);
         UPDATE chwsync.accounts a SET continued_by = CASE WHEN a.id = earlier THEN later END WHERE a.id IN (earlier, later);
         DELETE FROM chwsync.account_comparisons c WHERE c.account_id = earlier AND c.earlier_id = later;
         UPDATE chwsync.account_comparisons c SET moved_at = now() WHERE c.account_id = later AND c.earlier_id = earlier;
@@ -1068,7 +1079,7 @@ BEGIN
           FROM told t
          CROSS JOIN LATERAL (VALUES
                ('new', t.is_new AND NOT is_first, NULL, NULL),
-               ('back', NOT t.is_new AND t.is_back, NULL, NULL),
+               ('back', NOT t.is_new AND t.is_back AND NOT is_first, NULL, NULL),
                ('price', NOT t.is_new AND t.old_rate IS DISTINCT FROM t.rate, t.old_rate::text, t.rate::text),
                ('min', NOT t.is_new AND t.old_min IS DISTINCT FROM t.min, t.old_min::text, t.min::text),
                ('max', NOT t.is_new AND t.old_max IS DISTINCT FROM t.max, t.old_max::text, t.max::text),
