@@ -320,6 +320,8 @@ check_finds() {
     told check "${credentials[@]}" --json
     is "... as JSON" "0 ok" "$(json '{exit_code}') $(json '{findings,0,severity}')"
     is "... what each provider told" "panel true USD t t" "$(json '{providers,0,name}') $(json '{providers,0,key_accepted}') $(json '{providers,0,currency}') $(ask "SELECT (\$j\$$said\$j\$::json #>> '{providers,0,services}')::int > 0") $(ask "SELECT (\$j\$$said\$j\$::json #>> '{providers,0,latency_ms}')::int < 10000")"
+    said=$(COLUMNS=80 script -qec "$chwsyncd check --config $CLUSTER_DIR/chwsyncd.conf ${credentials[*]}" /dev/null </dev/null | tr -d '\r')
+    is "... on a terminal within 80 columns" "All is well. " "$(tail -n 1 <<<"$said") $(too_wide)"
     before=$(ask "SELECT sum(reads) FROM chwsync.budget_minutes")
     told check "${credentials[@]}"
     is "... three requests, all counted" 3 "$(($(ask "SELECT sum(reads) FROM chwsync.budget_minutes") - before))"
