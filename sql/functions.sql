@@ -235,7 +235,7 @@ BEGIN
                 OR t.outcome = 'accepted' AND (a.outcome, a.provider_order_id)
                                               IS DISTINCT FROM ('accepted', t.provider_order_id))
         RETURNING t.order_id, t.number, t.outcome, t.provider_order_id, t.answer, t.wait_s, a.account_id, a.claimed_at,
-                  a.expected_charge
+                  a.expected_charge, t.outcome = 'refused' AND t.http_status = 0 AS by_us
     ), moved AS (
         UPDATE chwsync.orders o
            SET state = CASE e.outcome WHEN 'accepted' THEN 'active' WHEN 'refused' THEN 'rejected'
@@ -272,9 +272,11 @@ BEGIN
     ), due AS (
         INSERT INTO chwsync.write_backs (order_id, seq) SELECT m.id, m.seq FROM moved m WHERE $8::boolean
     ), unspent AS (
-        -- What the claim spent of the day and of the balance, of attempts that cost nothing.
-        SELECT e.account_id, date_trunc('minute', e.claimed_at) AS minute, sum(e.expected_charge) AS charge
-          FROM ended e WHERE e.outcome IN ('refused', 'put off', 'not executed') AND e.expected_charge > 0 GROUP BY 1, 2
+        -- What the claim spent of the day and of the balance, of attempts that cost nothing; and of the requests, where we refused
+        -- the line ourselves.
+        SELECT e.account_id, date_trunc('minute', e.claimed_at) AS minute, coalesce(sum(e.expected_charge), 0) AS charge,
+               count(*) FILTER (WHERE e.by_us) AS requests
+          FROM ended e WHERE e.outcome IN ('refused', 'put off', 'not executed') AND (e.expected_charge > 0 OR e.by_us) GROUP BY 1, 2
     ), returned AS (
         -- A balance that was told later does not lack it. Written before the minutes, as by the claim: both wait for one another.
         UPDATE chwsync.balances b SET available = b.available + u.charge
@@ -283,7 +285,7 @@ BEGIN
          WHERE b.account_id = u.account_id
         RETURNING 1
     ), counted AS (
-        UPDATE chwsync.budget_minutes m SET spent = m.spent - u.charge FROM unspent u
+        UPDATE chwsync.budget_minutes m SET spent = m.spent - u.charge, adds = greatest(m.adds - u.requests, 0) FROM unspent u
          WHERE m.account_id = u.account_id AND m.minute = u.minute AND (SELECT count(*) FROM returned) >= 0
     ), surplus AS MATERIALIZED (
         SELECT o.order_ref, e.provider_order_id,
@@ -308,10 +310,10 @@ $$;
 -- rejected, for a reason that will not pass by itself; price, limit, unpriced, spent, funds, disabled, identity, what it waits for;
 -- stale, it is no longer queued. Where no catalogue was ever read only limits that
 -- cannot be kept stand in the way. A service that the catalogue lacks may be newer than it: until one is read that is about as new as
--- the line, it waits.
+-- the line, it waits. `required` has the parameters that services of each type need (rules/service_type).
 CREATE OR REPLACE FUNCTION chwsync.judge_due(for_provider text, by_account int, at_most int, only_order bigint, passed bigint[],
                                   catalogue_at timestamptz, charge_limit numeric, day_limit numeric, room numeric, funds numeric,
-                                  funds_waited boolean)
+                                  funds_waited boolean, required jsonb)
     RETURNS TABLE (id bigint, order_ref text, seq bigint, held text, service text, is_first boolean, type text, charge numeric,
                    verdict text, reason text)
     LANGUAGE plpgsql ROWS 100
@@ -328,10 +330,10 @@ BEGIN
          ORDER BY q.next_at, q.order_id LIMIT $3 FOR UPDATE SKIP LOCKED
     ), asked_for AS MATERIALIZED (
         SELECT d.next_at, d.held, o.id, o.order_ref, o.seq, o.state, o.service AS wanted, o.max_charge, o.quantity, o.runs, o.comments,
-               o.usernames, o.min AS line_min, o.max AS line_max, o.updated_at
+               o.usernames, o.min AS line_min, o.max AS line_max, o.updated_at, o.link, o.hashtags, o.username, o.params
           FROM due d JOIN chwsync.orders o ON o.id = d.order_id
     ), sold AS MATERIALIZED ( -- each service once, by its id or by its stable name
-        SELECT w.wanted, k.*
+        SELECT w.wanted, k.*, ARRAY(SELECT jsonb_array_elements_text(required -> k.type)) AS needs
           FROM (SELECT DISTINCT a.wanted FROM asked_for a WHERE catalogue_at IS NOT NULL) AS w
          CROSS JOIN LATERAL (
                (SELECT s.*, true AS by_id FROM chwsync.catalogue_services s WHERE s.account_id = $2 AND s.service = w.wanted)
@@ -342,6 +344,17 @@ BEGIN
     ), known AS (
         SELECT a.next_at, a.held, a.id, a.order_ref, a.seq, a.state, left(a.wanted, 80) AS wanted, a.max_charge, a.runs,
                a.line_min, a.line_max, a.updated_at,
+               CASE WHEN k.needs IS NULL THEN NULL
+                    WHEN 'link' = ANY (k.needs) AND btrim(coalesce(a.link, ''), E' \t\x0b\f\r\n') = '' THEN 'link'
+                    WHEN 'quantity' = ANY (k.needs) AND a.quantity IS NULL THEN 'quantity'
+                    WHEN k.needs <@ ARRAY['link', 'quantity'] THEN NULL
+                    ELSE (SELECT r.name FROM unnest(k.needs) WITH ORDINALITY AS r(name, place)
+                           WHERE r.name NOT IN ('link', 'quantity')
+                             AND btrim(coalesce(CASE r.name WHEN 'comments' THEN a.comments WHEN 'usernames' THEN a.usernames
+                                                            WHEN 'hashtags' THEN a.hashtags WHEN 'username' THEN a.username
+                                                            WHEN 'min' THEN a.line_min::text WHEN 'max' THEN a.line_max::text
+                                                            ELSE a.params ->> r.name END, ''), E' \t\x0b\f\r\n') = ''
+                           ORDER BY r.place LIMIT 1) END AS lacks,
                k.service, k.name, k.type, k.rate, k.min, k.max, k.charged_by, k.listed, k.refused_at, k.ordered_name, k.ordered_type,
                k.by_id,
                CASE k.charged_by WHEN 'quantity' THEN a.quantity WHEN 'runs' THEN a.quantity
@@ -360,11 +373,9 @@ BEGIN
                     WHEN catalogue_at >= p.updated_at - interval '15 minutes' AND p.service IS NULL
                     THEN format('the provider does not sell service "%s"', p.wanted)
                     WHEN p.service IS NULL OR NOT p.listed OR p.refused_at IS NOT NULL THEN NULL -- what else is wrong can wait
-                    -- Nobody could say what it costs; what else its type needs is looked for where it is sent (wire/add_check).
-                    WHEN p.charged_by IN ('quantity', 'runs') AND p.pieces IS NULL
-                    THEN format('quantity is missing, or is no whole number: services of type %s need it', p.type)
-                    WHEN p.charged_by IN ('comments', 'usernames') AND p.pieces IS NULL
-                    THEN format('%s is missing: services of type %s need it', p.charged_by, p.type)
+                    WHEN p.lacks IS NOT NULL
+                    THEN format('%s is missing%s: services of type %s need it', p.lacks,
+                                CASE p.lacks WHEN 'quantity' THEN ', or is no whole number' END, p.type)
                     WHEN p.charged_by IN ('quantity', 'runs') AND p.pieces < 1 THEN 'the quantity is not positive'
                     WHEN p.pieces < p.min OR p.pieces > p.max
                     THEN format('%s %s%s is %s of %s for service %s (%s)',
@@ -516,7 +527,7 @@ $$;
 -- `verdict` and `reason`; and at last one without an order, whose `more` says whether further lines may be due.
 CREATE OR REPLACE FUNCTION chwsync.claim(for_provider text, by_account int, by_instance uuid, at_most int, send_within_s int,
                               only_order bigint, lease_number bigint, lease_claims bigint, by_journal uuid, ask text,
-                              ask_any text, charge_limit numeric, day_limit numeric, tell_shop boolean)
+                              ask_any text, charge_limit numeric, day_limit numeric, tell_shop boolean, required jsonb)
     RETURNS TABLE (id bigint, number int, order_ref text, go boolean, service text, link text, quantity bigint,
                    runs bigint, "interval" bigint, min bigint, max bigint, comments text, usernames text, hashtags text,
                    username text, params jsonb, type text, verdict text, reason text, more boolean)
@@ -597,7 +608,8 @@ BEGIN
                coalesce(bool_or(j.verdict = 'disabled' AND j.service IS NULL), false)
           INTO round_questions, round_passed, round_charges, round_types, first_ordered, judged, verdicts, reasons, former,
                stale, spent_charge, head, is_over, round_count, is_lacking
-          FROM chwsync.judge_due($1, $2, wanted, $6, passed, catalogue_at, charge_limit, day_limit, room, funds, funds_waited) j;
+          FROM chwsync.judge_due($1, $2, wanted, $6, passed, catalogue_at, charge_limit, day_limit, room, funds, funds_waited,
+                                 required) j;
         IF judged IS NOT NULL THEN
             RETURN QUERY
             SELECT h.id, NULL::int, h.order_ref, NULL::boolean, NULL, NULL, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint,

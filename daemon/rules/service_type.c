@@ -55,3 +55,14 @@ enum charged_by service_type_charged_by(const char *name)
 
     return type ? type->charged_by : CHARGED_BY_UNKNOWN;
 }
+
+void service_type_required_json(struct text *text)
+{
+    for (size_t i = 0; i < COUNT_OF(types); i++) {
+        text_format(text, "%s\"%s\": [", i ? ", " : "{", types[i].name);
+        for (const char *const *name = types[i].required; *name; name++)
+            text_format(text, "%s\"%s\"", name > types[i].required ? ", " : "", *name);
+        text_add(text, "]");
+    }
+    text_add(text, "}");
+}

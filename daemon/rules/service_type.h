@@ -5,6 +5,7 @@
  * it is given: nothing is required of it, and its charge cannot be foreseen. Pure.
  */
 #pragma once
+#include "base/text.h"
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -36,3 +37,6 @@ const struct service_type *service_type_of(const char *name);
 /* What the charge of such a service is counted by, CHARGED_BY_UNKNOWN for a type not in the table.
  */
 enum charged_by service_type_charged_by(const char *name);
+/* What each type requires, as JSON: {"Default": ["link", "quantity"], ...}. For the claim, which
+ * rejects many lines at once (chwsync.judge_due); each is checked again before it is sent. */
+void service_type_required_json(struct text *text);

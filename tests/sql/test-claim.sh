@@ -49,7 +49,9 @@ CREATE FUNCTION test.claim(at_most int DEFAULT 10, charge_limit numeric DEFAULT 
                CASE WHEN c.more THEN 'and more' END)
       FROM chwsync.claim('one', 1, '00000000-0000-0000-0000-000000000001', at_most, 30, NULL, 1,
                (SELECT claims FROM chwsync.leases), '00000000-0000-0000-0000-00000000000a',
-               'SELECT array_agg(r.order_ref), array_agg(test.veto(r)) FROM unnest($1) AS r', NULL, charge_limit, day_limit, true) c
+               'SELECT array_agg(r.order_ref), array_agg(test.veto(r)) FROM unnest($1) AS r', NULL, charge_limit, day_limit, true,
+               '{"Default": ["link", "quantity"], "Custom Comments": ["link", "comments"], "Mentions Custom List": ["link", "usernames"], "Package": ["link"],
+                 "Mentions Hashtag": ["link", "quantity", "hashtag"], "Comment Likes": ["link", "quantity", "username"]}') c
 $$;
 CREATE FUNCTION test.service(id text, product text, type text, charged text, rate numeric, min bigint, max bigint) RETURNS void
 LANGUAGE sql AS $$
@@ -158,6 +160,17 @@ ask "SELECT test.line('between', 'AUTO', NULL), test.line('low', 'AUTO', NULL), 
      WHERE order_ref IN ('between', 'low', 'high');
     SELECT test.line('unnamed', NULL, 5)" >/dev/null
 is "a subscription within the service's bounds goes, and nothing else of it" "between goes as Subscriptions" "$(claim 10 | grep 'goes as')"
+ask "SELECT test.service('9', 'TAGS', 'Mentions Hashtag', 'quantity', 2, 1, 100), test.service('10', 'CLIKES', 'Comment Likes', 'quantity', 2, 1, 100);
+    SELECT test.line('tag', 'TAGS', 5), test.line('notag', 'TAGS', 5), test.line('nulltag', 'TAGS', 5), test.line('liked', 'CLIKES', 5),
+           test.line('blank', 'CLIKES', 5), test.line('nolink', 'LIKES', 100);
+    UPDATE chwsync.orders SET params = CASE order_ref WHEN 'tag' THEN '{\"hashtag\": \"#a\"}' WHEN 'nulltag' THEN '{\"hashtag\": null}' END::jsonb,
+           username = CASE order_ref WHEN 'liked' THEN 'u' ELSE E' \\t\\x0b\\r\\n' END, link = CASE order_ref WHEN 'nolink' THEN '' ELSE link END
+     WHERE order_ref IN ('tag', 'notag', 'nulltag', 'liked', 'blank', 'nolink')" >/dev/null
+is "what has all that its type needs goes" "tag goes as Mentions Hashtag, liked goes as Comment Likes" "$(claim 10 | grep 'goes as' | paste -sd, | sed 's/,/, /g')"
+is "without a parameter" "rejected hashtag is missing: services of type Mentions Hashtag need it" "$(state notag)"
+is "with one that is null" "rejected hashtag is missing: services of type Mentions Hashtag need it" "$(state nulltag)"
+is "with blanks alone" "rejected username is missing: services of type Comment Likes need it" "$(state blank)"
+is "without a link" "rejected link is missing: services of type Default need it" "$(state nolink)"
 is "without a quantity" "rejected quantity is missing, or is no whole number: services of type Default need it" "$(state nothing)"
 is "also where no price is told" "rejected quantity is missing, or is no whole number: services of type Default need it" "$(state blanks)"
 is "without comments" "rejected comments is missing: services of type Custom Comments need it" "$(state nowords)"
@@ -273,6 +286,14 @@ before=$(ask "SELECT trim_scale(sum(spent)) FROM chwsync.budget_minutes")
 ask "SELECT state FROM chwsync.record_outcomes(ARRAY[(SELECT id FROM chwsync.orders WHERE order_ref = 'c'), (SELECT id FROM chwsync.orders WHERE order_ref = 'd'), (SELECT id FROM chwsync.orders WHERE order_ref = 'a')],
     ARRAY[1, 1, 1], ARRAY['put off', 'unknown', 'accepted'], ARRAY[NULL, NULL, '77'], ARRAY[200, 200, 200], ARRAY['no', NULL, NULL], ARRAY[5, 0, 0], true, 5, ARRAY[NULL, NULL, NULL]::uuid[])" >/dev/null
 is "a put off order gives it back, an uncertain one does not" "12 9" "$before $(ask "SELECT trim_scale(sum(spent)) FROM chwsync.budget_minutes")"
+anew_adds() { ask "SELECT sum(adds) FROM chwsync.budget_minutes"; }
+before=$(anew_adds)
+line ours LIKES 100
+line theirs LIKES 100
+claim 10 >/dev/null
+ask "SELECT state FROM chwsync.record_outcomes(ARRAY[(SELECT id FROM chwsync.orders WHERE order_ref = 'ours'), (SELECT id FROM chwsync.orders WHERE order_ref = 'theirs')],
+    ARRAY[1, 1], ARRAY['refused', 'refused'], ARRAY[NULL, NULL], ARRAY[0, 200], ARRAY['a control character', 'Bad link'], ARRAY[0, 0], true, 5, ARRAY[NULL, NULL]::uuid[])" >/dev/null
+is "a line that we refuse ourselves is no request" 1 $(($(anew_adds) - before))
 ask "SELECT state FROM chwsync.record_outcomes(ARRAY[(SELECT id FROM chwsync.orders WHERE order_ref = 'c'), (SELECT id FROM chwsync.orders WHERE order_ref = 'd')],
     ARRAY[1, 1], ARRAY['put off', 'refused'], ARRAY[NULL, NULL], ARRAY[200, 200], ARRAY['no', 'no'], ARRAY[5, 0], true, 5, ARRAY[NULL, NULL]::uuid[])" >/dev/null
 is "once, and when it turns out to be refused" "6" "$(ask "SELECT trim_scale(sum(spent)) FROM chwsync.budget_minutes")"
@@ -316,7 +337,7 @@ line a LIKES 2000
 line b LIKES 2000
 slow_claim() {
     ask "SELECT coalesce(order_ref, 'end'), go FROM chwsync.claim('one', 1, '00000000-0000-0000-0000-000000000001', 10, 30, NULL, 1, $1,
-        '00000000-0000-0000-0000-00000000000a', 'SELECT array_agg(r.order_ref), array_agg(test.slow_veto(r)) FROM unnest(\$1) AS r', NULL, NULL, NULL, true)
+        '00000000-0000-0000-0000-00000000000a', 'SELECT array_agg(r.order_ref), array_agg(test.slow_veto(r)) FROM unnest(\$1) AS r', NULL, NULL, NULL, true, NULL)
         WHERE go OR order_ref IS NULL"
 }
 claims=$(ask "SELECT claims FROM chwsync.leases")

@@ -1,6 +1,7 @@
 /* What each type's charge is counted by, and that the table names every type once. */
 #include "base/own.h"
 #include "rules/service_type.h"
+#include <json-c/json.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
@@ -79,11 +80,36 @@ static void test_table(void **state)
     assert_int_equal(count, COUNT_OF(types));
 }
 
+/* Every name in its place; the database reads it as JSON. */
+static void test_json(void **state)
+{
+    OWN(text_done) struct text text = {0};
+    struct json_object *root;
+    const struct service_type *type;
+
+    (void)state;
+    service_type_required_json(&text);
+    root = json_tokener_parse(text_string(&text));
+    assert_int_equal(json_object_object_length(root), COUNT_OF(types));
+    for (size_t i = 0; (type = service_type_at(i)); i++) {
+        struct json_object *names = NULL;
+        size_t count = 0;
+
+        assert_true(json_object_object_get_ex(root, type->name, &names));
+        for (; type->required[count]; count++)
+            assert_string_equal(json_object_get_string(json_object_array_get_idx(names, count)),
+                                type->required[count]);
+        assert_int_equal(json_object_array_length(names), count);
+    }
+    json_object_put(root);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_charges),
         cmocka_unit_test(test_table),
+        cmocka_unit_test(test_json),
     };
 
     return cmocka_run_group_tests_name("service types", tests, NULL, NULL);
