@@ -303,7 +303,7 @@ $$;
 CREATE OR REPLACE FUNCTION chwsync.count_lines(lines text) RETURNS bigint
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 AS $$
-    SELECT count(*) FROM regexp_split_to_table(lines, '[\r\n]+') AS l WHERE l ~ '[^ \t\v\f]'
+    SELECT count(*) FROM unnest(string_to_array(translate(lines, E'\r', E'\n'), E'\n')) AS l WHERE btrim(l, E' \t\x0b\f') <> ''
 $$;
 
 -- Lines that are due, locked and judged by the catalogue and by what they may cost, in order of age. The verdict: NULL, it may go;

@@ -73,6 +73,11 @@ hasten() { ask "UPDATE chwsync.queue SET next_at = now()" >/dev/null; }
 state() { ask "SELECT concat_ws(' ', o.state, q.held, o.error) FROM chwsync.orders o LEFT JOIN chwsync.queue q ON q.order_id = o.id WHERE o.order_ref = '$1'"; }
 expected() { ask "SELECT trim_scale(a.expected_charge) FROM chwsync.attempts a JOIN chwsync.orders o ON o.id = a.order_id WHERE o.order_ref = '$1' ORDER BY number DESC LIMIT 1"; }
 
+# ---- lines of a text, as wire/add_check sends them ----
+for case in "''|0" "'a'|1" "E'a\\r\\n\\r\\nb\\rc\\n \\t\\x0b\\f\\n'|3" "E'\\n \\r'|0" "E' a \\n\\u00a0'|2" "NULL|" "repeat(E'x\\r\\n', 10000)|10000"; do
+    is "lines of ${case%|*}" "${case#*|}" "$(ask "SELECT chwsync.count_lines(${case%|*})")"
+done
+
 # ---- no catalogue was ever read ----
 line a X 5
 is "the very first orders wait a moment for the catalogue" "end" "$(claim)"
