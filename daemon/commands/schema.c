@@ -4,29 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The configuration is only read when the command line names no database. */
-static enum exit_code open_database(const struct arguments *arguments, struct session **ret_session)
-{
-    struct config *config = NULL;
-    struct problem problem = {0};
-    struct session_options options = {.conninfo = arguments->conninfo, .time_limit_s = 600};
-    if (!options.conninfo) {
-        enum exit_code code = command_load_config(arguments, &config);
-        if (code != EXIT_DONE)
-            return code;
-        options.conninfo = config->conninfo;
-        options.as_calling_user = true;
-    }
-    options.connect_limit_s = 10;
-    int r = session_open(&options, ret_session, &problem);
-    config_free(config);
-    if (r == 0)
-        return EXIT_DONE;
-    if (r < 0)
-        problem_set(&problem, "out of memory");
-    command_complain(&problem);
-    return r < 0 ? EXIT_FINDING : EXIT_UNAVAILABLE;
-}
+#define TIME_LIMIT_S 600
 
 static enum exit_code exit_code_of(const struct session *session, enum schema_verdict verdict)
 {
@@ -110,10 +88,11 @@ static void print_change(const struct session *session, const struct schema_chan
 
 static enum exit_code change(const struct arguments *arguments, enum schema_action action)
 {
+    OWN(command_config_freep) struct config *config = NULL;
     OWN(session_freep) struct session *session = NULL;
     struct schema_change made = {0};
     struct problem problem = {0};
-    enum exit_code code = open_database(arguments, &session);
+    enum exit_code code = command_open_database(arguments, TIME_LIMIT_S, &config, &session);
     if (code != EXIT_DONE)
         return code;
     enum schema_verdict verdict = schema_change(session, action, &made, &problem);
@@ -205,10 +184,11 @@ static void print_overview_json(const struct session *session,
 
 static enum exit_code show(const struct arguments *arguments)
 {
+    OWN(command_config_freep) struct config *config = NULL;
     OWN(session_freep) struct session *session = NULL;
     OWN(schema_overview_done) struct schema_overview overview = {0};
     struct problem problem = {0};
-    enum exit_code code = open_database(arguments, &session);
+    enum exit_code code = command_open_database(arguments, TIME_LIMIT_S, &config, &session);
     if (code != EXIT_DONE)
         return code;
     enum session_verdict verdict = schema_show(session, &overview, &problem);

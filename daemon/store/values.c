@@ -129,6 +129,14 @@ void values_add_real(struct values *values, double real)
     add_plain(values, begin);
 }
 
+void values_add_optional(struct values *values, bool present, int64_t integer)
+{
+    if (present)
+        values_add_integer(values, integer);
+    else
+        values_add_text(values, NULL);
+}
+
 void values_begin_array(struct values *values)
 {
     assert(!values->in_array);

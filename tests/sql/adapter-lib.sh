@@ -6,19 +6,10 @@
 #
 # `is`, `has`, `ask` as in the other tests; `as_daemon SQL`.
 
+. tests/lib/tap.sh
 chwsyncd=${BUILD:-build}/chwsyncd
-tests=0 failed=0 panel_pid='' shop=''
-
-is() { # is WHAT WANTED GOT
-    tests=$((tests + 1))
-    if [ "$2" = "$3" ]; then
-        echo "ok $tests - $shop: $1"
-    else
-        failed=$((failed + 1))
-        echo "not ok $tests - $shop: $1"
-        printf '# wanted: %s\n#    got: %s\n' "${2//$'\n'/ | }" "${3//$'\n'/ | }"
-    fi
-}
+panel_pid='' shop=''
+tap_name() { printf '%s: %s' "$shop" "$1"; }
 
 ask() { cluster_psql -At -P null=NULL -c "$1" 2>&1; }
 as_daemon() { PGOPTIONS="-c role=chwsync -c client_min_messages=warning" cluster_psql -At -P null=NULL -c "$1" 2>&1; }

@@ -2,20 +2,10 @@
 # An account that another one takes over: every row of its orders goes along, in batches; journals' names of accounts lead to it. TAP on stdout.
 cd "$(dirname "$0")/../.." || exit 1
 . tests/lib/cluster.sh
+. tests/lib/tap.sh
 trap cluster_stop_all EXIT
 
 chwsyncd=${BUILD:-build}/chwsyncd
-tests=0 failed=0
-is() { # is WHAT WANTED GOT
-    tests=$((tests + 1))
-    if [ "$2" = "$3" ]; then
-        echo "ok $tests - $1"
-    else
-        failed=$((failed + 1))
-        echo "not ok $tests - $1"
-        printf '# wanted: %s\n#    got: %s\n' "${2//$'\n'/ | }" "${3//$'\n'/ | }"
-    fi
-}
 ask() { PGOPTIONS='-c role=chwsync' cluster_psql -At -c "$1" 2>&1; }
 
 cluster_start || exit 1

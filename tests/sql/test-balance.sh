@@ -2,20 +2,10 @@
 # What is kept of balances: what of one is not spoken for, its history, whether it rose and reaches. TAP on stdout.
 cd "$(dirname "$0")/../.." || exit 1
 . tests/lib/cluster.sh
+. tests/lib/tap.sh
 build=${BUILD:-build}
 trap cluster_stop_all EXIT
-tests=0 failed=0
 
-is() { # WHAT WANTED GOT
-    tests=$((tests + 1))
-    if [ "$2" = "$3" ]; then
-        echo "ok $tests - $1"
-    else
-        failed=1
-        echo "not ok $tests - $1"
-        printf '# wanted: %s\n#    got: %s\n' "${2//$'\n'/ | }" "${3//$'\n'/ | }"
-    fi
-}
 ask() { cluster_psql -At -c "$1" 2>&1; }
 # The daemon's own role. Rows: available|rose|reaches|frees|was_low|is_low
 note() { # AMOUNT ASKED-AT [MARK [KEEP-DAYS]]

@@ -2,21 +2,11 @@
 # chwsync.store_services() and end_catalogue(): what is new, another, gone, back; what is not written; who waits for whom. TAP on stdout.
 cd "$(dirname "$0")/../.." || exit 1
 . tests/lib/cluster.sh
+. tests/lib/tap.sh
 trap cluster_stop_all EXIT
 
 chwsyncd=${BUILD:-build}/chwsyncd
-tests=0 failed=0
 
-is() { # is WHAT WANTED GOT
-    tests=$((tests + 1))
-    if [ "$2" = "$3" ]; then
-        echo "ok $tests - $1"
-    else
-        failed=$((failed + 1))
-        echo "not ok $tests - $1"
-        printf '# wanted: %s\n#    got: %s\n' "${2//$'\n'/ | }" "${3//$'\n'/ | }"
-    fi
-}
 ask() { cluster_psql -At -U chwsync -c "$1" 2>&1; }
 
 # store ROW...: a row is "service|product_id|name|type|category|rate|min|max|refill|charged_by", "" = NULL

@@ -82,6 +82,24 @@ static void test_into_itself(void **state)
     assert_string_equal(decimal, "1234.5");
 }
 
+static void test_same(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *a, *b;
+        bool same;
+    } cases[] = {
+        {"1.5", "1.5", true},   {"1.50", "1.5", true},   {"2.000", "2", true},
+        {"0.0", "0", true},     {"10", "1", false},      {"100", "10.0", false},
+        {"1.05", "1.5", false}, {"-1.50", "-1.5", true}, {"-1.5", "1.5", false},
+        {"1.5", "1.51", false}, {"20", "20.0", true},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        assert_int_equal(decimal_same(cases[i].a, cases[i].b), cases[i].same);
+        assert_int_equal(decimal_same(cases[i].b, cases[i].a), cases[i].same);
+    }
+}
+
 static void test_integers(void **state)
 {
     (void)state;
@@ -129,6 +147,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_amounts),
         cmocka_unit_test(test_into_itself),
+        cmocka_unit_test(test_same),
         cmocka_unit_test(test_integers),
     };
     return cmocka_run_group_tests_name("decimal", tests, NULL, NULL);
