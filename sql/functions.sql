@@ -115,7 +115,7 @@ BEGIN
          WHERE NOT EXISTS (SELECT FROM chwsync.orders o WHERE o.order_ref = s.order_ref)
     ), good AS (
         SELECT f.*,
-               CASE WHEN btrim(coalesce(f.service, '')) = '' THEN 'the line names no service'
+               CASE WHEN btrim(coalesce(f.service, '')) = '' THEN 'the line shows no service: it has none in the shop, or its options cannot be used as they are'
                     WHEN f.quantity <= 0 THEN 'the quantity is not positive'
                     WHEN f.max_charge = 'NaN' THEN 'max_charge is not a number'
                     WHEN octet_length(f.provider) > 200 THEN 'the provider''s name is longer than 200 bytes'
@@ -378,7 +378,7 @@ BEGIN
           FROM known k
     ), faulty AS ( -- what will not pass by itself
         SELECT p.*,
-               CASE WHEN btrim(coalesce(p.wanted, '')) = '' THEN 'the line names no service'
+               CASE WHEN btrim(coalesce(p.wanted, '')) = '' THEN 'the line shows no service: it has none in the shop, or its options cannot be used as they are'
                     WHEN p.max_charge = 'NaN' THEN 'max_charge is not a number'
                     WHEN catalogue_at >= p.updated_at - interval '15 minutes' AND p.service IS NULL
                     THEN format('the provider does not sell service "%s"', p.wanted)

@@ -175,7 +175,7 @@ is "below zero, where no minimum is told" "rejected the quantity is not positive
 is "a limit that is no number" "rejected max_charge is not a number" "$(state nan)"
 is "a subscription's min" "rejected min 9 is below the minimum of 10 for service AUTO (Name 6)" "$(state low)"
 is "a subscription's max" "rejected max 5001 is above the maximum of 5000 for service AUTO (Name 6)" "$(state high)"
-is "no service" "rejected the line names no service" "$(state unnamed)"
+is "no service" "rejected the line shows no service: it has none in the shop, or its options cannot be used as they are" "$(state unnamed)"
 
 # A catalogue that is older than the line may lack what the provider has begun to sell since.
 anew
