@@ -1,45 +1,70 @@
-/* What each type's charge is counted by, and that the table names every type once. */
+/* What each type of service needs, and what its charge is counted by: the API's table, once more.
+ */
 #include "base/own.h"
 #include "rules/service_type.h"
 #include <json-c/json.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <string.h>
 
 #include <cmocka.h>
 
-/* As the family's servers charge them. */
-static const struct {
-    const char *name, *charged_by;
-} types[] = {
-    {"Default", "runs"},
-    {"Package", "fixed"},
-    {"Custom Comments", "comments"},
-    {"Custom Comments Package", "fixed"},
-    {"Mentions", "quantity"},
-    {"Mentions with Hashtags", "quantity"},
-    {"Mentions Custom List", "usernames"},
-    {"Mentions Hashtag", "quantity"},
-    {"Mentions User Followers", "quantity"},
-    {"Mentions Media Likers", "quantity"},
-    {"Comment Likes", "quantity"},
-    {"Comment Replies", "comments"},
-    {"Poll", "quantity"},
-    {"SEO", "quantity"},
-    {"Invites from Groups", "quantity"},
-    {"Subscriptions", "posts"},
-    {"Web Traffic", "runs"},
-};
+#define TYPES 17
 
-static void test_charges(void **state)
+static void test_every_type(void **state)
 {
+    static const struct {
+        const char *name, *charged_by;
+        const char *required; /* in their order */
+    } cases[] = {
+        {"Default", "runs", "link quantity"},
+        {"Package", "fixed", "link"},
+        {"Custom Comments", "comments", "link comments"},
+        {"Custom Comments Package", "fixed", "link comments"},
+        {"Mentions", "quantity", "link quantity usernames"},
+        {"Mentions with Hashtags", "quantity", "link quantity usernames hashtags"},
+        {"Mentions Custom List", "usernames", "link usernames"},
+        {"Mentions Hashtag", "quantity", "link quantity hashtag"},
+        {"Mentions User Followers", "quantity", "link quantity username"},
+        {"Mentions Media Likers", "quantity", "link quantity media"},
+        {"Comment Likes", "quantity", "link quantity username"},
+        {"Comment Replies", "comments", "link username comments"},
+        {"Poll", "quantity", "link quantity answer_number"},
+        {"SEO", "quantity", "link quantity keywords"},
+        {"Invites from Groups", "quantity", "link quantity groups"},
+        {"Subscriptions", "posts", "username min max"},
+        {"Web Traffic", "runs", "link quantity country device type_of_traffic"},
+    };
     (void)state;
-    for (size_t i = 0; i < COUNT_OF(types); i++)
-        assert_string_equal(charged_by_name(service_type_charged_by(types[i].name)),
-                            types[i].charged_by);
-    assert_string_equal(charged_by_name(service_type_charged_by("A New Type")), "unknown");
-    assert_string_equal(charged_by_name(service_type_charged_by("")), "unknown");
-    assert_null(service_type_of("default")); /* spelled as in the document, by wire/reply */
+    assert_int_equal(COUNT_OF(cases), TYPES);
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        const struct service_type *type = service_type_of(cases[i].name);
+        char required[200] = "";
+        assert_non_null(type);
+        assert_string_equal(type->name, cases[i].name);
+        for (const char *const *name = type->required; *name; name++) {
+            if (*required)
+                strcat(required, " ");
+            strcat(required, *name);
+        }
+        assert_string_equal(required, cases[i].required);
+        assert_string_equal(charged_by_name(type->charged_by), cases[i].charged_by);
+        assert_int_equal(service_type_charged_by(cases[i].name), type->charged_by);
+    }
+}
+
+/* Only a reply's decoder evens out letter case, spaces and underscores: none is guessed here. */
+static void test_an_unknown_type_is_no_near_neighbour(void **state)
+{
+    static const char *const names[] = {"",      "default",         "Default ",        "Mention",
+                                        "Polls", "Mentions Custom", "Custom_Comments", "SEO 2"};
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        assert_null(service_type_of(names[i]));
+        assert_int_equal(service_type_charged_by(names[i]), CHARGED_BY_UNKNOWN);
+    }
+    assert_string_equal(charged_by_name(CHARGED_BY_UNKNOWN), "unknown");
 }
 
 static bool requires(const struct service_type *type, const char *parameter)
@@ -77,7 +102,7 @@ static void test_table(void **state)
         }
         assert_int_equal(requires(type, "link"), strcmp(type->name, "Subscriptions") != 0);
     }
-    assert_int_equal(count, COUNT_OF(types));
+    assert_int_equal(count, TYPES);
 }
 
 /* Every name in its place; the database reads it as JSON. */
@@ -90,7 +115,7 @@ static void test_json(void **state)
     (void)state;
     service_type_required_json(&text);
     root = json_tokener_parse(text_string(&text));
-    assert_int_equal(json_object_object_length(root), COUNT_OF(types));
+    assert_int_equal(json_object_object_length(root), TYPES);
     for (size_t i = 0; (type = service_type_at(i)); i++) {
         struct json_object *names = NULL;
         size_t count = 0;
@@ -107,10 +132,10 @@ static void test_json(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_charges),
+        cmocka_unit_test(test_every_type),
+        cmocka_unit_test(test_an_unknown_type_is_no_near_neighbour),
         cmocka_unit_test(test_table),
         cmocka_unit_test(test_json),
     };
-
-    return cmocka_run_group_tests_name("service types", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("service_type", tests, NULL, NULL);
 }
