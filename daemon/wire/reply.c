@@ -1,5 +1,6 @@
 #include "wire/reply.h"
 #include "base/own.h"
+#include "rules/service_type.h"
 #include "wire/value.h"
 #include <errno.h>
 #include <stdarg.h>
@@ -459,34 +460,16 @@ static const char *text_or_empty(struct json_object *value)
 /* The document's spelling of a type, or the provider's when it is none of those. */
 static const char *service_type(const char *word)
 {
-    static const char *const types[] = {
-        "Default",
-        "Package",
-        "Custom Comments",
-        "Custom Comments Package",
-        "Mentions",
-        "Mentions with Hashtags",
-        "Mentions Hashtag",
-        "Mentions Custom List",
-        "Mentions User Followers",
-        "Mentions Media Likers",
-        "Comment Likes",
-        "Comment Replies",
-        "Poll",
-        "SEO",
-        "Invites from Groups",
-        "Subscriptions",
-        "Web Traffic",
-    };
+    const struct service_type *type = service_type_of(word);
     char folded[WORD_SIZE], known[WORD_SIZE];
-    for (size_t i = 0; i < COUNT_OF(types); i++)
-        if (strcmp(word, types[i]) == 0)
-            return types[i];
+
+    if (type)
+        return type->name;
     fold_word(word, folded);
-    for (size_t i = 0; i < COUNT_OF(types); i++) {
-        fold_word(types[i], known);
+    for (size_t i = 0; (type = service_type_at(i)); i++) {
+        fold_word(type->name, known);
         if (strcmp(folded, known) == 0)
-            return types[i];
+            return type->name;
     }
     return word;
 }
