@@ -333,7 +333,7 @@ CREATE OR REPLACE FUNCTION chwsync.judge_due(for_provider text, by_account int, 
     RETURNS TABLE (id bigint, order_ref text, seq bigint, held text, service text, is_first boolean, type text, charge numeric,
                    verdict text, reason text)
     LANGUAGE plpgsql ROWS 100
-    SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
+    SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off SET plan_cache_mode = force_generic_plan
 AS $$
 #variable_conflict use_column
 DECLARE

@@ -21,7 +21,7 @@ static void intake_looked(void *userdata, int64_t queue_due_s, int64_t write_bac
     for (size_t i = 0; i < world->provider_count; i++)
         submit_wake(&world->providers[i].submit, queue_due_s, now_us);
     if (queue_due_s == 0)
-        unconfigured_wake(&world->unconfigured);
+        unconfigured_wake(&world->unconfigured, now_us);
     if (write_back_due_s >= 0)
         write_back_wake(&world->write_back, write_back_due_s, now_us);
     else

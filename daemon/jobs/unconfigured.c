@@ -5,6 +5,7 @@
 
 #define MARK_LIMIT 1000
 #define LOOK_INTERVAL_US (60 * US_PER_S)
+#define WAKE_LOOK_US US_PER_S /* what was taken is bought first */
 
 static void named(void *userdata, const struct store_answer *answer)
 {
@@ -40,9 +41,10 @@ static void marked(void *userdata, const struct store_answer *answer)
     unconfigured->next_us = 0;
 }
 
-void unconfigured_wake(struct unconfigured *unconfigured)
+void unconfigured_wake(struct unconfigured *unconfigured, int64_t now_us)
 {
-    unconfigured->next_us = 0;
+    if (unconfigured->next_us > now_us + WAKE_LOOK_US)
+        unconfigured->next_us = now_us + WAKE_LOOK_US;
 }
 
 int64_t unconfigured_work(struct unconfigured *unconfigured, int64_t now_us)

@@ -17,5 +17,5 @@ struct unconfigured {
 };
 
 /* Lines were taken, or name another provider now. */
-void unconfigured_wake(struct unconfigured *unconfigured);
+void unconfigured_wake(struct unconfigured *unconfigured, int64_t now_us);
 int64_t unconfigured_work(struct unconfigured *unconfigured, int64_t now_us);
