@@ -1,5 +1,6 @@
 #include "rules/service_type.h"
 #include "base/own.h"
+#include "base/text.h"
 #include <stddef.h>
 #include <string.h>
 
@@ -42,6 +43,22 @@ const struct service_type *service_type_of(const char *name)
     for (size_t i = 0; i < COUNT_OF(types); i++)
         if (strcmp(types[i].name, name) == 0)
             return &types[i];
+    return NULL;
+}
+
+const struct service_type *service_type_spelt(const char *word)
+{
+    const struct service_type *exact = service_type_of(word); /* nearly all of a long list */
+    char folded[TEXT_WORD_SIZE], known[TEXT_WORD_SIZE];
+
+    if (exact)
+        return exact;
+    text_fold_word(word, folded);
+    for (size_t i = 0; i < COUNT_OF(types); i++) {
+        text_fold_word(types[i].name, known);
+        if (strcmp(folded, known) == 0)
+            return &types[i];
+    }
     return NULL;
 }
 

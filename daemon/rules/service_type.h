@@ -30,6 +30,8 @@ struct service_type {
 
 /* The type of that name, in the document's spelling as wire/reply.h hands it over; NULL: none. */
 const struct service_type *service_type_of(const char *name);
+/* The same for a provider's spelling, in which letter case, space, '_' and '-' do not count. */
+const struct service_type *service_type_spelt(const char *word);
 /* What the charge of such a service is counted by, CHARGED_BY_UNKNOWN for a type not in the table.
  */
 enum charged_by service_type_charged_by(const char *name);
