@@ -88,6 +88,23 @@ bool decimal_parse(const char *string, char ret_decimal[DECIMAL_SIZE])
     return true;
 }
 
+/* Without the zeros at the end of a fraction. */
+static size_t significant_length(const char *amount)
+{
+    size_t length = strlen(amount);
+    if (!strchr(amount, '.'))
+        return length;
+    while (amount[length - 1] == '0')
+        length--;
+    return amount[length - 1] == '.' ? length - 1 : length;
+}
+
+bool decimal_is_same(const char *a, const char *b)
+{
+    size_t length = significant_length(a);
+    return length == significant_length(b) && memcmp(a, b, length) == 0;
+}
+
 bool decimal_parse_integer(const char *string, int64_t *ret_value)
 {
     size_t length = trim(&string);

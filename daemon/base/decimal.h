@@ -18,5 +18,8 @@
  */
 bool decimal_parse(const char *string, char ret_decimal[DECIMAL_SIZE]);
 
+/* Whether two amounts in their plain form are the same: "1.50" and "1.5", "2.000" and "2". */
+bool decimal_is_same(const char *a, const char *b);
+
 /* Reads a whole number (optional sign, digits only, range of int64_t); "12.0" is accepted as 12. */
 bool decimal_parse_integer(const char *string, int64_t *ret_value);

@@ -1,28 +1,10 @@
 #include "rules/account_match.h"
+#include "base/decimal.h"
 #include <string.h>
 
 static bool is_told(const char *text)
 {
     return text && text[0];
-}
-
-/* Without zeros that say nothing: "1.50" is "1.5", "2.000" is "2". */
-static size_t telling_length(const char *amount)
-{
-    size_t length = strlen(amount);
-
-    if (!strchr(amount, '.'))
-        return length;
-    while (amount[length - 1] == '0')
-        length--;
-    return amount[length - 1] == '.' ? length - 1 : length;
-}
-
-static bool same_amount(const char *a, const char *b)
-{
-    size_t length = telling_length(a);
-
-    return length == telling_length(b) && memcmp(a, b, length) == 0;
 }
 
 enum account_sight account_compare(const struct account_facts *known,
@@ -39,7 +21,7 @@ enum account_sight account_compare(const struct account_facts *known,
         differs = differs || !agrees;
     }
     if (is_told(known->charge) && is_told(told->charge)) {
-        if (same_amount(known->charge, told->charge))
+        if (decimal_is_same(known->charge, told->charge))
             agrees = true;
         else if (!lessened)
             differs = true;

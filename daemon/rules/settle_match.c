@@ -1,4 +1,5 @@
 #include "rules/settle_match.h"
+#include "base/decimal.h"
 #include "base/own.h"
 #include <assert.h>
 #include <string.h>
@@ -106,25 +107,6 @@ enum settle_verdict settle_find_span(int64_t claimed_us, int64_t ended_us,
 
 /* ---- the match ---- */
 
-/* Without the zeros at the end of a fraction. */
-static size_t significant_length(const char *amount)
-{
-    size_t length = strlen(amount);
-
-    if (!strchr(amount, '.'))
-        return length;
-    while (amount[length - 1] == '0')
-        length--;
-    return amount[length - 1] == '.' ? length - 1 : length;
-}
-
-static bool same_amount(const char *a, const char *b)
-{
-    size_t length = significant_length(a);
-
-    return length == significant_length(b) && memcmp(a, b, length) == 0;
-}
-
 /* Whether this attempt can have got an id in the span: its request may have been carried out then.
  */
 static bool can_be_there(const struct settle_rival *rival, const struct settle_case *lost)
@@ -143,7 +125,7 @@ static bool is_twin(const struct settle_rival *rival, const struct settle_case *
 
 static bool can_be_it(const struct settle_probe *probe, const struct settle_case *lost)
 {
-    if (!same_amount(probe->charge, lost->charge))
+    if (!decimal_is_same(probe->charge, lost->charge))
         return false;
     if (lost->currency && probe->currency[0] && strcmp(probe->currency, lost->currency) != 0)
         return false;

@@ -82,6 +82,23 @@ static void test_into_itself(void **state)
     assert_string_equal(decimal, "1234.5");
 }
 
+static void test_same(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *a, *b;
+        bool same;
+    } cases[] = {
+        {"1.5", "1.50", true},  {"2", "2.000", true},   {"0", "0.0", true},
+        {"100", "1", false},    {"100", "100.0", true}, {"1.05", "1.5", false},
+        {"-1.5", "1.5", false}, {"10", "1.0", false},   {"0.1", "0.10000000001", false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        assert_int_equal(decimal_is_same(cases[i].a, cases[i].b), cases[i].same);
+        assert_int_equal(decimal_is_same(cases[i].b, cases[i].a), cases[i].same);
+    }
+}
+
 static void test_integers(void **state)
 {
     (void)state;
@@ -129,6 +146,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_amounts),
         cmocka_unit_test(test_into_itself),
+        cmocka_unit_test(test_same),
         cmocka_unit_test(test_integers),
     };
     return cmocka_run_group_tests_name("decimal", tests, NULL, NULL);
