@@ -83,8 +83,10 @@ void values_done(struct values *values);
 void values_add_text(struct values *values,
                      const char *string); /* NULL = NULL; also an array's element */
 void values_add_integer(struct values *values, int64_t integer); /* likewise */
-void values_add_boolean(struct values *values, bool boolean);    /* likewise */
-void values_add_real(struct values *values, double real);        /* likewise; finite */
+void values_add_optional(struct values *values, bool present,
+                         int64_t integer); /* likewise; NULL unless it is present */
+void values_add_boolean(struct values *values, bool boolean); /* likewise */
+void values_add_real(struct values *values, double real);     /* likewise; finite */
 void values_begin_array(struct values *values);
 void values_end_array(struct values *values);
 

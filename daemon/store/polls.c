@@ -221,14 +221,6 @@ static const struct statement apply_statement = {
         "  FROM differing d JOIN moved m ON m.id = d.order_id",
 };
 
-static void add_optional(struct values *values, bool present, int64_t integer)
-{
-    if (present)
-        values_add_integer(values, integer);
-    else
-        values_add_text(values, NULL);
-}
-
 static void add_when_known(struct values *values, bool known, double real)
 {
     if (known)
@@ -244,8 +236,8 @@ static void add_outlook(struct values *values, const struct poll_answer *answers
     VALUES_ADD_ARRAY(values, answers, count, values_add_real, progress.answered_s);
     values_begin_array(values);
     for (size_t i = 0; i < count; i++)
-        add_optional(values, answers[i].progress.remains >= 0,
-                     (int64_t)answers[i].progress.remains);
+        values_add_optional(values, answers[i].progress.remains >= 0,
+                            (int64_t)answers[i].progress.remains);
     values_end_array(values);
     VALUES_ADD_ARRAY(values, answers, count, values_add_real, progress.rate);
     values_begin_array(values);
@@ -276,11 +268,11 @@ int polls_apply(struct connection *lane, const struct poll_answer *answers, size
     VALUES_ADD_ARRAY(&values, answers, count, values_add_text, currency);
     values_begin_array(&values);
     for (size_t i = 0; i < count; i++)
-        add_optional(&values, answers[i].has_start_count, answers[i].start_count);
+        values_add_optional(&values, answers[i].has_start_count, answers[i].start_count);
     values_end_array(&values);
     values_begin_array(&values);
     for (size_t i = 0; i < count; i++)
-        add_optional(&values, answers[i].has_remains, answers[i].remains);
+        values_add_optional(&values, answers[i].has_remains, answers[i].remains);
     values_end_array(&values);
     VALUES_ADD_ARRAY(&values, answers, count, values_add_text, error);
     VALUES_ADD_ARRAY(&values, answers, count, values_add_real, wait_s);

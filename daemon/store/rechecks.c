@@ -110,14 +110,6 @@ static const struct statement apply_statement = {
 };
 /* clang-format on */
 
-static void add_optional(struct values *values, bool present, int64_t integer)
-{
-    if (present)
-        values_add_integer(values, integer);
-    else
-        values_add_text(values, NULL);
-}
-
 int rechecks_apply(struct connection *lane, const struct recheck_answer *answers, size_t count,
                    const char *asked_at, bool tell_shop, store_done done, void *userdata)
 {
@@ -134,11 +126,11 @@ int rechecks_apply(struct connection *lane, const struct recheck_answer *answers
     VALUES_ADD_ARRAY(&values, answers, count, values_add_text, currency);
     values_begin_array(&values);
     for (size_t i = 0; i < count; i++)
-        add_optional(&values, answers[i].has_start_count, answers[i].start_count);
+        values_add_optional(&values, answers[i].has_start_count, answers[i].start_count);
     values_end_array(&values);
     values_begin_array(&values);
     for (size_t i = 0; i < count; i++)
-        add_optional(&values, answers[i].has_remains, answers[i].remains);
+        values_add_optional(&values, answers[i].has_remains, answers[i].remains);
     values_end_array(&values);
     VALUES_ADD_ARRAY(&values, answers, count, values_add_integer, next_s);
     VALUES_ADD_ARRAY(&values, answers, count, values_add_integer, first_s);
