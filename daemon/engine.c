@@ -140,6 +140,8 @@ static void account_was_opened(void *userdata, const struct store_answer *answer
                          account->config->name, answer->problem.text);
         return;
     }
+    if (log_recovered(&provider->engine->ledger_log))
+        log_event(LOG_LEVEL_NOTICE, MESSAGE_LEDGER_WELL, "accounts can be opened again");
     account_open(account, answer, now_us);
     submit_wake(&provider->submit, 0, now_us);
     poll_wake(&provider->poll, 0, now_us);
@@ -176,6 +178,14 @@ static void make_digests(struct world *world)
     }
 }
 
+static const char *ledger_remedy(const struct store_answer *answer, int version)
+{
+    if (strcmp(answer->sqlstate, "42501") == 0)
+        return "database.conninfo must connect as role chwsync; chwsyncd schema upgrade repeats "
+               "its grants";
+    return version ? "run: chwsyncd schema upgrade" : "run: chwsyncd schema install";
+}
+
 static void ledger_read(void *userdata, const struct store_answer *answer)
 {
     struct engine *engine = userdata;
@@ -200,8 +210,7 @@ static void ledger_read(void *userdata, const struct store_answer *answer)
         log_repeated(&engine->schema_log, LOG_LEVEL_ERROR,
                      &(struct log_entry){.sqlstate = answer->sqlstate,
                                          .message_id = MESSAGE_LEDGER_MISSING,
-                                         .hint = version ? "run: chwsyncd schema upgrade"
-                                                         : "run: chwsyncd schema install"},
+                                         .hint = ledger_remedy(answer, version)},
                      "the database has no ledger of this version (%s); looked at again every %d s",
                      answer->verdict == STORE_REFUSED ? answer->problem.text : "an older one",
                      LOOK_AGAIN_S);
@@ -258,8 +267,7 @@ static void lane_down(void *userdata, const struct problem *problem, int64_t ret
 
     (void)retry_us;
     log_repeated(&engine->down_log, LOG_LEVEL_ERROR,
-                 &(struct log_entry){.message_id = MESSAGE_DATABASE_AWAY,
-                                     .hint = problem->hint[0] ? problem->hint : NULL},
+                 &(struct log_entry){.message_id = MESSAGE_DATABASE_AWAY, .hint = problem->hint},
                  "the database is away: %s; trying again, at most 30 s apart", problem->text);
     workshop_note_error(workshop_of(engine), "database: %s", problem->text);
 }
@@ -477,6 +485,7 @@ static void ledger_moved(void *userdata)
 
 static void provider_done(struct provider *provider)
 {
+    secret_done(&provider->key); /* also of one that came no further than its key */
     if (!provider->account.client)
         return;
     client_free(provider->account.client);
@@ -487,7 +496,6 @@ static void provider_done(struct provider *provider)
     settle_done(&provider->settle);
     catalogue_done(&provider->catalogue);
     compare_done(&provider->compare);
-    secret_done(&provider->key);
 }
 
 static void world_free(struct world *world)
@@ -515,6 +523,7 @@ static void world_free(struct world *world)
 }
 DEFINE_OWN(struct world, world_free, world_freep)
 
+/* 0, an engine_verdict with a problem, or negative errno. */
 static int provider_init(struct engine *engine, struct world *world, size_t index,
                          struct problem *reterr_problem)
 {
@@ -527,16 +536,11 @@ static int provider_init(struct engine *engine, struct world *world, size_t inde
                              reterr_problem);
 
     if (r != 0)
-        return r;
+        return r < 0 ? r : ENGINE_NO_PERMISSION;
     for (size_t i = 0; i < index; i++)
-        if (strcmp(world->config->providers[i].url, config->url) == 0 &&
-            strcmp(world->providers[i].key.text, provider->key.text) == 0) {
-            problem_set(reterr_problem,
-                        "providers %s and %s are the same account: same url, same key",
-                        world->config->providers[i].name, config->name);
-            problem_hint(reterr_problem, "configure it once; a budget belongs to an account");
-            return 1;
-        }
+        if (config_same_account(&world->config->providers[i], world->providers[i].key.text, config,
+                                provider->key.text, reterr_problem))
+            return ENGINE_WRONG_CONFIGURATION;
     options.key = provider->key.text;
     options.endpoint = (struct endpoint_options){.url = config->url,
                                                  .ca_file = config->ca_file,
@@ -546,7 +550,7 @@ static int provider_init(struct engine *engine, struct world *world, size_t inde
     provider->account = (struct account){.workshop = &world->workshop, .config = config};
     r = client_new(engine->transport, &options, now_us, &provider->account.client, reterr_problem);
     if (r != 0)
-        return r;
+        return r < 0 ? r : ENGINE_WRONG_CONFIGURATION;
     account_init(&provider->account, now_us);
     submit_init(&provider->submit, &provider->account);
     provider->submit.on_recorded = outcomes_recorded;
@@ -593,7 +597,7 @@ static void name_instance(struct engine *engine)
              SD_ID128_FORMAT_VAL(id));
 }
 
-/* Takes the configuration in every case. 0, 1 with a problem, or negative errno. */
+/* Takes the configuration in every case. 0, an engine_verdict with a problem, or negative errno. */
 static int world_new(struct engine *engine, struct config *config, struct world **ret_world,
                      struct problem *reterr_problem)
 {
@@ -723,6 +727,36 @@ static void leave_world(struct world *world)
               unrecorded);
 }
 
+/* The flight journal is the process's. */
+static void tell_what_waits(const struct engine *engine)
+{
+    const char *wanted = engine->world->config->state_directory,
+               *used = flight_journal_directory(engine->journal);
+
+    if (strcmp(wanted, used) != 0)
+        log_write(LOG_LEVEL_WARNING,
+                  &(struct log_entry){.message_id = MESSAGE_RELOADED,
+                                      .hint = "systemctl restart chwsyncd"},
+                  "state_directory %s comes into force at the next start: until then the flight "
+                  "journal stays in %s",
+                  wanted, used);
+}
+
+/* Each of them in a line, and their end. */
+static void tell_faults(const struct engine *engine, const char *message_id,
+                        struct config_faults *faults)
+{
+    for (size_t i = 0; i < faults->count; i++) {
+        struct problem problem;
+
+        config_fault_describe(&faults->faults[i], engine->config_path, &problem);
+        log_write(LOG_LEVEL_ERROR,
+                  &(struct log_entry){.message_id = message_id, .hint = problem.hint}, "%s",
+                  problem.text);
+    }
+    config_faults_done(faults);
+}
+
 /* The new configuration is read and tried whole before the old world ends; a wrong one is refused
  * and the old one stays in force. */
 static void reload(struct engine *engine, bool settled)
@@ -744,15 +778,8 @@ static void reload(struct engine *engine, bool settled)
         if (r != 0)
             config_free(GIVE(config));
     }
-    if (r == 1) {
-        for (size_t i = 0; i < faults.count; i++)
-            log_write(LOG_LEVEL_ERROR,
-                      &(struct log_entry){.message_id = MESSAGE_RELOAD_REFUSED,
-                                          .hint = faults.faults[i].problem.hint},
-                      "%s:%u: %s", engine->config_path, faults.faults[i].line,
-                      faults.faults[i].problem.text);
-        config_faults_done(&faults);
-    }
+    if (r == 1)
+        tell_faults(engine, MESSAGE_RELOAD_REFUSED, &faults);
     if (r == 0)
         r = world_new(engine, config, &world, &problem);
     if (r == 0) {
@@ -766,8 +793,7 @@ static void reload(struct engine *engine, bool settled)
         engine->journal = journal;
         memcpy(engine->instance, instance, sizeof instance);
         log_write(LOG_LEVEL_ERROR,
-                  &(struct log_entry){.message_id = MESSAGE_RELOAD_REFUSED,
-                                      .hint = problem.hint[0] ? problem.hint : NULL},
+                  &(struct log_entry){.message_id = MESSAGE_RELOAD_REFUSED, .hint = problem.hint},
                   "the new configuration is refused, the old one stays in force%s%s",
                   problem.text[0] ? ": " : "", problem.text);
         notify_ready();
@@ -783,6 +809,7 @@ static void reload(struct engine *engine, bool settled)
     log_open(world->config->log_level, world->config->log_target);
     log_event(LOG_LEVEL_NOTICE, MESSAGE_RELOADED, "the configuration %s is in force",
               engine->config_path);
+    tell_what_waits(engine);
     notify_ready();
 }
 
@@ -1080,8 +1107,9 @@ int engine_run(struct engine *engine)
 
     if (r < 0)
         return r;
-    log_event(LOG_LEVEL_NOTICE, MESSAGE_STARTED, "started: chwsyncd %s, %zu providers",
-              CHWSYNCD_VERSION, engine->world->provider_count);
+    log_event(LOG_LEVEL_NOTICE, MESSAGE_STARTED, "started: chwsyncd %s, %zu provider%s",
+              CHWSYNCD_VERSION, engine->world->provider_count,
+              engine->world->provider_count == 1 ? "" : "s");
     notify_ready();
     for (;;) {
         int64_t now_us = clock_monotonic_us(), next_us;
@@ -1117,8 +1145,8 @@ static int load(struct engine *engine, struct problem *reterr_problem)
     if (r < 0)
         return r;
     if (r == 1) {
-        config_faults_print(&faults, engine->config_path, stderr);
-        config_faults_done(&faults);
+        problem_set(reterr_problem, "the configuration is wrong");
+        tell_faults(engine, MESSAGE_START_FAILED, &faults);
         return ENGINE_WRONG_CONFIGURATION;
     }
     log_open(config->log_level, config->log_target);
@@ -1127,8 +1155,7 @@ static int load(struct engine *engine, struct problem *reterr_problem)
         config_free(config);
         return r;
     }
-    r = world_new(engine, config, &engine->world, reterr_problem);
-    return r == 1 ? ENGINE_NO_PERMISSION : r;
+    return world_new(engine, config, &engine->world, reterr_problem);
 }
 
 int engine_new(const char *config_path, const char *credentials_directory,

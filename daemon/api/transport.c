@@ -26,7 +26,7 @@
 #include "api/transport.h"
 #include "base/own.h"
 #include "host/clock.h"
-#include <arpa/inet.h>
+#include "host/config_value.h"
 #include <assert.h>
 #include <curl/curl.h>
 #include <errno.h>
@@ -894,14 +894,6 @@ static struct transfer *transfer_get(struct endpoint *endpoint)
     return transfer;
 }
 
-static bool is_loopback(const char *host)
-{
-    struct in_addr address;
-
-    return strcmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0 ||
-           (inet_pton(AF_INET, host, &address) == 1 && ntohl(address.s_addr) >> 24 == 127);
-}
-
 /* 0, 1 with a problem, or negative errno. */
 static int read_url(struct endpoint *endpoint, const char *string, struct problem *reterr_problem)
 {
@@ -924,7 +916,7 @@ static int read_url(struct endpoint *endpoint, const char *string, struct proble
     endpoint->tls.plain = strcmp(scheme, "http") == 0;
     if (!endpoint->tls.plain && strcmp(scheme, "https") != 0) {
         problem_set(reterr_problem, "the url must begin with https://");
-    } else if (endpoint->tls.plain && !is_loopback(host)) {
+    } else if (endpoint->tls.plain && !config_value_is_loopback(host)) {
         problem_set(reterr_problem, "http:// to %s would show the key to the network",
                     endpoint->host);
         problem_hint(reterr_problem, "use https://; http:// is for addresses of this machine only");

@@ -3,6 +3,7 @@
 # TAP on stdout.
 cd "$(dirname "$0")/../.." || exit 1
 . tests/lib/cluster.sh
+. tests/lib/tap.sh
 panel_pid=
 stop_all() {
     [ -z "$panel_pid" ] || kill "$panel_pid"
@@ -12,23 +13,6 @@ trap stop_all EXIT
 
 chwsyncd=${BUILD:-build}/chwsyncd
 panel=${BUILD:-build}/panel
-tests=0 failed=0
-
-is() { # is WHAT WANTED GOT
-    tests=$((tests + 1))
-    if [ "$2" = "$3" ]; then
-        echo "ok $tests - $1"
-    else
-        failed=$((failed + 1))
-        echo "not ok $tests - $1"
-        printf '# wanted: %s\n#    got: %s\n' "${2//$'\n'/ | }" "${3//$'\n'/ | }"
-    fi
-}
-has() { # has WHAT PATTERN TEXT
-    local found="not in: $3"
-    ! grep -qE -- "$2" <<<"$3" || found=there
-    is "$1" there "$found"
-}
 
 ask() { cluster_psql -At -c "$1" 2>&1; }
 
@@ -328,7 +312,7 @@ check_finds() {
 
     mv "$CLUSTER_DIR/panel.key" "$CLUSTER_DIR/other.key"
     told check "${credentials[@]}"
-    is "check without the key file" 78 "$code"
+    is "check without the key file: what run ends with" 77 "$code"
     has "... names it" "fault +credentials .*panel.key" "$said"
     printf 'wrong-key\n' >"$CLUSTER_DIR/panel.key"
     chmod 600 "$CLUSTER_DIR/panel.key"
@@ -476,5 +460,4 @@ check_sees_tls
 broken_contracts
 rights_and_versions
 what_is_away
-echo "1..$tests"
-[ $failed = 0 ]
+finish
