@@ -4,33 +4,10 @@
 #include "store/adapter_switch.h"
 #include "store/generator.h"
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
-/* The view's name as the configuration has it; with --conninfo none is needed. */
-static enum exit_code open_database(const struct arguments *arguments, char **ret_view,
-                                    struct session **ret_session)
-{
-    OWN(command_config_freep) struct config *config = NULL;
-    struct problem problem = {0};
-    struct session_options options = {.conninfo = arguments->conninfo, .time_limit_s = 120};
-
-    if (!options.conninfo) {
-        enum exit_code code = command_load_config(arguments, &config);
-        if (code != EXIT_DONE)
-            return code;
-        options.conninfo = config->conninfo;
-        options.as_calling_user = true;
-    }
-    *ret_view = strdup(config ? config->pending_orders : "chwsync_shop.pending_orders");
-    int r = *ret_view ? session_open(&options, ret_session, &problem) : -1;
-    if (r == 0)
-        return EXIT_DONE;
-    if (r < 0)
-        problem_set(&problem, "out of memory");
-    command_complain(&problem);
-    return r < 0 ? EXIT_FINDING : EXIT_UNAVAILABLE;
-}
+#define TIME_LIMIT_S 120
+#define DEFAULT_VIEW "chwsync_shop.pending_orders"
 
 static enum exit_code print_text(const struct text *text)
 {
@@ -152,7 +129,6 @@ static enum exit_code generate(const struct arguments *arguments)
                                         .pack = given[ADAPTER_PACK]};
     OWN(session_freep) struct session *session = NULL;
     OWN(text_done) struct text text = {0};
-    char *view = NULL;
     struct generator_faults faults;
     struct problem problem = {0};
 
@@ -161,8 +137,7 @@ static enum exit_code generate(const struct arguments *arguments)
         return complain_missing("--key, --service and --pending");
     if (!request.order_table != !request.by)
         return complain_missing("both of --order and --by");
-    enum exit_code code = open_database(arguments, &view, &session);
-    free(view);
+    enum exit_code code = command_open_owner(arguments, TIME_LIMIT_S, NULL, &session);
     if (code != EXIT_DONE)
         return code;
     enum session_verdict verdict = generator_write(session, &request, &text, &faults, &problem);
@@ -205,26 +180,24 @@ static enum exit_code tell_on(enum switch_verdict verdict, const char *views)
 
 static enum exit_code switch_adapter(const struct arguments *arguments, bool on)
 {
+    OWN(command_config_freep) struct config *config = NULL;
     OWN(session_freep) struct session *session = NULL;
     OWN(text_done) struct text views = {0};
-    char *view = NULL;
     struct problem problem = {0};
-    enum exit_code code = open_database(arguments, &view, &session);
+    enum exit_code code = command_open_owner(arguments, TIME_LIMIT_S, &config, &session);
+    const char *view = config ? config->pending_orders : DEFAULT_VIEW;
+    enum switch_verdict verdict;
 
-    if (code == EXIT_DONE) {
-        enum switch_verdict verdict = on ? adapter_switch_on(session, &views, &problem)
-                                         : adapter_switch_off(session, view, &views, &problem);
-        if (verdict == SWITCH_REFUSED || verdict == SWITCH_LOST) {
-            command_complain(&problem);
-            code =
-                command_exit_code(session, verdict == SWITCH_LOST ? SESSION_LOST : SESSION_REFUSED);
-        } else {
-            code = on ? tell_on(verdict, text_string(&views))
-                      : tell_off(verdict, view, text_string(&views));
-        }
+    if (code != EXIT_DONE)
+        return code;
+    verdict = on ? adapter_switch_on(session, &views, &problem)
+                 : adapter_switch_off(session, view, &views, &problem);
+    if (verdict == SWITCH_REFUSED || verdict == SWITCH_LOST) {
+        command_complain(&problem);
+        return command_exit_code(session, verdict == SWITCH_LOST ? SESSION_LOST : SESSION_REFUSED);
     }
-    free(view);
-    return code;
+    return on ? tell_on(verdict, text_string(&views))
+              : tell_off(verdict, view, text_string(&views));
 }
 
 enum exit_code command_adapter(const struct arguments *arguments)

@@ -40,9 +40,7 @@ const struct command commands[] = {
      TAKES_CONFIG | TAKES_CONNINFO | TAKES_ADAPTER, command_adapter},
     {"status", "", 0, 0, "providers, budget, queue, what is held up and why",
      "Reads the ledger only; the daemon need not run. With --watch it fills the screen and is "
-     "drawn "
-     "anew every 2 seconds\n"
-     "until q or Ctrl-C.",
+     "drawn anew every 2 seconds until q or Ctrl-C.",
      TAKES_CONFIG | TAKES_JSON | TAKES_WATCH, command_status},
     {"orders", "[REF]", 0, 1, "one order's whole story, or a list",
      "With REF, the key of an order line in the shop: what the shop wants, where it stands and "
@@ -57,8 +55,7 @@ const struct command commands[] = {
      "the budget, and takes it when the provider knows the id and no other order has it. The "
      "answer is waited for, at most 30 s; later it stands in `chwsyncd orders REF`.\n"
      "--not-placed   it does not exist there: it is queued and bought again. Finding nothing "
-     "proves "
-     "nothing, so the daemon never says this by itself.\n"
+     "proves nothing, so the daemon never says this by itself.\n"
      "--give-up      it is abandoned and never bought again; --placed can still reopen it.\n"
      "\n"
      "With --release instead of REF it lets orders be sent again that were stopped because the "
@@ -103,8 +100,8 @@ const struct command commands[] = {
      TAKES_CONFIG | TAKES_JSON | TAKES_PLACED | TAKES_NOT_PLACED | TAKES_AGAIN, command_refill},
     {"metrics", "", 0, 0, "figures for a monitoring system",
      "Prints OpenMetrics text. With --http it answers one HTTP request on standard input, for a "
-     "socket of systemd's\n"
-     "(chwsyncd-metrics.socket). Reads the ledger only; the daemon need not run.",
+     "socket of systemd's (chwsyncd-metrics.socket). Reads the ledger only; the daemon need not "
+     "run.",
      TAKES_CONFIG | TAKES_HTTP, command_metrics},
 };
 const size_t command_count = COUNT_OF(commands);
@@ -234,10 +231,10 @@ static void print_help(const struct command *command, FILE *stream)
     fprintf(stream, "Usage: chwsyncd %s%s%s [OPTION]...\n\n", command->name,
             command->words[0] ? " " : "", command->words);
     for (const char *line = command->help; *line;) {
-        char paragraph[512];
+        OWN(text_done) struct text paragraph = {0};
         size_t length = strcspn(line, "\n");
-        snprintf(paragraph, sizeof paragraph, "%.*s", (int)length, line);
-        output_field(stream, "", 0, paragraph);
+        text_add_bytes(&paragraph, line, length);
+        output_field(stream, "", 0, text_string(&paragraph));
         line += length + (line[length] == '\n');
     }
     fputc('\n', stream);
@@ -465,17 +462,37 @@ enum exit_code command_load_config(const struct arguments *arguments, struct con
     return EXIT_CONFIGURATION;
 }
 
-static enum exit_code open_ledger(const struct config *config, struct session **ret_session)
+static enum exit_code open_session(const struct session_options *options,
+                                   struct session **ret_session)
 {
-    const struct session_options options = {.conninfo = config->conninfo};
     struct problem problem = {0};
-    int r = session_open(&options, ret_session, &problem);
+    int r = session_open(options, ret_session, &problem);
     if (r == 0)
         return EXIT_DONE;
     if (r < 0)
         problem_set(&problem, "out of memory");
     command_complain(&problem);
     return r < 0 ? EXIT_FINDING : EXIT_UNAVAILABLE;
+}
+
+enum exit_code command_open_owner(const struct arguments *arguments, unsigned time_limit_s,
+                                  struct config **ret_config, struct session **ret_session)
+{
+    OWN(command_config_freep) struct config *config = NULL;
+    struct session_options options = {.conninfo = arguments->conninfo,
+                                      .time_limit_s = time_limit_s};
+    enum exit_code code = EXIT_DONE;
+    if (!options.conninfo) {
+        code = command_load_config(arguments, &config);
+        if (code != EXIT_DONE)
+            return code;
+        options.conninfo = config->conninfo;
+        options.as_calling_user = true;
+    }
+    code = open_session(&options, ret_session);
+    if (code == EXIT_DONE && ret_config)
+        *ret_config = GIVE(config);
+    return code;
 }
 
 static enum exit_code begin_report(struct session *session, int64_t *ret_now_s)
@@ -505,7 +522,7 @@ enum exit_code command_open_report(const struct arguments *arguments, struct con
     OWN(session_freep) struct session *session = NULL;
     enum exit_code code = command_load_config(arguments, &config);
     if (code == EXIT_DONE)
-        code = open_ledger(config, &session);
+        code = open_session(&(struct session_options){.conninfo = config->conninfo}, &session);
     if (code == EXIT_DONE)
         code = begin_report(session, ret_now_s);
     if (code != EXIT_DONE)

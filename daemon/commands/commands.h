@@ -128,8 +128,6 @@ DEFINE_OWN(struct config, config_free, command_config_freep)
 
 /* Who types this, for the history of an order: "name", or "name (as root)" behind sudo. */
 void command_name_operator(char *ret_name, size_t size);
-/* A provider's id: one printable word without a comma. */
-bool command_is_id(const char *id);
 /* "chwsyncd: what is wrong" and an indented hint, on stderr. */
 void command_complain(const struct problem *problem);
 /* "chwsyncd: unknown WHAT "GIVEN"" and the nearest of the names (NULL ends them) when one is near.
@@ -137,6 +135,13 @@ void command_complain(const struct problem *problem);
 void command_complain_unknown(const char *what, const char *given, const char *const *names);
 /* Loads the configuration, or tells all its faults on stderr. */
 enum exit_code command_load_config(const struct arguments *arguments, struct config **ret_config);
+/*
+ * The session of a command that makes or changes schemas: the database that --conninfo names, else
+ * the configuration's as the calling user; the faults on stderr. ret_config may be NULL, and gets
+ * NULL where none was needed.
+ */
+enum exit_code command_open_owner(const struct arguments *arguments, unsigned time_limit_s,
+                                  struct config **ret_config, struct session **ret_session);
 /* The session of a command that reads the ledger, in one snapshot; the faults on stderr. ret_config
  * may be NULL. */
 enum exit_code command_open_report(const struct arguments *arguments, struct config **ret_config,

@@ -4,29 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The configuration is only read when the command line names no database. */
-static enum exit_code open_database(const struct arguments *arguments, struct session **ret_session)
-{
-    struct config *config = NULL;
-    struct problem problem = {0};
-    struct session_options options = {.conninfo = arguments->conninfo, .time_limit_s = 600};
-    if (!options.conninfo) {
-        enum exit_code code = command_load_config(arguments, &config);
-        if (code != EXIT_DONE)
-            return code;
-        options.conninfo = config->conninfo;
-        options.as_calling_user = true;
-    }
-    options.connect_limit_s = 10;
-    int r = session_open(&options, ret_session, &problem);
-    config_free(config);
-    if (r == 0)
-        return EXIT_DONE;
-    if (r < 0)
-        problem_set(&problem, "out of memory");
-    command_complain(&problem);
-    return r < 0 ? EXIT_FINDING : EXIT_UNAVAILABLE;
-}
+#define TIME_LIMIT_S 600 /* an upgrade may rewrite a large table */
 
 static enum exit_code exit_code_of(const struct session *session, enum schema_verdict verdict)
 {
@@ -113,7 +91,7 @@ static enum exit_code change(const struct arguments *arguments, enum schema_acti
     OWN(session_freep) struct session *session = NULL;
     struct schema_change made = {0};
     struct problem problem = {0};
-    enum exit_code code = open_database(arguments, &session);
+    enum exit_code code = command_open_owner(arguments, TIME_LIMIT_S, NULL, &session);
     if (code != EXIT_DONE)
         return code;
     enum schema_verdict verdict = schema_change(session, action, &made, &problem);
@@ -139,11 +117,6 @@ static void size_text(const char *bytes, char *ret_text, size_t size)
         snprintf(ret_text, size, "%.1f GB", kilobytes / 1024 / 1024);
 }
 
-static const char *cell(const PGresult *rows, int row, int column)
-{
-    return PQgetisnull(rows, row, column) ? NULL : PQgetvalue(rows, row, column);
-}
-
 static void print_objects(const struct schema_overview *overview)
 {
     enum { KIND, NAME, OWNER, ROWS, BYTES };
@@ -156,12 +129,12 @@ static void print_objects(const struct schema_overview *overview)
     const PGresult *rows = overview->objects;
     for (int row = 0; row < PQntuples(rows); row++) {
         char size[32] = "";
-        if (cell(rows, row, BYTES))
-            size_text(cell(rows, row, BYTES), size, sizeof size);
-        table_add(&table, cell(rows, row, NAME));
-        table_add(&table, cell(rows, row, KIND));
-        table_add(&table, cell(rows, row, OWNER));
-        table_add(&table, cell(rows, row, ROWS) ? cell(rows, row, ROWS) : "");
+        if (row_text(rows, row, BYTES))
+            size_text(row_text(rows, row, BYTES), size, sizeof size);
+        table_add(&table, row_text(rows, row, NAME));
+        table_add(&table, row_text(rows, row, KIND));
+        table_add(&table, row_text(rows, row, OWNER));
+        table_add(&table, row_text(rows, row, ROWS) ? row_text(rows, row, ROWS) : "");
         table_add(&table, size);
     }
     table_print(&table, 2, stdout);
@@ -171,15 +144,15 @@ static void print_objects(const struct schema_overview *overview)
 static void print_overview(const struct session *session, const struct schema_overview *overview)
 {
     const PGresult *state = overview->state, *roles = overview->roles;
-    const char *version = cell(state, 0, SCHEMA_STATE_VERSION);
+    const char *version = row_text(state, 0, SCHEMA_STATE_VERSION);
     char size[32];
     size_text(PQgetvalue(state, 0, SCHEMA_STATE_BYTES), size, sizeof size);
     printf("Database %s: schema chwsync is at version %s (this chwsyncd needs %d), %s\n",
            session_database(session), version ? version : "? (not readable)",
            schema_version_wanted(), size);
-    printf("  chwsync       belongs to %s\n", cell(state, 0, SCHEMA_STATE_OWNER));
+    printf("  chwsync       belongs to %s\n", row_text(state, 0, SCHEMA_STATE_OWNER));
     printf("  chwsync_shop  %s%s\n",
-           cell(state, 0, SCHEMA_STATE_SHOP_OWNER) ? "belongs to " : "does not exist",
+           row_text(state, 0, SCHEMA_STATE_SHOP_OWNER) ? "belongs to " : "does not exist",
            PQgetvalue(state, 0, SCHEMA_STATE_SHOP_OWNER));
     puts("\nRoles");
     for (int row = 0; row < PQntuples(roles); row++) {
@@ -208,7 +181,7 @@ static enum exit_code show(const struct arguments *arguments)
     OWN(session_freep) struct session *session = NULL;
     OWN(schema_overview_done) struct schema_overview overview = {0};
     struct problem problem = {0};
-    enum exit_code code = open_database(arguments, &session);
+    enum exit_code code = command_open_owner(arguments, TIME_LIMIT_S, NULL, &session);
     if (code != EXIT_DONE)
         return code;
     enum session_verdict verdict = schema_show(session, &overview, &problem);
