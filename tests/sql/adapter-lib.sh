@@ -1,24 +1,15 @@
-# tests/sql/adapter-lib.sh - what every adapter has to do, whatever its shop. Source it from bash after tests/lib/cluster.sh.
+# tests/sql/adapter-lib.sh - what every adapter has to do, whatever its shop. Source it from bash after tests/lib/cluster.sh
+# and tests/lib/tap.sh.
 #
 #     adapter_begin                  a cluster, a simulated provider, and a database "ready" with the ledger
 #     new_shop NAME                  a database of its own, which PGDATABASE names from then on
 #     adapter_does                   all but the flow of orders; the shop has a schema "replica" (see tests/sql/replicas/README)
 #
-# `is`, `has`, `ask` as in the other tests; `as_daemon SQL`.
+# `ask SQL`, `as_daemon SQL`. $shop stands before the name of each test.
 
 chwsyncd=${BUILD:-build}/chwsyncd
-tests=0 failed=0 panel_pid='' shop=''
-
-is() { # is WHAT WANTED GOT
-    tests=$((tests + 1))
-    if [ "$2" = "$3" ]; then
-        echo "ok $tests - $shop: $1"
-    else
-        failed=$((failed + 1))
-        echo "not ok $tests - $shop: $1"
-        printf '# wanted: %s\n#    got: %s\n' "${2//$'\n'/ | }" "${3//$'\n'/ | }"
-    fi
-}
+panel_pid='' shop=''
+unset tap_subject && declare -n tap_subject=shop
 
 ask() { cluster_psql -At -P null=NULL -c "$1" 2>&1; }
 as_daemon() { PGOPTIONS="-c role=chwsync -c client_min_messages=warning" cluster_psql -At -P null=NULL -c "$1" 2>&1; }

@@ -2,20 +2,10 @@
 # An account that another one takes over: every row of its orders goes along, in batches; journals' names of accounts lead to it. TAP on stdout.
 cd "$(dirname "$0")/../.." || exit 1
 . tests/lib/cluster.sh
+. tests/lib/tap.sh
 trap cluster_stop_all EXIT
 
 chwsyncd=${BUILD:-build}/chwsyncd
-tests=0 failed=0
-is() { # is WHAT WANTED GOT
-    tests=$((tests + 1))
-    if [ "$2" = "$3" ]; then
-        echo "ok $tests - $1"
-    else
-        failed=$((failed + 1))
-        echo "not ok $tests - $1"
-        printf '# wanted: %s\n#    got: %s\n' "${2//$'\n'/ | }" "${3//$'\n'/ | }"
-    fi
-}
 ask() { PGOPTIONS='-c role=chwsync' cluster_psql -At -c "$1" 2>&1; }
 
 cluster_start || exit 1
@@ -61,5 +51,4 @@ is "... once" "4 4" "$(ask "SELECT chwsync.account_of(9, 'r') || ' ' || count(*)
 ask "SELECT chwsync.take_over(2, 1, 100)" >/dev/null
 is "back: what was noted turns round" "|1" "$(ask "SELECT chwsync.take_over(2, 1, 100); SELECT a.continued_by, b.continued_by FROM chwsync.accounts a, chwsync.accounts b WHERE a.id = 1 AND b.id = 2" | tail -n 1)"
 is "... and no circle is made" 1 "$(ask "SELECT chwsync.account_of(2, 'p')")"
-echo "1..$tests"
-[ $failed = 0 ]
+finish

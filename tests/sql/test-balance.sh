@@ -2,20 +2,10 @@
 # What is kept of balances: what of one is not spoken for, its history, whether it rose and reaches. TAP on stdout.
 cd "$(dirname "$0")/../.." || exit 1
 . tests/lib/cluster.sh
+. tests/lib/tap.sh
 build=${BUILD:-build}
 trap cluster_stop_all EXIT
-tests=0 failed=0
 
-is() { # WHAT WANTED GOT
-    tests=$((tests + 1))
-    if [ "$2" = "$3" ]; then
-        echo "ok $tests - $1"
-    else
-        failed=1
-        echo "not ok $tests - $1"
-        printf '# wanted: %s\n#    got: %s\n' "${2//$'\n'/ | }" "${3//$'\n'/ | }"
-    fi
-}
 ask() { cluster_psql -At -c "$1" 2>&1; }
 # The daemon's own role. Rows: available|rose|reaches|frees|was_low|is_low
 note() { # AMOUNT ASKED-AT [MARK [KEEP-DAYS]]
@@ -102,5 +92,4 @@ is "where they stood, or after a while" "3|t|4|f" "$(ask "SELECT string_agg(orde
 
 is "the view has it" "402|USD|t|f|399" "$(ask "SELECT balance, currency, balance_at > now() - interval '1 minute', balance_is_low, available + 0 FROM chwsync.provider_status WHERE provider = 'p'")"
 is "and says what is not known" "||f|" "$(ask "SELECT balance, currency, balance_is_low, available FROM chwsync.provider_status WHERE provider = 'q'")"
-echo "1..$tests"
-[ $failed = 0 ]
+finish

@@ -2,19 +2,10 @@
 # What the claim lets go, holds and rejects, by the catalogue, by prices and by the balance; each case by the functions themselves.
 cd "$(dirname "$0")/../.." || exit 1
 . tests/lib/cluster.sh
+. tests/lib/tap.sh
 build=${BUILD:-build}
 trap cluster_stop_all EXIT
-tests=0
 
-is() { # is WHAT WANTED GOT
-    tests=$((tests + 1))
-    if [ "$2" = "$3" ]; then
-        echo "ok $tests - $1"
-    else
-        echo "not ok $tests - $1"
-        printf '# wanted: %s\n#    got: %s\n' "${2//$'\n'/ | }" "${3//$'\n'/ | }"
-    fi
-}
 ask() { cluster_psql -At -c "$1" 2>&1; }
 
 cluster_start fsync=off && cluster_psql -c 'CREATE DATABASE shop' || exit 1
@@ -276,4 +267,4 @@ is "a thousand are looked at at once" "end and more 0" "$(claim 2 | tail -n 1) $
 is "behind all that wait the others go" "2 end and more" "$(claim 2 >/tmp/claim.$$; grep -c 'goes as' /tmp/claim.$$) $(tail -n 1 /tmp/claim.$$; rm /tmp/claim.$$)"
 is "and the last ones" "3 end" "$(claim 10 | cut -d' ' -f1-2 | grep -vc end) $(claim 10)"
 is "every one has its reason" "1500" "$(ask "SELECT count(*) FROM chwsync.orders o JOIN chwsync.queue q ON q.order_id = o.id WHERE q.held = 'price' AND o.error LIKE 'price 3 is above max_charge 1;%'")"
-echo "1..$tests"
+finish

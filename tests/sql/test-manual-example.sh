@@ -2,19 +2,10 @@
 # The worked example of chwsyncd-contract(7), taken from the page and tried. TAP on stdout.
 cd "$(dirname "$0")/../.." || exit 1
 . tests/lib/cluster.sh
+. tests/lib/tap.sh
 build=${BUILD:-build}
 work=$(mktemp -d)
 trap 'cluster_stop_all; rm -rf "$work"' EXIT
-tests=0
-is() { # is WHAT WANTED GOT
-    tests=$((tests + 1))
-    if [ "$2" = "$3" ]; then
-        echo "ok $tests - $1"
-    else
-        echo "not ok $tests - $1"
-        printf '# wanted: %s\n#    got: %s\n' "${2//$'\n'/ | }" "${3//$'\n'/ | }"
-    fi
-}
 as_daemon() { cluster_psql -At -P null=NULL -c 'SET ROLE chwsync' -c "$1" 2>&1; }
 report() { as_daemon "SELECT chwsync_shop.write_back(jsonb_populate_record(NULL::chwsync.result, '$1'))"; }
 told() { cluster_psql -At -c "SELECT status, charge FROM chwsync_shop.told WHERE order_ref = '1'"; }
@@ -49,4 +40,4 @@ CONFIGURATION
 (umask 077 && echo KEY >"$work/key")
 is "chwsyncd check is content with the contract" "" \
     "$("$build/chwsyncd" check --config "$work/conf" 2>&1 | grep -A1 -E '^(fault|warning) +(contract|schema)')"
-echo "1..$tests"
+finish

@@ -2,20 +2,11 @@
 # `chwsyncd metrics`: strictly OpenMetrics, over HTTP too, and every name that alert rules and dashboard use is there. TAP on stdout.
 cd "$(dirname "$0")/../.." || exit 1
 . tests/lib/cluster.sh
+. tests/lib/tap.sh
 build=${BUILD:-build}
 work=$(mktemp -d)
 trap 'cluster_stop_all; rm -rf "$work"' EXIT
-tests=0
 
-is() { # is WHAT WANTED GOT
-    tests=$((tests + 1))
-    if [ "$2" = "$3" ]; then
-        echo "ok $tests - $1"
-    else
-        echo "not ok $tests - $1"
-        printf '# wanted: %s\n#    got: %s\n' "${2//$'\n'/ | }" "${3//$'\n'/ | }"
-    fi
-}
 strict() { awk -f tests/lib/openmetrics.awk "$@" 2>&1; }
 metrics() { "$build/chwsyncd" metrics --config "$work/conf" "$@"; }
 value() { sed -n "s/^chwsyncd_$1 //p" "$work/metrics"; }
@@ -130,4 +121,4 @@ metrics >"$work/metrics" 2>/dev/null
 is "without a database: the exit code" "69" "$?"
 is "and a text that says so" "0 " "$(value database_up) $(strict "$work/metrics")"
 is "over HTTP too" "HTTP/1.1 200 OK" "$(http 'GET /metrics HTTP/1.0\r\n\r\n' 2>/dev/null | head -n 1 | tr -d '\r')"
-echo "1..$tests"
+finish

@@ -2,15 +2,9 @@
 # Which orders a question is about, in the database: what a batch reads of many, where new ones stand, and turns of before migration 008.
 cd "$(dirname "$0")/../.." || exit 1
 . tests/lib/cluster.sh
+. tests/lib/tap.sh
 trap cluster_stop_all EXIT
 BUILD=${BUILD:-build}
-tests=0 failed=0
-is() { # WHAT WANTED GOT
-    tests=$((tests + 1))
-    [ "$2" = "$3" ] && echo "ok $tests - $1" && return
-    failed=$((failed + 1))
-    printf 'not ok %s - %s\n# wanted: %s\n#    got: %s\n' "$tests" "$1" "$2" "$3"
-}
 ask() { cluster_psql -At -c "$1" 2>&1; }
 
 cluster_start fsync=off autovacuum=off || exit 1
@@ -68,5 +62,4 @@ cluster_psql -f "$directory/repair.sql"
 is "the newest come first" "$(ask "SELECT string_agg(id::text, ' ' ORDER BY accepted_at DESC) FROM chwsync.orders")" \
     "$(ask "SELECT string_agg(order_id::text, ' ' ORDER BY turn) FROM chwsync.polls")"
 is "all within less than a stride before the others" t "$(ask "SELECT min(turn) > 38 AND max(turn) = 40 FROM chwsync.polls")"
-echo "1..$tests"
-exit $((failed > 0))
+finish

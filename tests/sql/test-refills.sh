@@ -2,26 +2,11 @@
 # chwsync.request_refill(): what is checked, what is answered from the ledger, who may ask; and the columns of its view. TAP on stdout.
 cd "$(dirname "$0")/../.." || exit 1
 . tests/lib/cluster.sh
+. tests/lib/tap.sh
 trap cluster_stop_all EXIT
 
 chwsyncd=${BUILD:-build}/chwsyncd
-tests=0 failed=0
 
-is() { # is WHAT WANTED GOT
-    tests=$((tests + 1))
-    if [ "$2" = "$3" ]; then
-        echo "ok $tests - $1"
-    else
-        failed=$((failed + 1))
-        echo "not ok $tests - $1"
-        printf '# wanted: %s\n#    got: %s\n' "${2//$'\n'/ | }" "${3//$'\n'/ | }"
-    fi
-}
-has() { # has WHAT PATTERN TEXT
-    local found="not in: $3"
-    ! grep -qE -- "$2" <<<"$3" || found=there
-    is "$1" there "$found"
-}
 ask() { cluster_psql -At -c "$1" 2>&1; }
 ask_as() { cluster_psql -At -U "$1" -c "$2" 2>&1; }
 refill() { ask "SELECT chwsync.request_refill('$1')"; }
@@ -140,5 +125,4 @@ repeated_requests
 two_at_once
 rights_are_few
 upgrade_takes_what_ended
-echo "1..$tests"
-[ $failed = 0 ]
+finish

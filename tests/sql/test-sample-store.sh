@@ -2,20 +2,8 @@
 # The sample shop and its adapter keep the contract: view, veto, reports, rights. TAP on stdout.
 cd "$(dirname "$0")/../.." || exit 1
 . tests/lib/cluster.sh
+. tests/lib/tap.sh
 trap cluster_stop_all EXIT
-
-tests=0 failed=0
-
-is() { # is WHAT WANTED GOT
-    tests=$((tests + 1))
-    if [ "$2" = "$3" ]; then
-        echo "ok $tests - $1"
-    else
-        failed=$((failed + 1))
-        echo "not ok $tests - $1"
-        printf '# wanted: %s\n#    got: %s\n' "${2//$'\n'/ | }" "${3//$'\n'/ | }"
-    fi
-}
 
 # One value, or rows joined by newlines; NULL is shown as such. What goes wrong is part of the answer.
 ask() { cluster_psql -At -P null=NULL -c "$1" 2>&1; }
@@ -289,5 +277,4 @@ reports_are_kept_by_seq
 rights_are_few
 adapter_runs_again
 poll_does_not_read_history
-echo "1..$tests"
-[ $failed = 0 ]
+finish

@@ -2,26 +2,10 @@
 # `chwsyncd schema` installs, upgrades and shows, with and without rights, once, twice, at once and with faults. TAP on stdout.
 cd "$(dirname "$0")/../.." || exit 1
 . tests/lib/cluster.sh
+. tests/lib/tap.sh
 trap cluster_stop_all EXIT
 
 chwsyncd=${BUILD:-build}/chwsyncd
-tests=0 failed=0
-
-is() { # is WHAT WANTED GOT
-    tests=$((tests + 1))
-    if [ "$2" = "$3" ]; then
-        echo "ok $tests - $1"
-    else
-        failed=$((failed + 1))
-        echo "not ok $tests - $1"
-        printf '# wanted: %s\n#    got: %s\n' "${2//$'\n'/ | }" "${3//$'\n'/ | }"
-    fi
-}
-has() { # has WHAT PATTERN TEXT
-    local found="not in: $3"
-    ! grep -qE -- "$2" <<<"$3" || found=there
-    is "$1" there "$found"
-}
 
 # ask DATABASE SQL, as a superuser; ask_as USER DATABASE SQL
 ask() { cluster_psql -At -d "$1" -c "$2" 2>&1; }
@@ -209,5 +193,4 @@ two_at_once
 failure_leaves_nothing
 no_connection
 configuration_names_the_database
-echo "1..$tests"
-[ $failed = 0 ]
+finish

@@ -2,21 +2,11 @@
 # chwsync.store_services() and end_catalogue(): what is new, another, gone, back; what is not written; who waits for whom. TAP on stdout.
 cd "$(dirname "$0")/../.." || exit 1
 . tests/lib/cluster.sh
+. tests/lib/tap.sh
 trap cluster_stop_all EXIT
 
 chwsyncd=${BUILD:-build}/chwsyncd
-tests=0 failed=0
 
-is() { # is WHAT WANTED GOT
-    tests=$((tests + 1))
-    if [ "$2" = "$3" ]; then
-        echo "ok $tests - $1"
-    else
-        failed=$((failed + 1))
-        echo "not ok $tests - $1"
-        printf '# wanted: %s\n#    got: %s\n' "${2//$'\n'/ | }" "${3//$'\n'/ | }"
-    fi
-}
 ask() { cluster_psql -At -U chwsync -c "$1" 2>&1; }
 
 # store ROW...: a row is "service|product_id|name|type|category|rate|min|max|refill|charged_by", "" = NULL
@@ -137,5 +127,4 @@ is "and every column is explained" '' "$(ask "SELECT attrelid::regclass || '.' |
 ask "INSERT INTO chwsync.accounts (provider, endpoint, key_digest) VALUES ('p', 'e', 'g')" >/dev/null
 is "of a provider whose key changed the new account's are shown" 0 "$(ask "SELECT count(*) FROM chwsync.services WHERE provider = 'p'")"
 
-echo "1..$tests"
-[ "$failed" -eq 0 ]
+finish

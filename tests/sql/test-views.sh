@@ -2,20 +2,10 @@
 # The views that the shop's people may read: every column is explained in the catalogue (\d+) and in chwsyncd-contract(7). TAP on stdout.
 cd "$(dirname "$0")/../.." || exit 1
 . tests/lib/cluster.sh
+. tests/lib/tap.sh
 trap cluster_stop_all EXIT
 
 chwsyncd=${BUILD:-build}/chwsyncd
-tests=0 failed=0
-is() { # is WHAT WANTED GOT
-    tests=$((tests + 1))
-    if [ "$2" = "$3" ]; then
-        echo "ok $tests - $1"
-    else
-        failed=$((failed + 1))
-        echo "not ok $tests - $1"
-        printf '# wanted: %s\n#    got: %s\n' "${2//$'\n'/ | }" "${3//$'\n'/ | }"
-    fi
-}
 ask() { cluster_psql -At -c "$1" 2>&1; }
 
 # Names of the columns that the manual explains in the view's subsection: ".It Sy NAME" or ".It Sy NAME , NAME".
@@ -42,5 +32,4 @@ is "every column of them says what it is" "" "$(ask "SELECT c.relname || '.' || 
 for view in $views; do
     is "chwsyncd-contract(7) explains the columns of $view, in their order" "$(columns "$view")" "$(explained "$view")"
 done
-echo "1..$tests"
-[ $failed = 0 ]
+finish

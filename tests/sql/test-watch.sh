@@ -2,19 +2,10 @@
 # `chwsyncd status --watch`: on a terminal of 80 columns, with NO_COLOR, and where there is no terminal. TAP on stdout.
 cd "$(dirname "$0")/../.." || exit 1
 . tests/lib/cluster.sh
+. tests/lib/tap.sh
 program=$(cd "${BUILD:-build}" && pwd)/chwsyncd
 work=$(mktemp -d)
 trap 'cluster_stop_all; rm -rf "$work"' EXIT
-tests=0
-is() { # is WHAT WANTED GOT
-    tests=$((tests + 1))
-    if [ "$2" = "$3" ]; then
-        echo "ok $tests - $1"
-    else
-        echo "not ok $tests - $1"
-        printf '# wanted: %s\n#    got: %s\n' "${2//$'\n'/ | }" "${3//$'\n'/ | }" | cat -v
-    fi
-}
 
 cluster_start && cluster_psql -c 'CREATE DATABASE shop' || exit 1
 export PGDATABASE=shop PGOPTIONS='-c client_min_messages=warning'
@@ -37,26 +28,26 @@ watch() {
 }
 # The widest line of what stands on the screen, without what a terminal takes for itself.
 widest() { tr -d '\r' <"$work/screen" | sed 's/\x1b\[[?0-9;]*[a-zA-Z]//g' | LC_ALL=C.UTF-8 awk '{ if (length > n) n = length } END { print n + 0 }'; }
-has() { grep -qF -- "$1" "$work/screen" && echo yes || echo no; }
+shows() { grep -qF -- "$1" "$work/screen" && echo yes || echo no; }
 
 watch 5 q
 is "q ends it" 0 "$code"
 is "it was drawn anew" yes "$([ "$(grep -c 'one' "$work/screen")" -ge 2 ] && echo yes)"
-is "the screen of before comes back, and the cursor" "yes yes" "$(has $'\e[?1049l') $(has $'\e[?25h')"
+is "the screen of before comes back, and the cursor" "yes yes" "$(shows $'\e[?1049l') $(shows $'\e[?25h')"
 is "no line is wider than 80 columns" yes "$([ "$(widest)" -le 80 ] && [ "$(widest)" -gt 30 ] && echo yes || widest)"
 is "bold is the only attribute" "" "$(grep -oE $'\x1b\\[[0-9;]*m' "$work/screen" | sort -u | grep -vE $'\x1b\\[(0|1)m')"
-is "... and is there" yes "$(has $'\e[1m')"
-is "a shop's escape reaches no terminal" no "$(has $'\e[31m')"
+is "... and is there" yes "$(shows $'\e[1m')"
+is "a shop's escape reaches no terminal" no "$(shows $'\e[31m')"
 watch 1 '\003'
 is "so does Ctrl-C" 0 "$code"
-is "... which leaves the terminal as it was" yes "$(has $'\e[?1049l')"
+is "... which leaves the terminal as it was" yes "$(shows $'\e[?1049l')"
 watch 1 q NO_COLOR=1
 is "NO_COLOR: no attribute" no "$(grep -q $'\x1b\\[[0-9;]*m' "$work/screen" && echo yes || echo no)"
 timeout --preserve-status -s INT 4 "$program" status --watch --config "$work/conf" >"$work/screen" 2>&1 </dev/null
 is "without a terminal: ends by a signal" 0 "$?"
-is "... and plain lines" "no yes" "$(grep -q $'\x1b' "$work/screen" && echo yes || echo no) $(has one)"
+is "... and plain lines" "no yes" "$(grep -q $'\x1b' "$work/screen" && echo yes || echo no) $(shows one)"
 cluster_halt
 watch 4 q
 is "a database that is away does not end it" 0 "$code"
 is "... and is said" yes "$(grep -qiE 'unable|database' "$work/screen" && echo yes)"
-echo "1..$tests"
+finish
