@@ -115,7 +115,7 @@ BEGIN
          WHERE NOT EXISTS (SELECT FROM chwsync.orders o WHERE o.order_ref = s.order_ref)
     ), good AS (
         SELECT f.*, left(coalesce(f.provider, $1), 200) AS chosen,
-               CASE WHEN btrim(coalesce(f.service, '')) = '' THEN 'the line names no service'
+               CASE WHEN btrim(coalesce(f.service, '')) = '' THEN 'the view shows no service for this line'
                     WHEN f.quantity <= 0 THEN 'the quantity is not positive'
                     WHEN f.max_charge = 'NaN' THEN 'max_charge is not a number'
                     WHEN octet_length(f.provider) > 200 THEN 'the provider''s name is longer than 200 bytes'

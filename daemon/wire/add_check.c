@@ -287,7 +287,7 @@ static enum add_verdict check_required(const char *type_name,
     const struct service_type *type = type_name ? service_type_of(type_name) : NULL;
 
     if (!is_given(parameters, "service")) {
-        problem_set(reterr_problem, "the line names no service");
+        problem_set(reterr_problem, "the view shows no service for this line");
         return ADD_UNSOUND;
     }
     if (!type_name && !is_given(parameters, "link") && !is_given(parameters, "username")) {
