@@ -220,8 +220,8 @@ static void check_rows(struct check *check, const struct contract *contract,
     struct problem *found_one;
     if (view->without_service) {
         found_one = found(check, SEVERITY_WARNING, "contract", EXIT_DONE);
-        problem_set(found_one, "%" PRId64 " rows of %s have no service: they will be refused",
-                    view->without_service, contract->view_sql);
+        problem_set(found_one, "rows of %s that have no service, and will be refused: %" PRId64,
+                    contract->view_sql, view->without_service);
         problem_hint(found_one, "SELECT order_ref FROM %s WHERE service IS NULL;",
                      contract->view_sql);
     }

@@ -28,7 +28,7 @@ const struct command commands[] = {
      "configuration's, reached as the calling user; --conninfo names another one, and then no "
      "configuration is needed.",
      TAKES_CONFIG | TAKES_JSON | TAKES_CONNINFO, command_schema},
-    {"adapter", "NAME|off|on", 0, 1, "what connects a shop: ready, or written for a table",
+    {"adapter", "[NAME|off|on]", 0, 1, "what connects a shop: ready, or written for a table",
      "NAME      prints a ready adapter, to be run with psql; without NAME, their list\n"
      "--table   writes one for any table of paid lines, after a look at it; nothing is changed\n"
      "off       before an upgrade of the shop: takes the view away and keeps its text\n"
@@ -160,10 +160,11 @@ static const struct command_option_row {
     {"--interval", "WHAT", "minutes between them", ADAPTER_ROW(CONTRACT_INTERVAL)},
     {"--min", "WHAT", "of a subscription", ADAPTER_ROW(CONTRACT_MIN)},
     {"--max", "WHAT", "of a subscription", ADAPTER_ROW(CONTRACT_MAX)},
-    {"--comments", "WHAT", "one a line; so are the next two", ADAPTER_ROW(CONTRACT_COMMENTS)},
-    {"--usernames", "WHAT", "", ADAPTER_ROW(CONTRACT_USERNAMES)},
-    {"--hashtags", "WHAT", "", ADAPTER_ROW(CONTRACT_HASHTAGS)},
-    {"--username", "WHAT", "", ADAPTER_ROW(CONTRACT_USERNAME)},
+    {"--comments", "WHAT", "comments, one a line", ADAPTER_ROW(CONTRACT_COMMENTS)},
+    {"--usernames", "WHAT", "names, one a line", ADAPTER_ROW(CONTRACT_USERNAMES)},
+    {"--hashtags", "WHAT", "hashtags, one a line", ADAPTER_ROW(CONTRACT_HASHTAGS)},
+    {"--username", "WHAT", "a single name, where the type asks for one",
+     ADAPTER_ROW(CONTRACT_USERNAME)},
     {"--params", "WHAT", "any other parameters, as JSON", ADAPTER_ROW(CONTRACT_PARAMS)},
     {"--check", NULL, "run it in a transaction that is rolled back", ADAPTER_ROW(ADAPTER_CHECK)},
     {"--json", NULL, "print JSON", TAKES_JSON},
@@ -226,6 +227,17 @@ static void print_options(const struct command *command, FILE *stream)
     }
 }
 
+/* "--placed ID    it exists there ...": what stands behind the gap is broken beside it. */
+static void print_paragraph(const char *paragraph, FILE *stream)
+{
+    char label[OUTPUT_WIDTH];
+    const char *gap = strstr(paragraph, "  ");
+    size_t label_length = gap ? (size_t)(gap - paragraph) : 0;
+    size_t indent = gap ? label_length + strspn(gap, " ") : 0;
+    snprintf(label, sizeof label, "%.*s", (int)label_length, paragraph);
+    output_field(stream, label, (int)indent, paragraph + indent);
+}
+
 static void print_help(const struct command *command, FILE *stream)
 {
     fprintf(stream, "Usage: chwsyncd %s%s%s [OPTION]...\n\n", command->name,
@@ -234,7 +246,7 @@ static void print_help(const struct command *command, FILE *stream)
         OWN(text_done) struct text paragraph = {0};
         size_t length = strcspn(line, "\n");
         text_add_bytes(&paragraph, line, length);
-        output_field(stream, "", 0, text_string(&paragraph));
+        print_paragraph(text_string(&paragraph), stream);
         line += length + (line[length] == '\n');
     }
     fputc('\n', stream);

@@ -139,7 +139,7 @@ static void tell_change(const struct catalogue *catalogue, enum catalogue_change
 static void tell_news(const struct catalogue *catalogue)
 {
     const struct reply *reply = &catalogue->reply;
-    OWN(text_done) struct text others = {0};
+    OWN(text_done) struct text others = {0}, odd = {0};
 
     tell_change(catalogue, CHANGE_PRICE, LOG_LEVEL_NOTICE, "changed the price of",
                 MESSAGE_PRICES_CHANGED);
@@ -149,11 +149,14 @@ static void tell_news(const struct catalogue *catalogue)
     if (others.length > 0)
         log_info("the catalogue of provider %s changed: %s", provider_of(catalogue),
                  text_string(&others));
+    if (reply->bad_rows > 0)
+        text_format(&odd, "; rows that name none: %zu", reply->bad_rows);
+    if (catalogue->repeats > 0)
+        text_format(&odd, "; rows that name one again: %zu", catalogue->repeats);
     log_write(catalogue->read_before ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO,
               &(struct log_entry){.provider = provider_of(catalogue)},
-              "the catalogue of provider %s was read: %zu services; %zu rows name none, %zu name "
-              "one again",
-              provider_of(catalogue), reply->service_count, reply->bad_rows, catalogue->repeats);
+              "the catalogue of provider %s was read: %zu services%s", provider_of(catalogue),
+              reply->service_count, text_string(&odd));
 }
 
 static void ended(void *userdata, const struct store_answer *answer)
