@@ -1,4 +1,4 @@
-#include "commands/commands.h"
+#include "commands/options.h"
 #include <locale.h>
 #include <string.h>
 

@@ -147,28 +147,28 @@ BEGIN
         ON CONFLICT (order_id) DO NOTHING
     ), told AS (
         INSERT INTO chwsync.write_backs (order_id, seq) SELECT id, seq FROM inserted WHERE state = 'rejected' AND $4
-    ), turned AS MATERIALIZED ( -- locks as a claim does: the queue's row first
-        SELECT q.order_id, coalesce(s.provider, $1) AS chosen
+    ), changed AS MATERIALIZED ( -- locks as a claim does, the queue's row first: what is being claimed is not changed under it
+        SELECT q.order_id, s.order_ref, CASE WHEN q.provider <> coalesce(s.provider, $1) THEN coalesce(s.provider, $1) END AS turned
           FROM shown s JOIN chwsync.orders o ON o.order_ref = s.order_ref JOIN chwsync.queue q ON q.order_id = o.id
-         WHERE o.state = 'queued' AND q.provider <> coalesce(s.provider, $1)
+         WHERE o.state = 'queued'
+           AND ((o.service, o.link, o.quantity, o.runs, o."interval", o.min, o.max, o.comments, o.usernames,
+                o.hashtags, o.username, o.params, o.max_charge, o.display_ref)
+               IS DISTINCT FROM (s.service, s.link, s.quantity, s.runs, s."interval", s.min, s.max, s.comments, s.usernames,
+                s.hashtags, s.username, s.params, s.max_charge, s.display_ref) OR q.provider <> coalesce(s.provider, $1))
            FOR UPDATE OF q SKIP LOCKED
     ), followed AS (
         UPDATE chwsync.orders o
            SET (service, link, quantity, runs, "interval", min, max, comments, usernames,
                 hashtags, username, params, max_charge, display_ref, provider, error) = ROW(
                 s.service, s.link, s.quantity, s.runs, s."interval", s.min, s.max, s.comments, s.usernames,
-                s.hashtags, s.username, s.params, s.max_charge, s.display_ref, coalesce(t.chosen, o.provider),
-                CASE WHEN t.chosen <> ALL ($2) THEN format($9, t.chosen) WHEN t.chosen IS NULL THEN o.error END), updated_at = now()
-          FROM shown s, chwsync.queue q LEFT JOIN turned t ON t.order_id = q.order_id
-         WHERE o.order_ref = s.order_ref AND q.order_id = o.id AND o.state = 'queued'
-           AND ((o.service, o.link, o.quantity, o.runs, o."interval", o.min, o.max, o.comments, o.usernames,
-                o.hashtags, o.username, o.params, o.max_charge, o.display_ref)
-               IS DISTINCT FROM (s.service, s.link, s.quantity, s.runs, s."interval", s.min, s.max, s.comments, s.usernames,
-                s.hashtags, s.username, s.params, s.max_charge, s.display_ref) OR t.order_id IS NOT NULL)
+                s.hashtags, s.username, s.params, s.max_charge, s.display_ref, coalesce(c.turned, o.provider),
+                CASE WHEN c.turned <> ALL ($2) THEN format($9, c.turned) WHEN c.turned IS NULL THEN o.error END), updated_at = now()
+          FROM changed c JOIN shown s ON s.order_ref = c.order_ref
+         WHERE o.id = c.order_id AND o.state = 'queued'
         RETURNING o.id
     ), requeued AS (
-        UPDATE chwsync.queue q SET provider = t.chosen, next_at = now(), held = NULL
-          FROM turned t JOIN followed f ON f.id = t.order_id WHERE q.order_id = t.order_id
+        UPDATE chwsync.queue q SET provider = c.turned, next_at = now(), held = NULL
+          FROM changed c JOIN followed f ON f.id = c.order_id WHERE q.order_id = c.order_id AND c.turned IS NOT NULL
     ), parked AS (
         INSERT INTO chwsync.parked_lines (order_ref, reason)
         SELECT DISTINCT coalesce(left(f.order_ref, 200), '(NULL)'),
@@ -314,14 +314,24 @@ CREATE OR REPLACE FUNCTION chwsync.judge_due(for_provider text, by_account int, 
     SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
 AS $$
 #variable_conflict use_column
+DECLARE
+    due_ids bigint[];
+    due_ats timestamptz[];
+    due_holds text[];
 BEGIN
-    RETURN QUERY
     -- While submits are stopped nothing is due.
-    WITH due AS MATERIALIZED (
-        SELECT q.order_id, q.next_at, q.held FROM chwsync.queue q
-         WHERE q.provider = $1 AND q.next_at <= now() AND ($4 IS NULL OR q.order_id = $4) AND q.order_id <> ALL (passed)
-           AND NOT EXISTS (SELECT FROM chwsync.submit_stops s WHERE s.account_id = $2 AND s.released_at IS NULL)
-         ORDER BY q.next_at, q.order_id LIMIT $3 FOR UPDATE SKIP LOCKED
+    SELECT array_agg(d.order_id), array_agg(d.next_at), array_agg(d.held) INTO due_ids, due_ats, due_holds
+      FROM (SELECT q.order_id, q.next_at, q.held FROM chwsync.queue q
+             WHERE q.provider = $1 AND q.next_at <= now() AND ($4 IS NULL OR q.order_id = $4) AND q.order_id <> ALL (passed)
+               AND NOT EXISTS (SELECT FROM chwsync.submit_stops s WHERE s.account_id = $2 AND s.released_at IS NULL)
+             ORDER BY q.next_at, q.order_id LIMIT $3 FOR UPDATE SKIP LOCKED) AS d;
+    IF due_ids IS NULL THEN
+        RETURN;
+    END IF;
+    -- Read by a statement of its own, after the lock: what the intake changed until then is judged, and no more is changed.
+    RETURN QUERY
+    WITH due AS (
+        SELECT d.order_id, d.next_at, d.held FROM unnest(due_ids, due_ats, due_holds) AS d(order_id, next_at, held)
     ), asked_for AS MATERIALIZED (
         SELECT d.next_at, d.held, o.id, o.order_ref, o.seq, o.state, o.service AS wanted, o.max_charge, o.quantity, o.runs, o.comments,
                o.usernames

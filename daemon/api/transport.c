@@ -24,9 +24,10 @@
  * alone.
  */
 #include "api/transport.h"
+#include "api/address.h"
+#include "api/failure.h"
 #include "base/own.h"
 #include "host/clock.h"
-#include "host/config_value.h"
 #include <assert.h>
 #include <curl/curl.h>
 #include <errno.h>
@@ -111,9 +112,8 @@ struct transport {
 
 struct endpoint {
     struct transport *transport;
-    CURLU *url; /* parsed once; libcurl copies that faster than it parses */
+    struct address address;
     char *ca_file;
-    char host[300]; /* for messages: HOST or HOST:PORT */
     struct endpoint_tls tls;
     bool observes_tls;
     struct curl_slist *headers;
@@ -543,84 +543,28 @@ static int end_overdue(struct transport *transport)
     return 0;
 }
 
-static void tell_time_out(const struct transfer *transfer, struct problem *reterr_problem)
+static void tell_failure(const struct transfer *transfer, struct problem *reterr_problem)
 {
     const struct endpoint *endpoint = transfer->endpoint;
-    size_t received = transfer->exchange.head_bytes + transfer->reply.length;
-
-    if (!transfer->exchange.sent) {
-        problem_set(reterr_problem, "no connection to %s within %lld s", endpoint->host,
-                    (long long)(endpoint->connect_timeout_us / US_PER_S));
-        problem_hint(reterr_problem, "check that this machine can reach it");
-    } else if (received == 0) {
-        problem_set(reterr_problem, "no reply within %lld s",
-                    (long long)(endpoint->timeout_us / US_PER_S));
-    } else {
-        problem_set(reterr_problem, "the reply was not complete within %lld s, only %zu bytes came",
-                    (long long)(endpoint->timeout_us / US_PER_S), received);
-    }
-}
-
-/* Failures before the request was sent: of the name, the connection or TLS. */
-static void tell_unsent(const struct transfer *transfer, struct problem *reterr_problem)
-{
-    const char *host = transfer->endpoint->host;
-    CURLcode code = transfer->exchange.code;
-    const char *words = transfer->curl_words[0] ? transfer->curl_words : curl_easy_strerror(code);
+    const struct exchange *exchange = &transfer->exchange;
     long system_error = 0;
 
     curl_easy_getinfo(transfer->easy, CURLINFO_OS_ERRNO, &system_error);
-    if (code == CURLE_COULDNT_RESOLVE_HOST) {
-        problem_set(reterr_problem, "unable to find the address of %s", host);
-        problem_hint(reterr_problem,
-                     "check the host name in the url, and this machine's name service");
-    } else if (code == CURLE_COULDNT_CONNECT) {
-        problem_set(reterr_problem, "unable to connect to %s: %s", host,
-                    system_error ? strerror((int)system_error) : words);
-    } else if (code == CURLE_PEER_FAILED_VERIFICATION) {
-        problem_set(reterr_problem, "the certificate of %s is not trusted: %s", host, words);
-        problem_hint(reterr_problem,
-                     "the url must use a name the certificate was issued for; for an "
-                     "authority of your own, name its certificate in ca_file");
-    } else if (code == CURLE_SSL_CACERT_BADFILE) {
-        problem_set(reterr_problem, "unable to read the certificates that are to be trusted: %s",
-                    words);
-        problem_hint(reterr_problem, "check ca_file, or install the package ca-certificates");
-    } else if (code == CURLE_SSL_CONNECT_ERROR) {
-        problem_set(reterr_problem, "no TLS connection to %s: %s", host, words);
-        problem_hint(reterr_problem,
-                     "the server must speak TLS 1.2 or later on that port, and a "
-                     "ca_file must hold the authority that signed its certificate now");
-    } else {
-        problem_set(reterr_problem, "unable to send to %s: %s", host, words);
-    }
-}
-
-/* Why there is no whole reply. */
-static void tell_problem(const struct transfer *transfer, struct problem *reterr_problem)
-{
-    const struct exchange *exchange = &transfer->exchange;
-    size_t received = exchange->head_bytes + transfer->reply.length;
-
-    if (exchange->refused_at_gate)
-        problem_set(reterr_problem, "not sent: withdrawn before sending");
-    else if (transfer->reply.failed)
-        problem_set(reterr_problem, "out of memory for the reply");
-    else if (exchange->too_long)
-        problem_set(reterr_problem, "the reply is longer than %zu bytes",
-                    exchange->head_whole ? exchange->limit_bytes : (size_t)HEAD_LIMIT_BYTES);
-    else if (exchange->timed_out || (exchange->code == CURLE_OPERATION_TIMEDOUT && !exchange->sent))
-        tell_time_out(transfer, reterr_problem);
-    else if (!exchange->sent)
-        tell_unsent(transfer, reterr_problem);
-    else if (exchange->code == CURLE_UNSUPPORTED_PROTOCOL ||
-             exchange->code == CURLE_WEIRD_SERVER_REPLY ||
-             exchange->code == CURLE_BAD_CONTENT_ENCODING)
-        problem_set(reterr_problem, "the reply is no valid HTTP: %s", transfer->curl_words);
-    else if (received == 0)
-        problem_set(reterr_problem, "the connection was closed before a reply came");
-    else
-        problem_set(reterr_problem, "the reply was cut off after %zu bytes", received);
+    failure_tell(&(struct failure){.host = endpoint->address.host,
+                                   .connect_timeout_us = endpoint->connect_timeout_us,
+                                   .timeout_us = endpoint->timeout_us,
+                                   .code = exchange->code,
+                                   .curl_words = transfer->curl_words,
+                                   .system_error = (int)system_error,
+                                   .received = exchange->head_bytes + transfer->reply.length,
+                                   .limit_bytes = exchange->head_whole ? exchange->limit_bytes
+                                                                       : (size_t)HEAD_LIMIT_BYTES,
+                                   .refused_at_gate = exchange->refused_at_gate,
+                                   .sent = exchange->sent,
+                                   .out_of_memory = transfer->reply.failed,
+                                   .too_long = exchange->too_long,
+                                   .timed_out = exchange->timed_out},
+                 reterr_problem);
 }
 
 static void describe_end(struct transfer *transfer, struct transfer_end *ret_end)
@@ -634,7 +578,7 @@ static void describe_end(struct transfer *transfer, struct transfer_end *ret_end
         .took_us = clock_monotonic_us() - exchange->started_us,
     };
     if (!ret_end->complete) {
-        tell_problem(transfer, &ret_end->problem);
+        tell_failure(transfer, &ret_end->problem);
         return;
     }
     ret_end->bytes = (struct reply_bytes){
@@ -822,7 +766,7 @@ static CURLcode set_options(struct transfer *transfer)
     SET(CURLOPT_PRIVATE, transfer);
     SET(CURLOPT_BUFFERSIZE, RECEIVED_AT_ONCE);
     SET(CURLOPT_ERRORBUFFER, transfer->curl_words);
-    SET(CURLOPT_CURLU, endpoint->url);
+    SET(CURLOPT_CURLU, endpoint->address.url);
     SET(CURLOPT_POST, 1L);
     SET(CURLOPT_HTTPHEADER, endpoint->headers);
     SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
@@ -894,62 +838,6 @@ static struct transfer *transfer_get(struct endpoint *endpoint)
     return transfer;
 }
 
-/* 0, 1 with a problem, or negative errno. */
-static int read_url(struct endpoint *endpoint, const char *string, struct problem *reterr_problem)
-{
-    CURLU *url = endpoint->url = curl_url();
-    char *scheme = NULL, *host = NULL, *port = NULL, *user = NULL;
-    int r = 1;
-
-    if (!url)
-        return -ENOMEM;
-    if (curl_url_set(url, CURLUPART_URL, string, 0) ||
-        curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) ||
-        curl_url_get(url, CURLUPART_HOST, &host, 0)) {
-        problem_set(reterr_problem, "the url is not valid");
-        problem_hint(reterr_problem, "it looks like https://HOST/PATH");
-        goto end;
-    }
-    curl_url_get(url, CURLUPART_PORT, &port, 0);
-    snprintf(endpoint->host, sizeof endpoint->host, "%s%s%s", host, port ? ":" : "",
-             port ? port : "");
-    endpoint->tls.plain = strcmp(scheme, "http") == 0;
-    if (!endpoint->tls.plain && strcmp(scheme, "https") != 0) {
-        problem_set(reterr_problem, "the url must begin with https://");
-    } else if (endpoint->tls.plain && !config_value_is_loopback(host)) {
-        problem_set(reterr_problem, "http:// to %s would show the key to the network",
-                    endpoint->host);
-        problem_hint(reterr_problem, "use https://; http:// is for addresses of this machine only");
-    } else if (curl_url_get(url, CURLUPART_USER, &user, 0) != CURLUE_NO_USER) {
-        problem_set(reterr_problem, "the url must not hold a user name or a password");
-    } else {
-        r = 0;
-    }
-end:
-    curl_free(scheme), curl_free(host), curl_free(port), curl_free(user);
-    return r;
-}
-
-static int check_ca_file(const char *path, struct problem *reterr_problem)
-{
-    char line[256];
-    bool found = false;
-    FILE *file = fopen(path, "re");
-
-    if (!file) {
-        problem_set(reterr_problem, "unable to read the CA file %s: %s", path, strerror(errno));
-        return 1;
-    }
-    while (!found && fgets(line, sizeof line, file))
-        found = strncmp(line, "-----BEGIN ", 11) == 0 && strstr(line, "CERTIFICATE-----");
-    fclose(file);
-    if (found)
-        return 0;
-    problem_set(reterr_problem, "no certificate in the CA file %s", path);
-    problem_hint(reterr_problem, "it must be in PEM form (-----BEGIN CERTIFICATE-----)");
-    return 1;
-}
-
 /* libcurl formats a header of ours once, one from an option twice. A form's Content-Type is its
  * own. */
 static bool add_header(struct endpoint *endpoint, const char *header)
@@ -994,9 +882,10 @@ int endpoint_new(struct transport *transport, const struct endpoint_options *opt
         !add_header(endpoint, "Accept: application/json") ||
         !add_header(endpoint, "User-Agent: chwsyncd/" CHWSYNCD_VERSION))
         return -ENOMEM;
-    r = read_url(endpoint, options->url, reterr_problem);
+    r = address_init(&endpoint->address, options->url, reterr_problem);
     if (r == 0 && endpoint->ca_file)
-        r = check_ca_file(endpoint->ca_file, reterr_problem);
+        r = address_check_ca_file(endpoint->ca_file, reterr_problem);
+    endpoint->tls.plain = endpoint->address.plain;
     if (r == 0)
         *ret_endpoint = GIVE(endpoint);
     return r;
@@ -1026,7 +915,7 @@ void endpoint_free(struct endpoint *endpoint)
     drop_transfers(endpoint, &endpoint->idle);
     count_connections(endpoint, -1);
     curl_slist_free_all(endpoint->headers);
-    curl_url_cleanup(endpoint->url);
+    address_done(&endpoint->address);
     free(endpoint->ca_file);
     free(endpoint);
 }

@@ -88,10 +88,10 @@ bool decimal_parse(const char *string, char ret_decimal[DECIMAL_SIZE])
     return true;
 }
 
-/* Without the zeros at the end of a fraction. */
 static size_t significant_length(const char *amount)
 {
     size_t length = strlen(amount);
+
     if (!strchr(amount, '.'))
         return length;
     while (amount[length - 1] == '0')
@@ -99,9 +99,10 @@ static size_t significant_length(const char *amount)
     return amount[length - 1] == '.' ? length - 1 : length;
 }
 
-bool decimal_is_same(const char *a, const char *b)
+bool decimal_same(const char *a, const char *b)
 {
     size_t length = significant_length(a);
+
     return length == significant_length(b) && memcmp(a, b, length) == 0;
 }
 

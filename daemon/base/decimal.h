@@ -18,8 +18,9 @@
  */
 bool decimal_parse(const char *string, char ret_decimal[DECIMAL_SIZE]);
 
-/* Whether two amounts in their plain form are the same: "1.50" and "1.5", "2.000" and "2". */
-bool decimal_is_same(const char *a, const char *b);
+/* Whether two amounts in plain form are the same one; zeros that end a fraction say nothing: "1.50"
+ * is "1.5", "2.000" is "2". */
+bool decimal_same(const char *a, const char *b);
 
 /* Reads a whole number (optional sign, digits only, range of int64_t); "12.0" is accepted as 12. */
 bool decimal_parse_integer(const char *string, int64_t *ret_value);

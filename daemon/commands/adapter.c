@@ -4,10 +4,10 @@
 #include "store/adapter_switch.h"
 #include "store/generator.h"
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define TIME_LIMIT_S 120
-#define DEFAULT_VIEW "chwsync_shop.pending_orders"
 
 static enum exit_code print_text(const struct text *text)
 {
@@ -127,6 +127,7 @@ static enum exit_code generate(const struct arguments *arguments)
                                         .by = given[ADAPTER_BY],
                                         .pending = given[ADAPTER_PENDING],
                                         .pack = given[ADAPTER_PACK]};
+    OWN(command_config_freep) struct config *config = NULL;
     OWN(session_freep) struct session *session = NULL;
     OWN(text_done) struct text text = {0};
     struct generator_faults faults;
@@ -137,7 +138,7 @@ static enum exit_code generate(const struct arguments *arguments)
         return complain_missing("--key, --service and --pending");
     if (!request.order_table != !request.by)
         return complain_missing("both of --order and --by");
-    enum exit_code code = command_open_owner(arguments, TIME_LIMIT_S, NULL, &session);
+    enum exit_code code = command_open_database(arguments, TIME_LIMIT_S, &config, &session);
     if (code != EXIT_DONE)
         return code;
     enum session_verdict verdict = generator_write(session, &request, &text, &faults, &problem);
@@ -184,14 +185,13 @@ static enum exit_code switch_adapter(const struct arguments *arguments, bool on)
     OWN(session_freep) struct session *session = NULL;
     OWN(text_done) struct text views = {0};
     struct problem problem = {0};
-    enum exit_code code = command_open_owner(arguments, TIME_LIMIT_S, &config, &session);
-    const char *view = config ? config->pending_orders : DEFAULT_VIEW;
-    enum switch_verdict verdict;
+    enum exit_code code = command_open_database(arguments, TIME_LIMIT_S, &config, &session);
+    const char *view = config ? config->pending_orders : "chwsync_shop.pending_orders";
 
     if (code != EXIT_DONE)
         return code;
-    verdict = on ? adapter_switch_on(session, &views, &problem)
-                 : adapter_switch_off(session, view, &views, &problem);
+    enum switch_verdict verdict = on ? adapter_switch_on(session, &views, &problem)
+                                     : adapter_switch_off(session, view, &views, &problem);
     if (verdict == SWITCH_REFUSED || verdict == SWITCH_LOST) {
         command_complain(&problem);
         return command_exit_code(session, verdict == SWITCH_LOST ? SESSION_LOST : SESSION_REFUSED);

@@ -1,6 +1,5 @@
 /*
- * commands/commands.h - the commands of the one binary: one table, from which parsing and --help
- * follow.
+ * commands/commands.h - the commands of the one binary: one table; what they share.
  */
 #pragma once
 #include "base/own.h"
@@ -23,36 +22,21 @@ enum exit_code {
     EXIT_CONFIGURATION = 78,
 };
 
-/* Which options a command takes, besides --help. */
-enum command_option {
-    TAKES_CONFIG = 1 << 0,
-    TAKES_JSON = 1 << 1,
-    TAKES_CREDENTIALS_DIR = 1 << 2,
-    TAKES_CONNINFO = 1 << 3,
-    TAKES_CONFIG_ONLY = 1 << 4,
-    TAKES_STATE = 1 << 5,
-    TAKES_LIMIT = 1 << 6,
-    TAKES_WATCH = 1 << 7,
-    TAKES_HTTP = 1 << 8,
-    TAKES_PLACED = 1 << 9,
-    TAKES_NOT_PLACED = 1 << 10,
-    TAKES_GIVE_UP = 1 << 11,
-    TAKES_REASON = 1 << 12,
-    TAKES_YES = 1 << 13,
-    TAKES_ADAPTER = 1 << 14, /* all of enum adapter_option */
-    TAKES_PROVIDER = 1 << 15,
-    TAKES_ALL = 1 << 16,
-    TAKES_CHANGES = 1 << 17,
-    TAKES_REFRESH = 1 << 18,
-    TAKES_AGE = 1 << 19,
-    TAKES_ACCOUNT = 1 << 20,
-    TAKES_SAME = 1 << 21,
-    TAKES_NEW = 1 << 22,
-    TAKES_AGAIN = 1 << 23,
-    TAKES_RELEASE = 1 << 24,
-    TAKES_ACCEPT = 1 << 25,
+/* One each, so that an option can name the commands it belongs to (commands/options). */
+enum command_bit {
+    FOR_RUN = 1 << 0,
+    FOR_CHECK = 1 << 1,
+    FOR_SCHEMA = 1 << 2,
+    FOR_ADAPTER = 1 << 3,
+    FOR_STATUS = 1 << 4,
+    FOR_ORDERS = 1 << 5,
+    FOR_RESOLVE = 1 << 6,
+    FOR_RETRY = 1 << 7,
+    FOR_SERVICES = 1 << 8,
+    FOR_REFILL = 1 << 9,
+    FOR_METRICS = 1 << 10,
+    FOR_ALL = (1 << 11) - 1,
 };
-#define OPTION_BITS 26 /* as many as they take; above them a row of the adapter's has its place */
 
 /* What `chwsyncd adapter` takes; the columns of the contract come first, in their order. */
 enum adapter_option {
@@ -97,7 +81,7 @@ struct command {
     int words_min, words_max;
     const char *summary; /* one line */
     const char *help;    /* paragraphs for --help */
-    unsigned options;    /* of enum command_option */
+    enum command_bit bit;
     enum exit_code (*function)(const struct arguments *arguments);
 };
 
@@ -106,10 +90,6 @@ extern const size_t command_count;
 
 /* NULL when there is none; then stderr has told the nearest name. */
 const struct command *command_find(const char *name);
-/* 0 = run it; 1 = help was printed; -1 = stderr tells what is wrong. argv[0] is the command's name.
- */
-int command_parse(const struct command *command, int argc, char *argv[],
-                  struct arguments *ret_arguments);
 void command_print_overview(FILE *stream);
 
 enum exit_code command_run(const struct arguments *arguments);
@@ -135,13 +115,10 @@ void command_complain(const struct problem *problem);
 void command_complain_unknown(const char *what, const char *given, const char *const *names);
 /* Loads the configuration, or tells all its faults on stderr. */
 enum exit_code command_load_config(const struct arguments *arguments, struct config **ret_config);
-/*
- * The session of a command that makes or changes schemas: the database that --conninfo names, else
- * the configuration's as the calling user; the faults on stderr. ret_config may be NULL, and gets
- * NULL where none was needed.
- */
-enum exit_code command_open_owner(const struct arguments *arguments, unsigned time_limit_s,
-                                  struct config **ret_config, struct session **ret_session);
+/* The database of --conninfo, else the configuration's as the calling user, with `time_limit_s` for
+ * each statement. The configuration is owned (config_free), NULL with --conninfo. */
+enum exit_code command_open_database(const struct arguments *arguments, unsigned time_limit_s,
+                                     struct config **ret_config, struct session **ret_session);
 /* The session of a command that reads the ledger, in one snapshot; the faults on stderr. ret_config
  * may be NULL. */
 enum exit_code command_open_report(const struct arguments *arguments, struct config **ret_config,

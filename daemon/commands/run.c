@@ -1,5 +1,5 @@
 #include "commands/commands.h"
-#include "engine.h"
+#include "engine/engine.h"
 #include "host/credentials.h"
 #include "host/events.h"
 #include "host/log.h"

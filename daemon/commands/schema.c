@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TIME_LIMIT_S 600 /* an upgrade may rewrite a large table */
+#define TIME_LIMIT_S 600
 
 static enum exit_code exit_code_of(const struct session *session, enum schema_verdict verdict)
 {
@@ -88,10 +88,11 @@ static void print_change(const struct session *session, const struct schema_chan
 
 static enum exit_code change(const struct arguments *arguments, enum schema_action action)
 {
+    OWN(command_config_freep) struct config *config = NULL;
     OWN(session_freep) struct session *session = NULL;
     struct schema_change made = {0};
     struct problem problem = {0};
-    enum exit_code code = command_open_owner(arguments, TIME_LIMIT_S, NULL, &session);
+    enum exit_code code = command_open_database(arguments, TIME_LIMIT_S, &config, &session);
     if (code != EXIT_DONE)
         return code;
     enum schema_verdict verdict = schema_change(session, action, &made, &problem);
@@ -178,10 +179,11 @@ static void print_overview_json(const struct session *session,
 
 static enum exit_code show(const struct arguments *arguments)
 {
+    OWN(command_config_freep) struct config *config = NULL;
     OWN(session_freep) struct session *session = NULL;
     OWN(schema_overview_done) struct schema_overview overview = {0};
     struct problem problem = {0};
-    enum exit_code code = command_open_owner(arguments, TIME_LIMIT_S, NULL, &session);
+    enum exit_code code = command_open_database(arguments, TIME_LIMIT_S, &config, &session);
     if (code != EXIT_DONE)
         return code;
     enum session_verdict verdict = schema_show(session, &overview, &problem);

@@ -10,7 +10,7 @@
 /* clang-format off */
 const struct setting config_settings[] = {
     {"database", "conninfo", SETTING_CONNINFO, 1, 4096, NULL, NULL, "\"host=/run/postgresql dbname=shop user=chwsync\"",
-     "The shop's database, as a libpq connection string or URI without password (that comes from PGPASSFILE or the credential \"pgpass\").",
+     "The shop's database, as a libpq connection string or URI without password (that comes from PGPASSFILE or the credential \"pgpass\"). The daemon keeps four connections, and a fifth with wake_conninfo.",
      IN_CONFIG(conninfo)},
     {"database", "wake_conninfo", SETTING_CONNINFO, 0, 4096, NULL, "", NULL,
      "A direct connection for LISTEN when conninfo goes through PgBouncer; \"\" = conninfo serves for both.",

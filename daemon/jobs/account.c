@@ -444,6 +444,17 @@ void account_note_rate(struct account *account, const char *words, int64_t now_u
                              words, noted, NULL);
 }
 
+bool account_take_refusal(struct account *account, const struct reply *reply, int64_t now_us)
+{
+    if (reply->class == ERROR_KEY || reply->class == ERROR_ENDPOINT)
+        account_pause(account, reply->class, reply->error, now_us);
+    else if (reply->class == ERROR_RATE)
+        account_note_rate(account, reply->error, now_us);
+    else
+        return false;
+    return true;
+}
+
 void account_note_silence(struct account *account, enum api_action action,
                           const struct client_answer *answer)
 {

@@ -81,6 +81,9 @@ void account_note_not_held(struct account *account);
 /* The provider asked to wait; the budget waits already. Kept in the ledger for whoever comes next.
  */
 void account_note_rate(struct account *account, const char *words, int64_t now_us);
+/* What a refusal of a whole request means for the account: pauses it, or notes its rate. False when
+ * it is about something else. */
+bool account_take_refusal(struct account *account, const struct reply *reply, int64_t now_us);
 /* A request got no usable answer, or got one. */
 void account_note_silence(struct account *account, enum api_action action,
                           const struct client_answer *answer);

@@ -6,7 +6,7 @@
 #include "store/accounts.h"
 #include "store/services.h"
 
-#define LOOK_INTERVAL_US (30 * US_PER_S) /* somebody may want one */
+#define LOOK_INTERVAL_US (60 * US_PER_S) /* somebody may want one, and was not heard */
 #define LEASE_LOOK_US (5 * US_PER_S)     /* another instance has the lease, and may be reading */
 #define WAKE_LOOK_US (2 * US_PER_S)      /* a busy shop wakes us many times a second */
 #define LEDGER_RETRY_S 15

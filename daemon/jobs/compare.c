@@ -210,14 +210,11 @@ static void take_refusal(struct compare *compare, const struct client_answer *an
 {
     const struct reply *reply = answer->reply;
     const char *words = reply ? reply->error : answer->problem.text;
-    int64_t now_us = clock_monotonic_us();
 
     if (!reply || reply->outcome == REPLY_UNKNOWN)
         account_note_silence(compare->account, ACTION_MULTI_STATUS, answer);
-    else if (reply->class == ERROR_KEY || reply->class == ERROR_ENDPOINT)
-        account_pause(compare->account, reply->class, reply->error, now_us);
-    else if (reply->class == ERROR_RATE)
-        account_note_rate(compare->account, reply->error, now_us);
+    else
+        (void)account_take_refusal(compare->account, reply, clock_monotonic_us());
     log_repeated(&compare->wait_log, LOG_LEVEL_WARNING,
                  &(struct log_entry){.message_id = MESSAGE_ACCOUNT_DOUBTED,
                                      .provider = provider_of(compare)},

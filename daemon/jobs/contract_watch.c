@@ -151,7 +151,8 @@ static void replace_shop(struct contract_watch *watch)
 {
     struct workshop *workshop = watch->workshop;
 
-    if (!watch->new_shop || (workshop->shop && !(connection_is_quiet(workshop->lanes.orders) &&
+    if (!watch->new_shop || (workshop->shop && !(connection_is_quiet(workshop->lanes.view) &&
+                                                 connection_is_quiet(workshop->lanes.orders) &&
                                                  connection_is_quiet(workshop->lanes.shop))))
         return;
     shop_free(workshop->shop);

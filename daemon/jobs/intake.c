@@ -179,7 +179,7 @@ static void keys_looked(void *userdata, const struct store_answer *answer)
 
 static void look_at_keys(struct intake *intake)
 {
-    if (shop_intake_keys(intake->workshop->shop, intake->workshop->lanes.orders, INTAKE_KEYS_LIMIT,
+    if (shop_intake_keys(intake->workshop->shop, intake->workshop->lanes.view, INTAKE_KEYS_LIMIT,
                          keys_looked, intake) == 0)
         intake->busy = true;
 }
@@ -252,7 +252,8 @@ static void looked(void *userdata, const struct store_answer *answer)
                                                             .asked_us = intake->asked_us,
                                                             .told_us = clock_boottime_us()});
     note_time(intake, answer->took_us);
-    intake->on_looked(intake->userdata, result.taken || result.returned ? 0 : result.queue_due_s,
+    intake->on_looked(intake->userdata,
+                      result.taken || result.returned || result.followed ? 0 : result.queue_due_s,
                       result.write_back_due_s);
     intake->on_refills(intake->userdata, result.refills_due);
     intake->on_wishes(intake->userdata, result.wishes);
@@ -278,7 +279,7 @@ static bool start_next_key(struct intake *intake)
 {
     if (intake->key_next >= intake->key_count)
         return false;
-    if (shop_intake_one(intake->workshop->shop, intake->workshop->lanes.orders, &intake->options,
+    if (shop_intake_one(intake->workshop->shop, intake->workshop->lanes.view, &intake->options,
                         intake->keys[intake->key_next], one_looked, intake) == 0)
         intake->busy = true;
     return true;
@@ -289,7 +290,7 @@ int64_t intake_work(struct intake *intake, int64_t now_us)
     struct workshop *workshop = intake->workshop;
 
     if (intake->busy || workshop->stopping || !shop_has_view(workshop->shop) ||
-        !connection_is_up(workshop->lanes.orders))
+        !connection_is_up(workshop->lanes.view))
         return INT64_MAX;
     if (start_next_key(intake))
         return INT64_MAX;
@@ -299,7 +300,7 @@ int64_t intake_work(struct intake *intake, int64_t now_us)
     intake->options.anew = !intake->quick;
     intake->next_us = now_us + intake->interval_us;
     intake->asked_us = clock_boottime_us();
-    if (shop_intake(workshop->shop, workshop->lanes.orders, &intake->options, looked, intake) == 0)
+    if (shop_intake(workshop->shop, workshop->lanes.view, &intake->options, looked, intake) == 0)
         intake->busy = true;
     return intake->next_us;
 }

@@ -16,12 +16,12 @@
 #include <stdint.h>
 
 /*
- * Three connections, so that the shop's own SQL cannot delay the ledger's: `orders` runs intake and
- * claims (the shop's view and veto), `ledger` what touches schema chwsync alone (outcomes, polls),
- * `shop` the write-back.
+ * Four connections, so that the shop's own SQL delays nothing but itself: `view` reads the shop's
+ * view, which may take seconds, `orders` claims (the shop's veto), `ledger` runs what touches
+ * schema chwsync alone (outcomes, polls), `shop` the write-back.
  */
 struct lanes {
-    struct connection *orders, *ledger, *shop;
+    struct connection *view, *orders, *ledger, *shop;
 };
 
 /* What all jobs share; owned by the engine, which replaces `shop` only while no statement of it is

@@ -370,13 +370,9 @@ static void apply(struct poll_batch *batch)
 
 static void refused(struct poll *poll, const struct reply *reply)
 {
-    int64_t now_us = clock_monotonic_us();
-
-    if (reply->class == ERROR_KEY || reply->class == ERROR_ENDPOINT) {
-        account_pause(poll->account, reply->class, reply->error, now_us);
-    } else if (reply->class == ERROR_RATE) {
-        account_note_rate(poll->account, reply->error, now_us);
-    } else if (reply->class == ERROR_REQUEST && poll->batch_limit > 1) {
+    if (account_take_refusal(poll->account, reply, clock_monotonic_us()))
+        return;
+    if (reply->class == ERROR_REQUEST && poll->batch_limit > 1) {
         poll->batch_limit /= 2;
         log_provider_event(
             LOG_LEVEL_NOTICE, MESSAGE_BATCH_REFUSED, poll->account->config->name,

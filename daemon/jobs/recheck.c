@@ -215,13 +215,9 @@ void recheck_return(struct recheck_loan *loan, bool refused)
 
 static void refused(struct recheck *recheck, const struct reply *reply)
 {
-    int64_t now_us = clock_monotonic_us();
-
-    if (reply->class == ERROR_KEY || reply->class == ERROR_ENDPOINT)
-        account_pause(recheck->account, reply->class, reply->error, now_us);
-    else if (reply->class == ERROR_RATE)
-        account_note_rate(recheck->account, reply->error, now_us);
-    else if (reply->class == ERROR_REQUEST && recheck->limit > 1)
+    if (account_take_refusal(recheck->account, reply, clock_monotonic_us()))
+        return;
+    if (reply->class == ERROR_REQUEST && recheck->limit > 1)
         recheck->limit /= 2;
     else
         log_debug("provider %s refuses to tell of orders that have ended: %s",

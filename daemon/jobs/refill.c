@@ -165,21 +165,6 @@ static unsigned per_day(const struct refill *refill)
     return client_budget(refill->account->client)->limits.per_day;
 }
 
-/* What a refusal means for the account. True when it was about the account, not about the refill.
- */
-static bool take_refusal(struct refill *refill, const struct reply *reply)
-{
-    int64_t now_us = clock_monotonic_us();
-
-    if (reply->class == ERROR_KEY || reply->class == ERROR_ENDPOINT)
-        account_pause(refill->account, reply->class, reply->error, now_us);
-    else if (reply->class == ERROR_RATE)
-        account_note_rate(refill->account, reply->error, now_us);
-    else
-        return false;
-    return true;
-}
-
 /* The request certainly was not carried out: it is made again. */
 static void put_off(struct refill *refill, const struct client_answer *answer)
 {
@@ -189,7 +174,7 @@ static void put_off(struct refill *refill, const struct client_answer *answer)
             paused_us = client_budget(refill->account->client)->paused_until_us;
 
     if (reply)
-        (void)take_refusal(refill, reply);
+        (void)account_take_refusal(refill->account, reply, now_us);
     else if (!answer->refused_at_gate)
         account_note_silence(refill->account, ACTION_REFILL, answer);
     conclude(refill, "requested", words,
@@ -267,7 +252,7 @@ static void question_answered(struct refill *refill, const struct client_answer 
 
     if (reply && reply->outcome == REPLY_REFILL_STATUS) {
         status_told(refill, reply);
-    } else if (refused && take_refusal(refill, reply)) {
+    } else if (refused && account_take_refusal(refill->account, reply, clock_monotonic_us())) {
         end_call(refill, clock_monotonic_us()); /* asked again in a few minutes, as it was taken */
     } else if (refused) {
         account_note_answer(refill->account);

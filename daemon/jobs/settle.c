@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LOOK_INTERVAL_S 15    /* an operator who waits must not wait long */
+#define LOOK_INTERVAL_S 30    /* an operator who is not heard must not wait long */
 #define LOOK_AGAIN_FIRST_S 30 /* doubled with each look at the same attempt */
 #define LOOK_AGAIN_LONGEST_S (6 * 3600)
 #define LOOK_AGAIN_HOPELESS_S (24 * 3600)
@@ -360,17 +360,13 @@ static void read_order(struct settle_search *search, const struct reply_order *o
 static void take_refusal(struct settle *settle, const struct reply *reply)
 {
     struct settle_search *search = settle->search;
-    int64_t now_us = clock_monotonic_us();
 
     if (reply->class == ERROR_ORDER && search->batch_count == 1) {
         search->probes[search->batch[0]].seen = SEEN_ABSENT;
         return;
     }
     search->cut_short = true;
-    if (reply->class == ERROR_KEY || reply->class == ERROR_ENDPOINT)
-        account_pause(settle->account, reply->class, reply->error, now_us);
-    else if (reply->class == ERROR_RATE)
-        account_note_rate(settle->account, reply->error, now_us);
+    (void)account_take_refusal(settle->account, reply, clock_monotonic_us());
 }
 
 static void take_statuses(struct settle *settle, const struct client_answer *answer)

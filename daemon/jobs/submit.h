@@ -14,41 +14,14 @@
  * What happens if the process ends at any point: before 1 is committed, nothing. Until 3 is
  * committed, the attempt stands open in the ledger and the next start settles it from the journal
  * (jobs/reconcile): recorded, not sent, or unknown. It is never sent again by itself.
+ *
+ * What is due is decided here; the steps have modules of their own: submit_claim, submit_send,
+ * submit_record, and flight for what is under way and how it ends.
  */
 #pragma once
 #include "jobs/account.h"
+#include "jobs/flight.h"
 #include "store/orders.h"
-#include <sys/queue.h>
-
-enum flight_stage {
-    FLIGHT_READY,       /* claimed, waits for a connection */
-    FLIGHT_ON_THE_WIRE, /* handed to the transport */
-    FLIGHT_ASKING,      /* the ledger is asked what a "duplicate link" refusal means */
-    FLIGHT_ENDED,       /* waits for being recorded */
-    FLIGHT_RECORDING,
-};
-
-/* One claimed line until its end is in the ledger. */
-struct flight {
-    TAILQ_ENTRY(flight) entry;
-    struct submit *submit;
-    int64_t order_id;
-    int number;
-    char *order_ref;
-    int64_t send_before_us; /* CLOCK_BOOTTIME */
-    uint64_t epoch;         /* workshop's, when it was claimed: in another one it never leaves */
-    struct flight_file *journal; /* held; named in the claim */
-    bool left;                   /* the journal has its record, and not its end */
-    struct claim_batch *batch;   /* holds what is to be sent, until the flight ended */
-    int row;                     /* in it */
-    enum flight_stage stage;
-    int64_t sent_us;     /* CLOCK_MONOTONIC, when it was handed to the transport */
-    const char *outcome; /* of the ledger, once ended */
-    char *provider_order_id, *answer;
-    long http_status;
-    int64_t wait_s;
-};
-TAILQ_HEAD(flight_list, flight);
 
 struct submit {
     struct account *account;            /* borrowed */
@@ -79,6 +52,11 @@ struct submit {
     void *userdata;
 };
 
+static inline const char *submit_provider(const struct submit *submit)
+{
+    return submit->account->config->name;
+}
+
 void submit_init(struct submit *submit, struct account *account);
 /* True when a request is on the wire that should have ended a minute ago at the latest. */
 bool submit_is_stuck(const struct submit *submit, int64_t now_us);
@@ -99,3 +77,6 @@ bool submit_is_quiet(const struct submit *submit);
 bool submit_can_be_left(const struct submit *submit);
 /* Returns how many ends the ledger lacks. */
 unsigned submit_leave(struct submit *submit);
+
+/* Counts and tells an order that we rejected ourselves, before anything was sent. For the steps. */
+void submit_note_rejected(struct submit *submit, struct log_entry *entry, const char *words);

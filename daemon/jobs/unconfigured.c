@@ -4,7 +4,7 @@
 #include "store/unconfigured.h"
 
 #define MARK_LIMIT 1000
-#define LOOK_INTERVAL_US (10 * US_PER_S)
+#define LOOK_INTERVAL_US (60 * US_PER_S)
 
 static void named(void *userdata, const struct store_answer *answer)
 {
@@ -37,6 +37,11 @@ static void marked(void *userdata, const struct store_answer *answer)
         return;
     }
     unconfigured->marked = row_integer(answer->rows, 0, 0, 0) < MARK_LIMIT;
+    unconfigured->next_us = 0;
+}
+
+void unconfigured_wake(struct unconfigured *unconfigured)
+{
     unconfigured->next_us = 0;
 }
 

@@ -2,7 +2,7 @@
  * jobs/unconfigured.h - lines for providers that are not configured wait, and say so.
  *
  * After every change of the configuration the queue is gone through once; after that the names
- * alone are looked at every ten seconds, so that each is said once and soon.
+ * alone are looked at when lines were taken, so that each is said once and soon, and every minute.
  */
 #pragma once
 #include "jobs/job.h"
@@ -16,4 +16,6 @@ struct unconfigured {
     struct log_repeat names_log;
 };
 
+/* Lines were taken, or name another provider now. */
+void unconfigured_wake(struct unconfigured *unconfigured);
 int64_t unconfigured_work(struct unconfigured *unconfigured, int64_t now_us);

@@ -21,7 +21,7 @@ enum account_sight account_compare(const struct account_facts *known,
         differs = differs || !agrees;
     }
     if (is_told(known->charge) && is_told(told->charge)) {
-        if (decimal_is_same(known->charge, told->charge))
+        if (decimal_same(known->charge, told->charge))
             agrees = true;
         else if (!lessened)
             differs = true;

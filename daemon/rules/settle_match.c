@@ -1,5 +1,4 @@
 #include "rules/settle_match.h"
-#include "base/decimal.h"
 #include "base/own.h"
 #include <assert.h>
 #include <string.h>
@@ -125,7 +124,7 @@ static bool is_twin(const struct settle_rival *rival, const struct settle_case *
 
 static bool can_be_it(const struct settle_probe *probe, const struct settle_case *lost)
 {
-    if (!decimal_is_same(probe->charge, lost->charge))
+    if (!decimal_same(probe->charge, lost->charge))
         return false;
     if (lost->currency && probe->currency[0] && strcmp(probe->currency, lost->currency) != 0)
         return false;

@@ -83,19 +83,27 @@ void values_done(struct values *values);
 void values_add_text(struct values *values,
                      const char *string); /* NULL = NULL; also an array's element */
 void values_add_integer(struct values *values, int64_t integer); /* likewise */
-void values_add_optional(struct values *values, bool present,
-                         int64_t integer); /* likewise; NULL unless it is present */
-void values_add_boolean(struct values *values, bool boolean); /* likewise */
-void values_add_real(struct values *values, double real);     /* likewise; finite */
+void values_add_boolean(struct values *values, bool boolean);    /* likewise */
+void values_add_real(struct values *values, double real);        /* likewise; finite */
+/* NULL when it is not there. */
+void values_add_optional(struct values *values, bool present, int64_t integer);
 void values_begin_array(struct values *values);
 void values_end_array(struct values *values);
 
-/* Adds one array with the same member of every row. */
+/* Adds one array with the same member of every row; of VALUES_ADD_OPTIONALS one that a row can do
+ * without, as its has_member tells. */
 #define VALUES_ADD_ARRAY(values, rows, count, add, member)                                         \
     do {                                                                                           \
         values_begin_array(values);                                                                \
         for (size_t i_ = 0; i_ < (count); i_++)                                                    \
             add(values, (rows)[i_].member);                                                        \
+        values_end_array(values);                                                                  \
+    } while (0)
+#define VALUES_ADD_OPTIONALS(values, rows, count, member)                                          \
+    do {                                                                                           \
+        values_begin_array(values);                                                                \
+        for (size_t i_ = 0; i_ < (count); i_++)                                                    \
+            values_add_optional(values, (rows)[i_].has_##member, (rows)[i_].member);               \
         values_end_array(values);                                                                  \
     } while (0)
 

@@ -266,14 +266,8 @@ int polls_apply(struct connection *lane, const struct poll_answer *answers, size
     VALUES_ADD_ARRAY(&values, answers, count, values_add_text, status_word);
     VALUES_ADD_ARRAY(&values, answers, count, values_add_text, charge);
     VALUES_ADD_ARRAY(&values, answers, count, values_add_text, currency);
-    values_begin_array(&values);
-    for (size_t i = 0; i < count; i++)
-        values_add_optional(&values, answers[i].has_start_count, answers[i].start_count);
-    values_end_array(&values);
-    values_begin_array(&values);
-    for (size_t i = 0; i < count; i++)
-        values_add_optional(&values, answers[i].has_remains, answers[i].remains);
-    values_end_array(&values);
+    VALUES_ADD_OPTIONALS(&values, answers, count, start_count);
+    VALUES_ADD_OPTIONALS(&values, answers, count, remains);
     VALUES_ADD_ARRAY(&values, answers, count, values_add_text, error);
     VALUES_ADD_ARRAY(&values, answers, count, values_add_real, wait_s);
     values_add_text(&values, asked_at);

@@ -124,14 +124,8 @@ int rechecks_apply(struct connection *lane, const struct recheck_answer *answers
     VALUES_ADD_ARRAY(&values, answers, count, values_add_text, word);
     VALUES_ADD_ARRAY(&values, answers, count, values_add_text, charge);
     VALUES_ADD_ARRAY(&values, answers, count, values_add_text, currency);
-    values_begin_array(&values);
-    for (size_t i = 0; i < count; i++)
-        values_add_optional(&values, answers[i].has_start_count, answers[i].start_count);
-    values_end_array(&values);
-    values_begin_array(&values);
-    for (size_t i = 0; i < count; i++)
-        values_add_optional(&values, answers[i].has_remains, answers[i].remains);
-    values_end_array(&values);
+    VALUES_ADD_OPTIONALS(&values, answers, count, start_count);
+    VALUES_ADD_OPTIONALS(&values, answers, count, remains);
     VALUES_ADD_ARRAY(&values, answers, count, values_add_integer, next_s);
     VALUES_ADD_ARRAY(&values, answers, count, values_add_integer, first_s);
     values_add_text(&values, asked_at);

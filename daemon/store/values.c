@@ -98,14 +98,6 @@ void values_add_integer(struct values *values, int64_t integer)
     add_plain(values, begin);
 }
 
-void values_add_optional(struct values *values, bool present, int64_t integer)
-{
-    if (present)
-        values_add_integer(values, integer);
-    else
-        values_add_text(values, NULL);
-}
-
 void values_add_boolean(struct values *values, bool boolean)
 {
     add_plain(values, boolean ? "t" : "f");
@@ -135,6 +127,14 @@ void values_add_real(struct values *values, double real)
         (void)snprintf(digits, sizeof digits, "%.17g", real);
     }
     add_plain(values, begin);
+}
+
+void values_add_optional(struct values *values, bool present, int64_t integer)
+{
+    if (present)
+        values_add_integer(values, integer);
+    else
+        values_add_text(values, NULL);
 }
 
 void values_begin_array(struct values *values)

@@ -1,15 +1,15 @@
-# tests/sql/adapter-lib.sh - what every adapter has to do, whatever its shop. Source it from bash after tests/lib/cluster.sh
-# and tests/lib/tap.sh.
+# tests/sql/adapter-lib.sh - what every adapter has to do, whatever its shop. Source it from bash after tests/lib/cluster.sh.
 #
 #     adapter_begin                  a cluster, a simulated provider, and a database "ready" with the ledger
 #     new_shop NAME                  a database of its own, which PGDATABASE names from then on
 #     adapter_does                   all but the flow of orders; the shop has a schema "replica" (see tests/sql/replicas/README)
 #
-# `ask SQL`, `as_daemon SQL`. $shop stands before the name of each test.
+# `is`, `has`, `ask` as in the other tests; `as_daemon SQL`.
 
+. tests/lib/tap.sh
 chwsyncd=${BUILD:-build}/chwsyncd
 panel_pid='' shop=''
-unset tap_subject && declare -n tap_subject=shop
+tap_name() { printf '%s: %s' "$shop" "$1"; }
 
 ask() { cluster_psql -At -P null=NULL -c "$1" 2>&1; }
 as_daemon() { PGOPTIONS="-c role=chwsync -c client_min_messages=warning" cluster_psql -At -P null=NULL -c "$1" 2>&1; }

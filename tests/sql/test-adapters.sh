@@ -2,7 +2,6 @@
 # The ready adapters, each on a replica of its shop, alone and with queue and wake-up. TAP on stdout.
 cd "$(dirname "$0")/../.." || exit 1
 . tests/lib/cluster.sh
-. tests/lib/tap.sh
 . tests/sql/adapter-lib.sh
 
 install() { # ADAPTER [OPTION...]
@@ -80,4 +79,5 @@ for shop in "EverShop 2.x" "Medusa 2.x" "Vendure 3.x"; do
     is "the list says that $shop was tried for real" yes "$(grep -q "connects $shop to chwsyncd. Tried on the real schema of" <<<"$listed" && echo yes)"
 done
 is "and which adapters were not" 3 "$(grep -oE 'Tried on a replica of (its|their) tables only\.' <<<"$listed" | wc -l)"
-finish
+echo "1..$tests"
+[ $failed = 0 ]

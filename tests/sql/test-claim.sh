@@ -259,6 +259,44 @@ is "after them the one that was refused goes first" "t" "$(ask "SELECT next_at >
 ask "SELECT state FROM chwsync.record_outcomes(ARRAY[(SELECT id FROM chwsync.orders WHERE order_ref = 'a')], ARRAY[1], ARRAY['accepted'], ARRAY['9'], ARRAY[200], ARRAY[NULL], ARRAY[0], true, 5, ARRAY[NULL]::uuid[])" >/dev/null
 is "so while the other is followed" "t" "$(duplicate b)"
 
+# ---- the shop changes a line while it is claimed ----
+anew
+cluster_psql -o /dev/null <<'SQL' || exit 1
+CREATE TABLE test.shown (order_ref text, service text, link text, quantity bigint, runs bigint, "interval" bigint, min bigint, max bigint,
+    comments text, usernames text, hashtags text, username text, params jsonb, provider text, max_charge numeric, display_ref text,
+    created_at timestamptz);
+INSERT INTO test.shown (order_ref, service, link, quantity, max_charge) VALUES ('moving', 'LIKES', 'https://x.example/m', 100, 1);
+CREATE FUNCTION test.look() RETURNS bigint LANGUAGE sql AS $$
+    SELECT followed FROM chwsync.intake('one', '{one}', 100, true, 'test.shown', 'SELECT * FROM test.shown', NULL, true, 'no %s')
+$$;
+SQL
+look() { ask "SELECT 'followed ' || test.look()"; }
+# A second session does STATEMENTS and keeps its transaction open until `release`.
+hold() {
+    coproc HOLDER { cluster_psql -At 2>&1; }
+    printf '%s\n' 'BEGIN;' "$1" "SELECT 'held';" >&"${HOLDER[1]}"
+    local line
+    until [ "$line" = held ]; do read -r line <&"${HOLDER[0]}" || break; done
+}
+release() { # COMMIT|ROLLBACK
+    local pid=$HOLDER_PID
+    printf '%s\n' "$1;" '\q' >&"${HOLDER[1]}"
+    wait "$pid"
+}
+quantity() { ask "SELECT 'quantity ' || quantity FROM chwsync.orders WHERE order_ref = 'moving'"; }
+is "a line is taken" "followed 0 quantity 100" "$(look) $(quantity)"
+hold "SELECT said FROM test.claim();"
+ask "UPDATE test.shown SET quantity = 900" >/dev/null
+is "what is being claimed is not changed, and not waited for" "followed 0 quantity 100" "$(look) $(quantity)"
+release ROLLBACK
+is "when it was not claimed it is" "followed 1 quantity 900" "$(look) $(quantity)"
+ask "UPDATE test.shown SET quantity = 700" >/dev/null
+hold "SELECT test.look();"
+is "what is being changed is not claimed, and not waited for" "end" "$(claim)"
+release COMMIT
+is "after that it is judged as it is then" "moving price: price 1.05 is above max_charge 1; it goes when the price falls
+end" "$(claim)"
+
 # ---- many that wait ----
 anew
 cluster_psql -o /dev/null -c "SELECT test.line('dear-' || i, 'LIKES', 2000, '{\"max_charge\": 1}') FROM generate_series(1, 1500) i" \
@@ -267,4 +305,4 @@ is "a thousand are looked at at once" "end and more 0" "$(claim 2 | tail -n 1) $
 is "behind all that wait the others go" "2 end and more" "$(claim 2 >/tmp/claim.$$; grep -c 'goes as' /tmp/claim.$$) $(tail -n 1 /tmp/claim.$$; rm /tmp/claim.$$)"
 is "and the last ones" "3 end" "$(claim 10 | cut -d' ' -f1-2 | grep -vc end) $(claim 10)"
 is "every one has its reason" "1500" "$(ask "SELECT count(*) FROM chwsync.orders o JOIN chwsync.queue q ON q.order_id = o.id WHERE q.held = 'price' AND o.error LIKE 'price 3 is above max_charge 1;%'")"
-finish
+echo "1..$tests"

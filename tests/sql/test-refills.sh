@@ -125,4 +125,5 @@ repeated_requests
 two_at_once
 rights_are_few
 upgrade_takes_what_ended
-finish
+echo "1..$tests"
+[ $failed = 0 ]

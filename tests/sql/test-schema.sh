@@ -193,4 +193,5 @@ two_at_once
 failure_leaves_nothing
 no_connection
 configuration_names_the_database
-finish
+echo "1..$tests"
+[ $failed = 0 ]

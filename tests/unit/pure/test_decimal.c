@@ -89,13 +89,14 @@ static void test_same(void **state)
         const char *a, *b;
         bool same;
     } cases[] = {
-        {"1.5", "1.50", true},  {"2", "2.000", true},   {"0", "0.0", true},
-        {"100", "1", false},    {"100", "100.0", true}, {"1.05", "1.5", false},
-        {"-1.5", "1.5", false}, {"10", "1.0", false},   {"0.1", "0.10000000001", false},
+        {"1.5", "1.5", true},   {"1.50", "1.5", true},   {"2.000", "2", true},
+        {"0.0", "0", true},     {"10", "1", false},      {"100", "10.0", false},
+        {"1.05", "1.5", false}, {"-1.50", "-1.5", true}, {"-1.5", "1.5", false},
+        {"1.5", "1.51", false}, {"20", "20.0", true},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        assert_int_equal(decimal_is_same(cases[i].a, cases[i].b), cases[i].same);
-        assert_int_equal(decimal_is_same(cases[i].b, cases[i].a), cases[i].same);
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        assert_int_equal(decimal_same(cases[i].a, cases[i].b), cases[i].same);
+        assert_int_equal(decimal_same(cases[i].b, cases[i].a), cases[i].same);
     }
 }
 

@@ -1,9 +1,10 @@
 /*
- * engine.h - owns everything that lives long, and turns the loop.
+ * engine/engine.h - owns everything that lives long, and turns the loop.
  *
  * One thread. sd-event carries timers, signals and PostgreSQL's sockets; libcurl's multi waits for
  * its own sockets and, as one extra descriptor, for sd-event. Each turn moves the transfers on,
- * dispatches events, and lets every job start what can be started.
+ * dispatches events, and lets every job start what can be started (engine/round). The jobs and all
+ * that a reload replaces are a world (engine/world).
  *
  * The engine never ends for a database, contract or provider that is down or wrong: what can go on
  * goes on, the rest is looked at again. It ends on SIGTERM or SIGINT, after what is on the wire is

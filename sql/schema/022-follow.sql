@@ -1,0 +1,3 @@
+-- 022-follow.sql - what is being claimed is not changed under the claim (functions.sql): nothing of the tables changes.
+--
+-- Run inside one transaction by `chwsyncd schema install|upgrade`, as the owner of schema chwsync.
