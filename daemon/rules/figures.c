@@ -23,7 +23,7 @@ enum request_end request_end_of(bool sent, const struct reply *reply)
         return reply->class == ERROR_RATE ? REQUEST_THROTTLED : REQUEST_NOT_EXECUTED;
     case REPLY_NO_CATALOGUE:
     case REPLY_UNKNOWN:
-        return REQUEST_UNREADABLE;
+        break;
     }
     return REQUEST_UNREADABLE;
 }

@@ -1,4 +1,4 @@
--- adapters/evershop.sql - connects EverShop 2.x to chwsyncd. Tried on the real schema of EverShop 2.1.2.
+-- adapters/evershop.sql - connects EverShop 2.x to chwsyncd. Tried on the real schema of EverShop 2.1.2 and of 2.2.1.
 --
 -- sample-store.sql explains what an adapter is and why each step is as it is; here stands what is EverShop's own.
 --

@@ -9,12 +9,14 @@
 #     configure [SECTION.NAME=VALUE ...]   writes the configuration; a VALUE is written as libconfig has it
 #     place N KIND                orders of the sample shop; their lines' keys come in the array `refs`
 #     daemon_start, daemon_stop, daemon_kill, daemon_reload; await_dead: it dies by itself, at a crash point
+#     second_configure [SED], second_start, second_stop, second_kill   another instance of it, as the first is configured by then
+#     chwsyncd COMMAND ARGUMENT...   as an operator; leaves what it printed in `said` and its exit code in `code`
 #     settle                      stops the daemon and compares the provider's books, the ledger and the shop; `ledger_went_back`
 #                                 is set where the ledger has lost what it had counted
 #     finish                      the plan; the last line of a scenario
 #
 # Tests:    is WHAT WANTED GOT    await WHAT SQL [SECONDS]    await_log WHAT PATTERN [COUNT]    logged WHAT COUNT PATTERN
-#           holds WHAT COMMAND...
+#           holds WHAT COMMAND...    says WHAT PATTERN, of what `chwsyncd` printed    (tests/lib/tap.sh)
 # Looking:  ask SQL    panel VERB [FIELD=VALUE...]    other VERB [FIELD=VALUE...]    fault KIND [FIELD=VALUE...]    counter COUNTER NAME    mark
 #
 # Every `await` polls a condition until a deadline, and ends the scenario when it does not come; nothing sleeps for a fixed time
@@ -22,39 +24,26 @@
 
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
 . tests/lib/cluster.sh
+. tests/lib/tap.sh
 BUILD=${BUILD:-build}
 DAEMON=${DAEMON:-$BUILD/asan/chwsyncd}
 export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:abort_on_error=0} UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
 
-tests=0 failed=0 finished='' directory='' daemon_pid='' panel_pid='' other_pid='' recorder_pid='' marked=0
+finished='' directory='' daemon_pid='' second_pid='' panel_pid='' other_pid='' recorder_pid='' marked=0
 refs=() stepped=()
-
-# ---- tests ----
-
-passes() {
-    tests=$((tests + 1))
-    echo "ok $tests - $1"
-}
-
-fails() { # WHAT [MORE]
-    tests=$((tests + 1)) failed=$((failed + 1))
-    echo "not ok $tests - $1"
-    [ -z "${2:-}" ] || echo "# ${2//$'\n'/$'\n'# }"
-}
-
-is() { # WHAT WANTED GOT
-    if [ "$2" = "$3" ]; then passes "$1"; else fails "$1" "wanted: $2"$'\n'"   got: $3"; fi
-}
-
-holds() { # WHAT COMMAND...
-    local what=$1
-    shift
-    if "$@"; then passes "$what"; else fails "$what" "$*"; fi
-}
 
 # What the run looked like, for the log of a scenario that failed.
 show_run() {
+    local daemon
     {
+        for daemon in $daemon_pid $second_pid; do
+            if cluster_runs "$daemon"; then
+                echo "--- $daemon runs: $(cat "/proc/$daemon/wchan" 2>&1) $(grep -E '^(State|SigQ|VmRSS)' "/proc/$daemon/status" | xargs) ---"
+            else
+                wait "$daemon"
+                echo "--- $daemon ended with $? ---"
+            fi
+        done
         echo "--- the daemon's log ---"
         [ ! -e "$directory/log" ] || tail -n 80 "$directory/log"
         echo "--- orders ---"
@@ -75,14 +64,13 @@ give_up() {
 
 finish() {
     finished=yes
-    echo "1..$tests"
-    [ "$failed" -eq 0 ] || { show_run; exit 1; }
+    done_testing || { show_run; exit 1; }
     exit 0
 }
 
 clean_up() {
     [ -n "$finished" ] || echo "# the scenario did not get to its end"
-    for pid in "$daemon_pid" "$panel_pid" "$other_pid" "$recorder_pid"; do
+    for pid in "$daemon_pid" "$second_pid" "$panel_pid" "$other_pid" "$recorder_pid"; do
         [ -z "$pid" ] || { kill -KILL "$pid" && wait "$pid"; } 2>/dev/null
     done
     [ -z "${database:-}" ] || [ -n "${own_cluster:-}" ] ||
@@ -196,6 +184,14 @@ own_line() { # REF COLUMN=VALUE...; a VALUE is an SQL expression
 
 reason_of() { ask "SELECT concat_ws(' ', o.state, q.held, o.error) FROM chwsync.orders o LEFT JOIN chwsync.queue q ON q.order_id = o.id WHERE o.order_ref = '$1'"; }
 
+# Another view in front of the adapter's, which is chwsync_shop.sound from then on.
+replace_view() { # SELECT
+    ask "ALTER VIEW chwsync_shop.pending_orders RENAME TO sound;
+        CREATE VIEW chwsync_shop.pending_orders AS $1;
+        ALTER VIEW chwsync_shop.pending_orders OWNER TO chwsync_adapter;
+        GRANT SELECT ON chwsync_shop.pending_orders TO chwsync"
+}
+
 # Puts a function in front of the adapter's that does as chwsync_shop.faults says for a product (sku): raise, sleep (10 s), null, false.
 misbehave() {
     PGOPTIONS='-c role=chwsync_adapter' cluster_psql -c "
@@ -227,6 +223,10 @@ shop_fault() { # SKU VETO REPORT; '' = sound
 
 await_state() { # REF STATE [SECONDS]
     await "${4:-order ${1} is $2}" "EXISTS (SELECT FROM chwsync.orders WHERE order_ref = '$1' AND state = '$2')" "${3:-30}"
+}
+
+await_refill() { # REF STATUS [SECONDS]
+    await "the refill of $1 is $2" "EXISTS (SELECT FROM chwsync.refill_status WHERE order_ref = '$1' AND status = '$2')" "${3:-30}"
 }
 
 # The catalogue is due now; comes back when it was tried, whatever came of it.
@@ -308,6 +308,8 @@ fault() { # KIND [FIELD=VALUE...]
 counter() { # COUNTER NAME
     panel counters | awk -F'\t' -v c="$1" -v n="$2" '$1 == c && $2 == n { print $3 }'
 }
+
+met() { panel counters | awk -F'\t' '$1 == "requests" { met += $3 } END { print met + 0 }'; } # requests, of every kind
 
 # ---- waiting outside of the database ----
 
@@ -392,6 +394,44 @@ daemon_kill() {
 
 daemon_reload() { kill -HUP "$daemon_pid"; }
 
+# ---- a second instance ----
+
+# What else is otherwise than in the first one's configuration, for sed.
+second_configure() {
+    sed "s|^state_directory.*|state_directory = \"$directory/second\";|; ${1:-}" "$directory/conf" >"$directory/conf2"
+}
+
+second_start() {
+    INVOCATION_ID=1 "$DAEMON" run --config "$directory/conf2" >>"$directory/log2" 2>&1 &
+    second_pid=$!
+}
+
+second_stop() {
+    local code
+    kill -TERM "$second_pid"
+    wait "$second_pid"
+    code=$?
+    second_pid=''
+    is "the second ends when asked to" 0 "$code"
+}
+
+second_kill() {
+    kill -KILL "$second_pid"
+    wait "$second_pid" 2>/dev/null
+    second_pid=''
+}
+
+# ---- an operator ----
+
+chwsyncd() { # COMMAND ARGUMENT...
+    said=$(SUDO_USER=operator "$BUILD/chwsyncd" "$1" --config "$directory/conf" "${@:2}" 2>&1 </dev/null)
+    code=$?
+}
+
+says() { # WHAT PATTERN: in what it printed, as one line
+    has "$1" "$2" "$(tr '\n' ' ' <<<"$said" | tr -s ' ')"
+}
+
 # ---- its log ----
 
 mark() { marked=$(wc -l <"$directory/log"); }
@@ -432,16 +472,18 @@ compare_books() { # [settled|unsettled] [told|untold]
     is "the provider's books, the ledger and the shop agree" '' "$faults"
 }
 
+logs() { cat "$directory"/log "$directory"/log2 2>/dev/null; } # of both instances
+
 no_secrets() {
-    is "no key in the log" 0 "$(grep -c 'KEY-SECRET' "$directory/log")"
-    is "links at debug only" 0 "$(grep -v '^<7>' "$directory/log" | grep -cE 'https?://(instagram|youtube|t\.me|x\.com|tiktok|facebook|shop\.example)')"
-    is "no sanitizer complained" 0 "$(grep -cE 'Sanitizer|runtime error:' "$directory/log")"
+    is "no key in the log" 0 "$(logs | grep -c 'KEY-SECRET')"
+    is "links at debug only" 0 "$(logs | grep -v '^<7>' | grep -cE 'https?://(instagram|youtube|t\.me|x\.com|tiktok|facebook|shop\.example)')"
+    is "no sanitizer complained" 0 "$(logs | grep -cE 'Sanitizer|runtime error:')"
 }
 
 # Each stood in the ledger before it left, whatever kind it was and whatever died meanwhile.
 requests_were_counted() {
     local met counted
-    met=$(panel counters | awk -F'\t' '$1 == "requests" { met += $3 } END { print met + 0 }')
+    met=$(met) # first: the daemon may be at work
     counted=$(ask "SELECT coalesce(sum(adds + polls + reads), 0) FROM chwsync.budget_minutes")
     holds "every request was counted in the ledger ($counted; the provider met $met)" test "$counted" -ge "$met"
 }

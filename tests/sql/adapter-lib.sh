@@ -1,15 +1,13 @@
-# tests/sql/adapter-lib.sh - what every adapter has to do, whatever its shop. Source it from bash after tests/lib/cluster.sh.
+# tests/sql/adapter-lib.sh - what every adapter has to do, whatever its shop. Source it from bash after tests/lib/cluster.sh and tap.sh.
 #
 #     adapter_begin                  a cluster, a simulated provider, and a database "ready" with the ledger
 #     new_shop NAME                  a database of its own, which PGDATABASE names from then on
 #     adapter_does                   all but the flow of orders; the shop has a schema "replica" (see tests/sql/replicas/README)
 #
-# `is`, `has`, `ask` as in the other tests; `as_daemon SQL`.
+# `ask SQL`, `as_daemon SQL`. Every test says which shop it is about.
 
-. tests/lib/tap.sh
 chwsyncd=${BUILD:-build}/chwsyncd
-panel_pid='' shop=''
-tap_name() { printf '%s: %s' "$shop" "$1"; }
+panel_pid=''
 
 ask() { cluster_psql -At -P null=NULL -c "$1" 2>&1; }
 as_daemon() { PGOPTIONS="-c role=chwsync -c client_min_messages=warning" cluster_psql -At -P null=NULL -c "$1" 2>&1; }
@@ -35,7 +33,7 @@ adapter_begin() {
 }
 
 new_shop() {
-    shop=$1
+    about=$1
     PGDATABASE=template1 cluster_psql -c "CREATE DATABASE \"$1\" TEMPLATE ready" || return
     export PGDATABASE=$1
     cat >"$CLUSTER_DIR/conf" <<CONF
@@ -162,22 +160,23 @@ flow_begin() {
     place; canceled=$ref
     ask "SELECT replica.cancel('$canceled')" >/dev/null
     place; all="$all, '$ref'"
-    cp "$CLUSTER_DIR/conf" "$CLUSTER_DIR/conf-$shop"
-    mkdir -p "$CLUSTER_DIR/state-$shop"
-    sed -i "s|^state_directory.*|state_directory = \"$CLUSTER_DIR/state-$shop\";|" "$CLUSTER_DIR/conf-$shop"
-    "$chwsyncd" run --config "$CLUSTER_DIR/conf-$shop" 2>"$CLUSTER_DIR/log-$shop" &
+    cp "$CLUSTER_DIR/conf" "$CLUSTER_DIR/conf-$PGDATABASE"
+    mkdir -p "$CLUSTER_DIR/state-$PGDATABASE"
+    sed -i "s|^state_directory.*|state_directory = \"$CLUSTER_DIR/state-$PGDATABASE\";|" "$CLUSTER_DIR/conf-$PGDATABASE"
+    "$chwsyncd" run --config "$CLUSTER_DIR/conf-$PGDATABASE" 2>"$CLUSTER_DIR/log-$PGDATABASE" &
     flow_daemons[$PGDATABASE]=$!
     flow_lines[$PGDATABASE]=$all
     flow_canceled[$PGDATABASE]=$canceled
 }
 
 flow_ends() {
-    local all canceled
+    local shop all canceled
     for shop in "${!flow_daemons[@]}"; do
         export PGDATABASE=$shop
+        about=$shop
         all=${flow_lines[$shop]} canceled=${flow_canceled[$shop]}
         await_sql "SELECT count(*) = 3 FROM chwsync_shop.line WHERE order_ref IN ($all) AND status = 'completed'" ||
-            ask "SELECT order_ref, state, error FROM chwsync.orders" | cat - "$CLUSTER_DIR/log-$shop" | sed 's/^/# /'
+            ask "SELECT order_ref, state, error FROM chwsync.orders" | cat - "$CLUSTER_DIR/log-$PGDATABASE" | sed 's/^/# /'
         kill "${flow_daemons[$shop]}"
         wait "${flow_daemons[$shop]}"
         unset "flow_daemons[$shop]"

@@ -51,5 +51,4 @@ is "... once" "4 4" "$(ask "SELECT chwsync.account_of(9, 'r') || ' ' || count(*)
 ask "SELECT chwsync.take_over(2, 1, 100)" >/dev/null
 is "back: what was noted turns round" "|1" "$(ask "SELECT chwsync.take_over(2, 1, 100); SELECT a.continued_by, b.continued_by FROM chwsync.accounts a, chwsync.accounts b WHERE a.id = 1 AND b.id = 2" | tail -n 1)"
 is "... and no circle is made" 1 "$(ask "SELECT chwsync.account_of(2, 'p')")"
-echo "1..$tests"
-[ $failed = 0 ]
+done_testing

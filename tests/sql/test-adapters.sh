@@ -2,6 +2,7 @@
 # The ready adapters, each on a replica of its shop, alone and with queue and wake-up. TAP on stdout.
 cd "$(dirname "$0")/../.." || exit 1
 . tests/lib/cluster.sh
+. tests/lib/tap.sh
 . tests/sql/adapter-lib.sh
 
 install() { # ADAPTER [OPTION...]
@@ -36,7 +37,7 @@ look_is_by_index() {
 
 queue_works() { # the same shop, with --queue --wake
     install "$@" --queue --wake || return
-    shop="$1 with queue"
+    about="$1 with queue"
     place
     is "the trigger puts a paid line into the queue" t "$(ask "SELECT EXISTS (SELECT FROM chwsync_shop.queue WHERE line_id::text = '$ref')")"
     is "buying takes it out" "t f" "$(report "$ref" submitting 1) $(ask "SELECT EXISTS (SELECT FROM chwsync_shop.queue WHERE line_id::text = '$ref')")"
@@ -58,7 +59,6 @@ queue_works() { # the same shop, with --queue --wake
     nothing_waits
     rights_are_few
     [ "$1" != evershop ] || look_is_by_index
-    shop=$1
     flow_begin
 }
 
@@ -74,10 +74,10 @@ for name in evershop medusa oscar saleor spree template vendure; do
     queue_works "$name"
 done
 flow_ends
+about='chwsyncd adapter'
 listed=$("$chwsyncd" adapter | tr -s ' \n' ' ')
 for shop in "EverShop 2.x" "Medusa 2.x" "Vendure 3.x"; do
-    is "the list says that $shop was tried for real" yes "$(grep -q "connects $shop to chwsyncd. Tried on the real schema of" <<<"$listed" && echo yes)"
+    is "it says that $shop was tried for real" yes "$(grep -q "connects $shop to chwsyncd. Tried on the real schema of" <<<"$listed" && echo yes)"
 done
 is "and which adapters were not" 3 "$(grep -oE 'Tried on a replica of (its|their) tables only\.' <<<"$listed" | wc -l)"
-echo "1..$tests"
-[ $failed = 0 ]
+done_testing

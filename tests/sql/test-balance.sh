@@ -92,5 +92,4 @@ is "where they stood, or after a while" "3|t|4|f" "$(ask "SELECT string_agg(orde
 
 is "the view has it" "402|USD|t|f|399" "$(ask "SELECT balance, currency, balance_at > now() - interval '1 minute', balance_is_low, available + 0 FROM chwsync.provider_status WHERE provider = 'p'")"
 is "and says what is not known" "||f|" "$(ask "SELECT balance, currency, balance_is_low, available FROM chwsync.provider_status WHERE provider = 'q'")"
-echo "1..$tests"
-[ $failed = 0 ]
+done_testing

@@ -305,4 +305,4 @@ is "a thousand are looked at at once" "end and more 0" "$(claim 2 | tail -n 1) $
 is "behind all that wait the others go" "2 end and more" "$(claim 2 >/tmp/claim.$$; grep -c 'goes as' /tmp/claim.$$) $(tail -n 1 /tmp/claim.$$; rm /tmp/claim.$$)"
 is "and the last ones" "3 end" "$(claim 10 | cut -d' ' -f1-2 | grep -vc end) $(claim 10)"
 is "every one has its reason" "1500" "$(ask "SELECT count(*) FROM chwsync.orders o JOIN chwsync.queue q ON q.order_id = o.id WHERE q.held = 'price' AND o.error LIKE 'price 3 is above max_charge 1;%'")"
-echo "1..$tests"
+done_testing

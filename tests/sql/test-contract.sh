@@ -2,6 +2,7 @@
 # Contracts broken in one way each: chwsyncd check names the fault, and its remedy, pasted as it stands, mends it. TAP on stdout.
 cd "$(dirname "$0")/../.." || exit 1
 . tests/lib/cluster.sh
+. tests/lib/tap.sh
 . tests/sql/adapter-lib.sh
 
 check() { "$chwsyncd" check --config "$CLUSTER_DIR/conf" 2>&1; }
@@ -66,5 +67,4 @@ ask "INSERT INTO public.order_lines (order_id, quantity) SELECT 1, 1 FROM genera
 PASTE=no breaks 'are new and would be bought at once' "SELECT replica.set_status('1', 'paid')"
 sed -i 's/intake_interval = 1;/& wake_channel = "new_event";/' "$CLUSTER_DIR/conf"
 PASTE=no breaks 'no function of this database notifies channel new_event' "SELECT 1"
-echo "1..$tests"
-[ $failed = 0 ]
+done_testing

@@ -40,4 +40,4 @@ CONFIGURATION
 (umask 077 && echo KEY >"$work/key")
 is "chwsyncd check is content with the contract" "" \
     "$("$build/chwsyncd" check --config "$work/conf" 2>&1 | grep -A1 -E '^(fault|warning) +(contract|schema)')"
-echo "1..$tests"
+done_testing

@@ -121,4 +121,4 @@ metrics >"$work/metrics" 2>/dev/null
 is "without a database: the exit code" "69" "$?"
 is "and a text that says so" "0 " "$(value database_up) $(strict "$work/metrics")"
 is "over HTTP too" "HTTP/1.1 200 OK" "$(http 'GET /metrics HTTP/1.0\r\n\r\n' 2>/dev/null | head -n 1 | tr -d '\r')"
-echo "1..$tests"
+done_testing

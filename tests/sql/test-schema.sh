@@ -194,5 +194,4 @@ two_at_once
 failure_leaves_nothing
 no_connection
 configuration_names_the_database
-echo "1..$tests"
-[ $failed = 0 ]
+done_testing

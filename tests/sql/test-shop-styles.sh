@@ -2,6 +2,7 @@
 # Shops of many styles, each connected by `chwsyncd adapter --table`, all in one cluster. TAP on stdout.
 cd "$(dirname "$0")/../.." || exit 1
 . tests/lib/cluster.sh
+. tests/lib/tap.sh
 . tests/sql/adapter-lib.sh
 
 # The usual ways to place, pay, cancel and hold a line of one table: usual TABLE KEY [COLUMNS VALUES]; LINK and PACKS are replaced.
@@ -126,7 +127,7 @@ flow_ends
 is "several shops in one cluster do not see each other" 10 "$(ask "SELECT count(*) FROM pg_database WHERE datname NOT IN ('postgres', 'ready') AND NOT datistemplate")"
 
 # ---- what the generator refuses, all at once ----
-shop=refusals
+about=refusals
 export PGDATABASE=integer
 said=$(generate --table order --key id --service sku --pending true 2>&1)
 is "a table that is not there: the nearest name" 1 "$(grep -c 'did you mean public.orders?' <<<"$said")"
@@ -145,5 +146,4 @@ is "one with alternatives, a comment and a query is one" 0 "$(generate --table o
     --pending "status = 'paid' OR status = (SELECT 'again') -- later" >/dev/null 2>&1; echo $?)"
 for pack in 0 -3; do is "--pack $pack" 1 "$(generate --table orders --key id --service sku --quantity qty --pack $pack --pending true 2>&1 | grep -c 'chwsyncd: --pack: ')"; done
 is "the table is still there" orders "$(ask "SELECT to_regclass('orders')")"
-echo "1..$tests"
-[ $failed = 0 ]
+done_testing

@@ -4,7 +4,6 @@ cd "$(dirname "$0")/../.." || exit 1
 . tests/lib/cluster.sh
 . tests/lib/tap.sh
 program=$(cd "${BUILD:-build}" && pwd)/chwsyncd
-tap_show='cat -v'
 work=$(mktemp -d)
 trap 'cluster_stop_all; rm -rf "$work"' EXIT
 
@@ -51,4 +50,4 @@ cluster_halt
 watch 4 q
 is "a database that is away does not end it" 0 "$code"
 is "... and is said" yes "$(grep -qiE 'unable|database' "$work/screen" && echo yes)"
-echo "1..$tests"
+done_testing

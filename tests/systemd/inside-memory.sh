@@ -2,19 +2,7 @@
 # The package's memory limits under a kernel with a memory controller (tests/systemd/memory). TAP on stdout.
 set -u
 cd /test || exit 1
-number=0 failed=0
-ok() { number=$((number + 1)) && echo "ok $number - $1"; }
-not_ok() {
-    number=$((number + 1)) failed=$((failed + 1))
-    echo "not ok $number - $1"
-    sed 's/^/# /' <<<"${2:-}"
-}
-is() { if [ "$2" = "$3" ]; then ok "$1"; else not_ok "$1" "got ${2@Q}, expected ${3@Q}"; fi; }
-holds() { # WHAT COMMAND...
-    local what=$1
-    shift
-    if "$@" >/dev/null 2>&1; then ok "$what"; else not_ok "$what" "$*"; fi
-}
+. ./tap.sh
 until_true() { # SECONDS COMMAND...
     local end=$((SECONDS + $1))
     shift
@@ -26,10 +14,9 @@ until_true() { # SECONDS COMMAND...
 comes() { # WHAT SECONDS COMMAND...
     local what=$1
     shift
-    if until_true "$@"; then ok "$what"; else not_ok "$what" "not within $1 s: ${*:2}"$'\n'"$(systemctl status --no-pager -n 15 chwsyncd 2>&1)"; fi
+    if until_true "$@"; then passes "$what"; else fails "$what" "not within $1 s: ${*:2}"$'\n'"$(systemctl status --no-pager -n 15 chwsyncd 2>&1)"; fi
 }
 prop() { systemctl show -P "$1" chwsyncd; }
-prop_is() { [ "$(prop "$1")" = "$2" ]; }
 restarted() { [ "$(prop NRestarts)" -gt 0 ]; }
 sql() { runuser -u postgres -- psql -X -q -At -v ON_ERROR_STOP=1 -d shop "$@"; }
 control() { curl -sS -m 20 "http://127.0.0.1:8080/control/$1" "${@:2}"; }
@@ -56,7 +43,7 @@ CONFIGURATION
 sql -c "SELECT store_test.place_orders(60, 'instant')" >/dev/null
 
 holds "it starts" systemctl start chwsyncd
-is "the limits are in force" "$(prop MemoryHigh) $(prop MemoryMax) $(prop MemorySwapMax) $(prop OOMPolicy)" "$((192 << 20)) $((256 << 20)) 0 stop"
+is "the limits are in force" "$((192 << 20)) $((256 << 20)) 0 stop" "$(prop MemoryHigh) $(prop MemoryMax) $(prop MemorySwapMax) $(prop OOMPolicy)"
 comes "orders are bought" 120 some_bought 10
 echo "# memory of the unit while it buys: $(($(prop MemoryCurrent) / 1024)) KiB"
 holds "with plenty of room below the limit" test "$(prop MemoryCurrent)" -lt $((64 << 20))
@@ -68,7 +55,6 @@ systemctl set-property --runtime chwsyncd MemoryHigh=192M MemoryMax=256M
 systemctl reset-failed chwsyncd
 systemctl start chwsyncd
 comes "with its memory back every order is bought or uncertain, and told" 240 all_told 60
-is "each was bought once" "$(control books | awk -F'\t' 'NR > 1 { n[$5]++ } END { for (l in n) if (n[l] > 1) print l }')" ""
+is "each was bought once" "" "$(control books | awk -F'\t' 'NR > 1 { n[$5]++ } END { for (l in n) if (n[l] > 1) print l }')"
 echo "# uncertain, as they were on the wire: $(sql -c "SELECT count(*) FROM chwsync.orders WHERE state = 'uncertain'") of at most 4 a kill"
-echo "1..$number"
-[ "$failed" = 0 ]
+done_testing

@@ -3,20 +3,8 @@
 # tests/systemd/machine; finds package.deb, package-next.deb, panel, sql/, tests/ in /test. TAP on stdout.
 set -u
 cd /test || exit 1
-number=0
+. tests/lib/tap.sh
 stall_s=${STALL_S:-7}
-ok() { number=$((number + 1)) && echo "ok $number - $1"; }
-not_ok() {
-    number=$((number + 1))
-    echo "not ok $number - $1"
-    sed 's/^/# /' <<<"${2:-}"
-}
-is() { if [ "$2" = "$3" ]; then ok "$1"; else not_ok "$1" "got ${2@Q}, expected ${3@Q}"; fi; }
-succeeds() { # WHAT COMMAND...
-    local what=$1 output
-    shift
-    if output=$("$@" 2>&1); then ok "$what"; else not_ok "$what" "$* ended with $?"$'\n'"$output"; fi
-}
 until_true() { # SECONDS COMMAND...
     local end=$((SECONDS + $1))
     shift
@@ -28,7 +16,7 @@ until_true() { # SECONDS COMMAND...
 comes() { # WHAT SECONDS COMMAND...
     local what=$1
     shift
-    if until_true "$@"; then ok "$what"; else not_ok "$what" "not within $1 s: ${*:2}"$'\n'"$(systemctl status --no-pager -n 15 chwsyncd 2>&1)"; fi
+    if until_true "$@"; then passes "$what"; else fails "$what" "not within $1 s: ${*:2}"$'\n'"$(systemctl status --no-pager -n 15 chwsyncd 2>&1)"; fi
 }
 prop() { systemctl show -P "$1" "${2:-chwsyncd}"; }
 prop_is() { [ "$(prop "$1" "${3:-chwsyncd}")" = "$2" ]; }
@@ -46,11 +34,11 @@ all_told() { [ "$(sql -c "SELECT count(*) FROM chwsync.orders WHERE state IN ('c
 part() { echo "# $1, at $SECONDS s"; }
 
 part "the package"
-succeeds "the package can be installed" dpkg -i package.deb
-is "its user is there" "$(getent passwd chwsync | cut -d: -f6,7)" "/var/lib/chwsyncd:/usr/sbin/nologin"
-is "the keys' directory is root's alone" "$(stat -c '%U %a' /etc/chwsyncd/credentials)" "root 700"
-is "nothing was started" "$(systemctl is-active chwsyncd) $(systemctl is-enabled chwsyncd)" "inactive disabled"
-succeeds "systemd-analyze verify is silent" sh -c '[ -z "$(systemd-analyze --man=no verify chwsyncd.service chwsyncd@shop.service chwsyncd-metrics.socket 2>&1 | grep chwsyncd)" ]'
+holds "the package can be installed" dpkg -i package.deb
+is "its user is there" "/var/lib/chwsyncd:/usr/sbin/nologin" "$(getent passwd chwsync | cut -d: -f6,7)"
+is "the keys' directory is root's alone" "root 700" "$(stat -c '%U %a' /etc/chwsyncd/credentials)"
+is "nothing was started" "inactive disabled" "$(systemctl is-active chwsyncd) $(systemctl is-enabled chwsyncd)"
+holds "systemd-analyze verify is silent" sh -c '[ -z "$(systemd-analyze --man=no verify chwsyncd.service chwsyncd@shop.service chwsyncd-metrics.socket 2>&1 | grep chwsyncd)" ]'
 
 part "database, provider"
 pg=$(ls /usr/lib/postgresql | sort -V | tail -n 1)
@@ -77,8 +65,8 @@ configure /etc/chwsyncd/chwsyncd.conf shop panel.key
 part "start"
 systemctl start chwsyncd >/dev/null 2>&1
 comes "without its key it does not start, and is not tried again" 10 prop_is ActiveState failed
-is "with the exit code for that" "$(prop ExecMainStatus) $(prop NRestarts)" "77 0"
-succeeds "the journal says which key, and where to put it" log_has -u chwsyncd "MESSAGE_ID=$(message START_FAILED)" PRIORITY=3
+is "with the exit code for that" "77 0" "$(prop ExecMainStatus) $(prop NRestarts)"
+holds "the journal says which key, and where to put it" log_has -u chwsyncd "MESSAGE_ID=$(message START_FAILED)" PRIORITY=3
 (umask 077 && echo KEY-1 >/etc/chwsyncd/credentials/panel.key)
 configure /etc/chwsyncd/chwsyncd.conf shop panel.key 'max_in_flite = 4;'
 systemctl reset-failed chwsyncd
@@ -89,72 +77,72 @@ comes "the journal names the line, as an error that journalctl -x explains" 10 s
     MESSAGE_ID=$(message START_FAILED) PRIORITY=3 | grep -q '^/etc/chwsyncd/chwsyncd.conf:[0-9]*: unknown setting \"max_in_flite\"'"
 configure /etc/chwsyncd/chwsyncd.conf shop panel.key
 systemctl reset-failed chwsyncd
-succeeds "it starts although its role is not there yet" systemctl start chwsyncd
+holds "it starts although its role is not there yet" systemctl start chwsyncd
 comes "and says what is missing" 10 log_has -u chwsyncd "MESSAGE_ID=$(message DATABASE_AWAY)"
 systemctl stop chwsyncd
-succeeds "schema install as postgres" runuser -u postgres -- chwsyncd schema install --conninfo "port=$port dbname=shop"
+holds "schema install as postgres" runuser -u postgres -- chwsyncd schema install --conninfo "port=$port dbname=shop"
 sql -f sql/sample-store.sql -f sql/adapters/sample-store.sql -f tests/lib/store-data.sql >/dev/null || exit 1
-succeeds "chwsyncd check, as the service's user" runuser -u chwsync -- sh -c "chwsyncd check --credentials-dir /dev/null >/dev/null 2>&1; [ \$? != 64 ]"
+holds "chwsyncd check, as the service's user" runuser -u chwsync -- sh -c "chwsyncd check --credentials-dir /dev/null >/dev/null 2>&1; [ \$? != 64 ]"
 began=${EPOCHREALTIME/./}
-succeeds "systemctl start waits for READY=1" systemctl start chwsyncd
+holds "systemctl start waits for READY=1" systemctl start chwsyncd
 echo "# start to ready: $(((${EPOCHREALTIME/./} - began) / 1000)) ms"
-is "active" "$(prop ActiveState) $(prop SubState)" "active running"
+is "active" "active running" "$(prop ActiveState) $(prop SubState)"
 comes "STATUS= tells the pulse" 20 sh -c 'systemctl show -P StatusText chwsyncd | grep -q "^working; queued 0, on the wire 0, open 0, uncertain 0.*; bought 0"'
-is "state and runtime directory" "$(stat -c '%U %a' /var/lib/chwsyncd /run/chwsyncd | tr '\n' ' ')" "chwsync 700 chwsync 750 "
-is "the key is in no environment" "$(tr '\0' '\n' </proc/"$(prop MainPID)"/environ | grep -c KEY-1)" 0
+is "state and runtime directory" "chwsync 700 chwsync 750 " "$(stat -c '%U %a' /var/lib/chwsyncd /run/chwsyncd | tr '\n' ' ')"
+is "the key is in no environment" 0 "$(tr '\0' '\n' </proc/"$(prop MainPID)"/environ | grep -c KEY-1)"
 
 part "orders"
 place 1000
 comes "1000 orders are bought, followed and told" 40 all_told 1000
-is "each was bought once" "$(bought_twice)" ""
+is "each was bought once" "" "$(bought_twice)"
 ref=$(sql -c 'SELECT order_ref FROM chwsync.orders ORDER BY id LIMIT 1')
-succeeds "an order's life can be found by its key" log_has -u chwsyncd CHW_ORDER_REF="$ref" CHW_PROVIDER=panel "MESSAGE_ID=$(message ORDER_BOUGHT)"
+holds "an order's life can be found by its key" log_has -u chwsyncd CHW_ORDER_REF="$ref" CHW_PROVIDER=panel "MESSAGE_ID=$(message ORDER_BOUGHT)"
 lines=$(journalctl -q --no-pager -o cat -u chwsyncd CHW_ORDER_REF="$ref" | wc -l)
-is "it is told in two lines" "$lines" 2
+is "it is told in two lines" 2 "$lines"
 echo "# journal lines of 1000 orders: $(journalctl -q --no-pager -o cat -u chwsyncd _PID="$(prop MainPID)" | wc -l)"
-succeeds "journalctl -x explains" sh -c "journalctl -q --no-pager -x -u chwsyncd CHW_ORDER_REF=$ref | grep -q 'accepted order line $ref'"
-is "no key is in the journal" "$(journalctl -q --no-pager -o json -u chwsyncd | grep -c KEY-1)" 0
+holds "journalctl -x explains" sh -c "journalctl -q --no-pager -x -u chwsyncd CHW_ORDER_REF=$ref | grep -q 'accepted order line $ref'"
+is "no key is in the journal" 0 "$(journalctl -q --no-pager -o json -u chwsyncd | grep -c KEY-1)"
 
 part "reload"
 pid=$(prop MainPID)
 configure /etc/chwsyncd/chwsyncd.conf shop panel.key 'max_in_flight = 4;'
-succeeds "a good configuration: reload succeeds" systemctl reload chwsyncd
+holds "a good configuration: reload succeeds" systemctl reload chwsyncd
 comes "and it is in force" 10 log_has -u chwsyncd "MESSAGE_ID=$(message RELOADED)"
 sed -i 's/max_in_flight/max_in_flite/' /etc/chwsyncd/chwsyncd.conf
-if systemctl reload chwsyncd 2>/dev/null; then not_ok "a wrong one: reload fails"; else ok "a wrong one: reload fails"; fi
+if systemctl reload chwsyncd 2>/dev/null; then fails "a wrong one: reload fails"; else passes "a wrong one: reload fails"; fi
 kill -HUP "$pid"
 comes "asked past the check, the daemon refuses it too" 10 log_has -u chwsyncd "MESSAGE_ID=$(message RELOAD_REFUSED)"
 comes "and is not left reloading" 10 prop_is ActiveState active
-is "the old one goes on in the same process" "$(prop MainPID)" "$pid"
+is "the old one goes on in the same process" "$pid" "$(prop MainPID)"
 place 5
 comes "and works" 60 all_told 1005
 configure /etc/chwsyncd/chwsyncd.conf shop panel.key
 
 part "metrics"
 systemctl start chwsyncd-metrics.socket
-succeeds "figures over HTTP, by a process of their own" sh -c 'curl -sSf -m 10 http://127.0.0.1:9749/metrics >metrics'
-is "they are what they should be" "$(awk -f tests/lib/openmetrics.awk metrics)" ""
-is "with the orders in them" "$(sed -n 's/^chwsyncd_orders{state="completed"} //p' metrics)" 1005
-is "the daemon itself listens nowhere" "$(ss -Hltnp 2>/dev/null | grep -c '"chwsyncd"')" 0
+holds "figures over HTTP, by a process of their own" sh -c 'curl -sSf -m 10 http://127.0.0.1:9749/metrics >metrics'
+is "they are what they should be" "" "$(awk -f tests/lib/openmetrics.awk metrics)"
+is "with the orders in them" 1005 "$(sed -n 's/^chwsyncd_orders{state="completed"} //p' metrics)"
+is "the daemon itself listens nowhere" 0 "$(ss -Hltnp 2>/dev/null | grep -c '"chwsyncd"')"
 
 part "a template instance, for a second shop"
 runuser -u postgres -- chwsyncd schema install --conninfo "port=$port dbname=second" >/dev/null
 configure /etc/chwsyncd/second.conf second key
 install -d -m 700 /etc/chwsyncd/second.credentials
 (umask 077 && echo KEY-2 >/etc/chwsyncd/second.credentials/key)
-succeeds "chwsyncd@second starts" systemctl start chwsyncd@second
-is "with a state directory of its own" "$(stat -c '%U %a' /var/lib/chwsyncd-second)" "chwsync 700"
+holds "chwsyncd@second starts" systemctl start chwsyncd@second
+is "with a state directory of its own" "chwsync 700" "$(stat -c '%U %a' /var/lib/chwsyncd-second)"
 comes "and works" 10 test -n "$(database=second sql -c "SELECT 1 FROM chwsync.ledger")"
-succeeds "and stops" systemctl stop chwsyncd@second
+holds "and stops" systemctl stop chwsyncd@second
 
 part "stop while adds are on the wire"
 control latency -d millis=1500 >/dev/null
 place 8
 comes "adds are on the wire" 10 adds_on_the_wire
-succeeds "stop" systemctl stop chwsyncd
-is "ends well" "$(prop Result) $(prop ExecMainStatus)" "success 0"
-is "nothing is left on the wire, nothing became uncertain" "$(state_count "'submitting', 'uncertain'")" 0
-succeeds "and says so" log_has -u chwsyncd "MESSAGE_ID=$(message STOPPED)"
+holds "stop" systemctl stop chwsyncd
+is "ends well" "success 0" "$(prop Result) $(prop ExecMainStatus)"
+is "nothing is left on the wire, nothing became uncertain" 0 "$(state_count "'submitting', 'uncertain'")"
+holds "and says so" log_has -u chwsyncd "MESSAGE_ID=$(message STOPPED)"
 control latency -d millis=0 >/dev/null
 systemctl start chwsyncd
 comes "the rest follows after the next start" 60 all_told 1013
@@ -171,8 +159,8 @@ place 700
 read -rt "$stall_s" <> <(:) || : # the stall itself, longer than the watchdog's time
 sum=$(sql -c "SELECT count(*) FROM chwsync.orders WHERE state IN ('active', 'completed')")
 kill -CONT "$journald"
-is "a journal that stands still for $stall_s s holds up no order" "$([ "$sum" -ge 1713 ] && echo yes)" yes
-is "and costs no watchdog kill" "$(prop MainPID) $(prop NRestarts)" "$pid 0"
+is "a journal that stands still for $stall_s s holds up no order" yes "$([ "$sum" -ge 1713 ] && echo yes)"
+is "and costs no watchdog kill" "$pid 0" "$(prop MainPID) $(prop NRestarts)"
 comes "everything is told" 60 all_told 1713
 
 part "watchdog"
@@ -183,9 +171,9 @@ kill -STOP "$pid"
 comes "a daemon that hangs is killed and started again" 25 sh -c "[ \"\$(systemctl show -P NRestarts chwsyncd)\" -ge 1 ] && [ \"\$(systemctl show -P ActiveState chwsyncd)\" = active ]"
 control latency -d millis=0 >/dev/null
 comes "and goes on" 30 all_told 1733
-is "nothing was bought twice" "$(bought_twice)" ""
+is "nothing was bought twice" "" "$(bought_twice)"
 uncertain=$(state_count "'uncertain'")
-is "what was on the wire is uncertain" "$([ "$uncertain" -gt 0 ] && [ "$uncertain" -le 20 ] && echo yes)" yes
+is "what was on the wire is uncertain" yes "$([ "$uncertain" -gt 0 ] && [ "$uncertain" -le 20 ] && echo yes)"
 echo "# uncertain after the kill: $uncertain"
 
 part "upgrade, remove, purge"
@@ -200,21 +188,21 @@ second=$(prop MainPID chwsyncd@second)
 control latency -d millis=1500 >/dev/null
 place 8
 comes "adds are on the wire once more" 10 adds_on_the_wire
-succeeds "an upgrade to the next version" dpkg -i --force-confold package-next.deb
+holds "an upgrade to the next version" dpkg -i --force-confold package-next.deb
 control latency -d millis=0 >/dev/null
-is "is what is installed now" "$(dpkg-query -W -f '${Version}' chwsyncd | grep -c '+next1$')" 1
-is "restarts what runs" "$(prop ActiveState) $([ "$(prop MainPID)" != "$pid" ] && echo anew)" "active anew"
-is "the other instance too" "$(prop ActiveState chwsyncd@second) $([ "$(prop MainPID chwsyncd@second)" != "$second" ] && echo anew)" "active anew"
-is "and the socket listens on" "$(prop ActiveState chwsyncd-metrics.socket)" active
-is "what was enabled stays so" "$(systemctl is-enabled chwsyncd)" enabled
+is "is what is installed now" 1 "$(dpkg-query -W -f '${Version}' chwsyncd | grep -c '+next1$')"
+is "restarts what runs" "active anew" "$(prop ActiveState) $([ "$(prop MainPID)" != "$pid" ] && echo anew)"
+is "the other instance too" "active anew" "$(prop ActiveState chwsyncd@second) $([ "$(prop MainPID chwsyncd@second)" != "$second" ] && echo anew)"
+is "and the socket listens on" active "$(prop ActiveState chwsyncd-metrics.socket)"
+is "what was enabled stays so" enabled "$(systemctl is-enabled chwsyncd)"
 comes "what was on the wire is recorded, the rest goes on" 60 all_told 1741
-is "it cost no certainty" "$(state_count "'uncertain'")" "$uncertain"
-is "and no order twice" "$(bought_twice)" ""
-is "and keeps the configuration" "$(tail -n 1 /etc/chwsyncd/chwsyncd.conf)" "# changed here"
-succeeds "the package can be removed" dpkg -r chwsyncd
+is "it cost no certainty" "$uncertain" "$(state_count "'uncertain'")"
+is "and no order twice" "" "$(bought_twice)"
+is "and keeps the configuration" "# changed here" "$(tail -n 1 /etc/chwsyncd/chwsyncd.conf)"
+holds "the package can be removed" dpkg -r chwsyncd
 is "which stops the service and keeps configuration and state" \
-    "$(systemctl is-active chwsyncd chwsyncd@second chwsyncd-metrics.socket | sort -u) $(ls /etc/chwsyncd/chwsyncd.conf) $(ls -d /var/lib/chwsyncd)" \
-    "inactive /etc/chwsyncd/chwsyncd.conf /var/lib/chwsyncd"
-succeeds "and purged" dpkg -P chwsyncd
-is "which leaves nothing of it" "$(ls -d /etc/chwsyncd/credentials /var/lib/chwsyncd /etc/chwsyncd/chwsyncd.conf /usr/sbin/chwsyncd 2>/dev/null)" ""
-echo "1..$number"
+    "inactive /etc/chwsyncd/chwsyncd.conf /var/lib/chwsyncd" \
+    "$(systemctl is-active chwsyncd chwsyncd@second chwsyncd-metrics.socket | sort -u) $(ls /etc/chwsyncd/chwsyncd.conf) $(ls -d /var/lib/chwsyncd)"
+holds "and purged" dpkg -P chwsyncd
+is "which leaves nothing of it" "" "$(ls -d /etc/chwsyncd/credentials /var/lib/chwsyncd /etc/chwsyncd/chwsyncd.conf /usr/sbin/chwsyncd 2>/dev/null)"
+done_testing

@@ -2,6 +2,7 @@
 # Builds the package and tries it under a real systemd (tests/systemd/inside.sh), where root and namespaces allow. TAP on stdout.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
+. tests/lib/tap.sh
 build=${BUILD:-build}
 work=$(mktemp -d) && trap 'rm -rf "$work"' EXIT
 package=$(ls "$build"/chwsyncd_*.deb 2>/dev/null | tail -n 1)
@@ -21,8 +22,8 @@ MACHINE_LIMIT_S=280 timeout 285 tests/systemd/machine "$work/files" inside.sh 2>
 code=$?
 cat "$work/errors" >&2
 if [ "$code" = 77 ]; then
-    echo "ok 1 - the package under a real systemd # SKIP $(tail -n 1 "$work/errors")"
-    echo "1..1"
+    skips "the package under a real systemd" "$(tail -n 1 "$work/errors")"
+    done_testing
     echo "SKIPPED: the package was NOT tried under a real systemd here" >&2
     exit 0
 fi

@@ -4,14 +4,9 @@ set -u
 cd "$(dirname "$0")/../.." || exit 1
 build=$(cd "${BUILD:-build}" && pwd) || exit 1
 work=$(mktemp -d) && trap 'rm -rf "$work"' EXIT
-number=0
+. tests/lib/tap.sh
 result() { # CODE WHAT OUTPUT
-    number=$((number + 1))
-    if [ "$1" = 0 ]; then echo "ok $number - $2"; else echo "not ok $number - $2" && sed 's/^/# /' <<<"$3"; fi
-}
-skip() {
-    number=$((number + 1))
-    echo "ok $number - $1 # SKIP $2"
+    if [ "$1" = 0 ]; then passes "$2"; else fails "$2" "$3"; fi
 }
 silent() { # WHAT COMMAND...: succeeds and prints nothing
     local what=$1 output
@@ -31,8 +26,8 @@ for name in chwsyncd.service chwsyncd@.service; do
         exposure=$(systemd-analyze security --offline=true --threshold=11 "$work/$instance" 2>&1)
         result $? "$name: exposure is at most 1.1" "$(tail -n 1 <<<"$exposure")"
     else
-        skip "$name: verify" "no systemd-analyze here"
-        skip "$name: exposure" "no systemd-analyze here"
+        skips "$name: verify" "no systemd-analyze here"
+        skips "$name: exposure" "no systemd-analyze here"
     fi
 done
 diff <(sed 's/chwsyncd@shop/chwsyncd/' "$work/chwsyncd@shop.service" | grep -o '^[A-Za-z]*=' | sort) \
@@ -63,4 +58,4 @@ if command -v systemd-sysusers >/dev/null; then
     made=$(systemd-sysusers --dry-run --root="$work" "$PWD/systemd/chwsyncd.sysusers" 2>&1) && [[ $made == *"user 'chwsync'"* ]]
     result $? "sysusers makes the user" "$made"
 fi
-echo "1..$number"
+done_testing

@@ -76,6 +76,8 @@ static void test_types(void **state)
         {LINE("Subscriptions", [ADD_MIN] = "10", [ADD_MAX] = "10", [ADD_USERNAME] = "u"),
          "min=10&max=10&username=u"},
         {LINE("A New Type", [ADD_QUANTITY] = "7"), "quantity=7"},
+        {LINE("A New Type", LINK, [ADD_MIN] = "20"), "link=https://x.test/p&min=20"},
+        {LINE("A New Type", LINK, [ADD_MAX] = "5"), "link=https://x.test/p&max=5"},
         {LINE(NULL, LINK), "link=https://x.test/p"},
         {LINE(NULL, [ADD_USERNAME] = "u", [ADD_LINK] = " \t"), "username=u"},
     };
@@ -196,6 +198,8 @@ static void test_columns(void **state)
          "link holds a line end or another control character"},
         {LINE(NULL, [ADD_LINK] = "https://x.test/\xc2\x85"),
          "link holds a line end or another control character"},
+        {LINE(NULL, [ADD_LINK] = "https://x.test/\xc2\x9f"),
+         "link holds a line end or another control character"},
         {LINE(NULL, [ADD_LINK] = "https://x.test/\xff"), "link holds bytes that are no UTF-8"},
         {LINE(NULL, LINK, [ADD_USERNAME] = "a\rb"),
          "username holds a line end or another control character"},
@@ -230,6 +234,9 @@ static void test_params(void **state)
         {"{\" key\": \"x\"}",
          "params holds the name \" key\": letters, digits, _ and - are possible"},
         {"{\"\": \"x\"}", "params holds the name \"\": letters, digits, _ and - are possible"},
+        {"{\"a12345678901234567890123456789012345678901234567890123456789012345\": \"x\"}",
+         "params holds the name \"a1234567890123456789012345678901234567890123456789012345...\": "
+         "letters, digits, _ and - are possible"},
         {"{\"quantity\": 5}",
          "params may not hold \"quantity\": the view has a column of that name"},
         {"{\"Link\": \"x\"}", "params may not hold \"Link\": the view has a column of that name"},

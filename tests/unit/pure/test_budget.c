@@ -260,6 +260,30 @@ static void test_pace_follows_the_jitter(void **state)
     }
 }
 
+/* An odd answer counts at once, and is forgotten after some hundred even ones. */
+static void test_jitter_is_forgotten(void **state)
+{
+    struct budget budget;
+    double even, odd;
+    (void)state;
+    start(&budget, 60, 0, 1);
+    for (int i = 0; i < 100; i++)
+        budget_note_took(&budget, 50 * MILLISECOND);
+    even = budget_per_minute(&budget);
+    assert_in_range(even * 1000, 59800, 60000);
+    budget_note_took(&budget, 550 * MILLISECOND);
+    odd = budget_per_minute(&budget);
+    assert_in_range(odd * 1000, 59400, 59410);
+    for (int i = 0; i < 3000; i++)
+        budget_note_took(&budget, 50 * MILLISECOND);
+    assert_in_range(budget_per_minute(&budget) * 1000, (unsigned)(even * 1000) - 2, 60000);
+    budget_done(&budget);
+    /* Without a limit there is no pace, whatever the answers took. */
+    start(&budget, 0, 0, 1);
+    assert_true(budget_per_minute(&budget) == 0);
+    budget_done(&budget);
+}
+
 static void test_one_slot_in_twenty_while_adds_wait(void **state)
 {
     struct budget budget;
@@ -1068,11 +1092,68 @@ static void test_turns_between_adds(void **state)
     budget_done(&budget);
 }
 
+/* Before all is restored from what is kept: nothing of it stands twice, and what is on the wire and
+ * what the provider asked for stay. */
+static void test_forget(void **state)
+{
+    struct budget budget;
+    struct budget_limits calendar = {
+        .per_minute = 10, .per_day = 100, .burst = 10, .day_ends_us = HOUR};
+    (void)state;
+    start(&budget, 10, 100, 10);
+    assert_int_equal(spend(&budget, BUDGET_ADD, 4, 0), 4);
+    budget_take(&budget, BUDGET_ADD, 2, SECOND);
+    budget_pause(&budget, 20 * SECOND);
+    budget_forget(&budget, 2 * SECOND);
+    assert_int_equal(budget_minute_used(&budget, 2 * SECOND), 2);
+    assert_int_equal(budget_day_used(&budget, 2 * SECOND), 2);
+    assert_int_equal(budget_available(&budget, BUDGET_ADD, 9, 20 * SECOND - 1), 0);
+    budget_restore(&budget, 4, 0, 2 * SECOND);
+    assert_int_equal(budget_minute_used(&budget, 2 * SECOND), 6);
+    assert_int_equal(budget_day_used(&budget, 2 * SECOND), 6);
+    answer(&budget, 2, 3 * SECOND);
+    assert_int_equal(budget_day_used(&budget, DAY + 2 * MINUTE), 0);
+    budget_done(&budget);
+
+    /* What counts in the calendar day to come is forgotten with it. */
+    assert_int_equal(budget_init(&budget, &calendar, 0), 0);
+    assert_int_equal(spend(&budget, BUDGET_ADD, 4, HOUR - SECOND), 4);
+    budget_forget(&budget, HOUR);
+    assert_int_equal(budget_day_used(&budget, HOUR + GUARD), 0);
+    budget_done(&budget);
+}
+
+/* What was used in each hour of the last day is free again in the same hour of the next. */
+static void test_what_a_day_frees(void **state)
+{
+    struct budget budget;
+    unsigned hours[24];
+    (void)state;
+    start(&budget, 0, 1000, 1);
+    budget_restore(&budget, 7, -DAY - 10 * MINUTE, 0); /* free already */
+    budget_restore(&budget, 5, -DAY + 30 * MINUTE, 0);
+    budget_restore(&budget, 3, -DAY + 90 * MINUTE, 0);
+    budget_restore(&budget, 2, -30 * MINUTE, 0);
+    assert_int_equal(spend(&budget, BUDGET_ADD, 1, 0), 1);
+    budget_day_frees(&budget, hours, 0);
+    for (int hour = 0; hour < 24; hour++)
+        assert_int_equal(hours[hour], hour == 0 ? 5 : hour == 1 ? 3 : hour == 23 ? 2 : 0);
+    /* As they get free, so they do. */
+    assert_int_equal(budget_day_used(&budget, 0), 11);
+    assert_int_equal(budget_day_used(&budget, HOUR), 6);
+    assert_int_equal(budget_day_used(&budget, 2 * HOUR), 3);
+    budget_day_frees(&budget, hours, 2 * HOUR);
+    assert_int_equal(hours[21], 2);
+    assert_int_equal(hours[22], 1);
+    budget_done(&budget);
+}
+
 /* When the last of a queue leaves. */
 static void test_where_a_queue_ends(void **state)
 {
     struct budget_limits rolling = limits_of(60, 0, 1), bursting = limits_of(60, 0, 60),
-                         day = limits_of(60, 100, 1), calendar = day, none = limits_of(0, 0, 1);
+                         day = limits_of(60, 100, 1), calendar = day, none = limits_of(0, 0, 1),
+                         free_burst = limits_of(0, 0, 60);
     calendar.day_rolling = false;
     calendar.day_ends_us = 5 * HOUR;
     struct {
@@ -1094,6 +1175,7 @@ static void test_where_a_queue_ends(void **state)
         {"no pace, one connection", &none, 0, 31, 1, 0, 0, 2 * SECOND, 60 * SECOND},
         {"a burst", &bursting, 0, 31, 0, 0, 0, 0, 0},
         {"a burst and a minute", &bursting, 0, 61, 0, 0, 0, 0, MINUTE},
+        {"no pace, no minute, at once", &free_burst, 0, 500, 0, 0, 0, 0, 0},
         {"the day holds it", &day, 60, 40, 8, 0, 0, 0, 39 * PACE_60},
         {"a day, and the rest when it is free", &day, 60, 50, 8, 0, 0, 0, DAY - HOUR + MINUTE},
         {"two days", &day, 60, 150, 8, 0, 0, 0, 2 * DAY - HOUR + MINUTE},
@@ -1133,6 +1215,7 @@ int main(void)
         cmocka_unit_test(test_one_probe_after_a_refusal),
         cmocka_unit_test(test_late_sends_keep_their_distance),
         cmocka_unit_test(test_pace_follows_the_jitter),
+        cmocka_unit_test(test_jitter_is_forgotten),
         cmocka_unit_test(test_the_first_read_is_due_at_once),
         cmocka_unit_test(test_polls_go_on_when_adds_do_not),
         cmocka_unit_test(test_pause),
@@ -1142,6 +1225,8 @@ int main(void)
         cmocka_unit_test(test_the_end_of_a_day_is_moved),
         cmocka_unit_test(test_turns_between_adds),
         cmocka_unit_test(test_where_a_queue_ends),
+        cmocka_unit_test(test_forget),
+        cmocka_unit_test(test_what_a_day_frees),
         cmocka_unit_test(test_give_back),
         cmocka_unit_test(test_new_limits_keep_what_was_used),
         cmocka_unit_test(test_a_higher_limit_keeps_the_log),

@@ -1,5 +1,6 @@
 /* Flight records: what was written comes back, and whatever else lies there is no record. */
 #include "wire/flight_record.h"
+#include <endian.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
@@ -218,6 +219,60 @@ static void a_character_is_not_cut(void **state)
     assert_int_equal(strlen(got.answer), 299);
 }
 
+/* A text of nothing but bytes that begin no character: cut to nothing, never to half of one. */
+static void a_text_without_a_character_is_cut_away(void **state)
+{
+    char text[400];
+    uint8_t bytes[FLIGHT_RECORD_MAX];
+    struct flight_record record = ended(0), got;
+
+    (void)state;
+    memset(text, '\x80', sizeof text - 1);
+    text[sizeof text - 1] = '\0';
+    record.answer = text;
+    assert_true(flight_record_encode(&record, key, bytes) > 0);
+    assert_true(flight_record_decode(bytes, sizeof bytes, key, 0, &got) > 0);
+    assert_string_equal(got.answer, "");
+    assert_string_equal(got.provider_order_id, "12345");
+}
+
+/* Bytes with a right checksum that no encoder wrote: a kind, or strings, that there are not. */
+static void what_was_never_encoded_is_none(void **state)
+{
+    uint8_t bytes[FLIGHT_RECORD_MAX], forged[FLIGHT_RECORD_MAX];
+    struct flight_record record = ended(3), got;
+    size_t length = flight_record_encode(&record, key, bytes);
+    const size_t third = 60 + sizeof "SO-100001-1" + sizeof "panel";
+    const struct {
+        size_t at, end; /* each byte there that is `from` becomes `to` */
+        uint8_t from, to;
+        bool is_record;
+    } cases[] = {
+        {58, 59, RECORD_ENDED, RECORD_LEAVES, true},
+        {58, 59, RECORD_ENDED, 0, false},
+        {58, 59, RECORD_ENDED, 3, false},
+        {60, length, '\0', 'x', false},     /* no string ends */
+        {60, length - 1, '\0', 'x', false}, /* one, at the end of it all */
+        {third, length, '\0', 'x', false},  /* two */
+        {60, length, '1', '\0', false},     /* there are more: behind the sixth is no filling */
+        {60, length, '\0', '\0', true},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        uint64_t checksum;
+
+        memcpy(forged, bytes, sizeof forged);
+        for (size_t at = cases[i].at; at < cases[i].end; at++)
+            if (forged[at] == cases[i].from)
+                forged[at] = cases[i].to;
+        checksum = htole64(flight_checksum(forged + 16, length - 16, key));
+        memcpy(forged + 8, &checksum, sizeof checksum);
+        assert_int_equal(flight_record_decode(forged, length, key, 3, &got),
+                         cases[i].is_record ? length : 0);
+    }
+}
+
 /* The longest of everything has room, and leaves the next one its place. */
 static void the_longest_fits(void **state)
 {
@@ -247,6 +302,8 @@ int main(void)
         cmocka_unit_test(zeros_are_none),
         cmocka_unit_test(keys_are_never_cut),
         cmocka_unit_test(a_character_is_not_cut),
+        cmocka_unit_test(a_text_without_a_character_is_cut_away),
+        cmocka_unit_test(what_was_never_encoded_is_none),
         cmocka_unit_test(the_longest_fits),
     };
 

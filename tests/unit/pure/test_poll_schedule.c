@@ -92,6 +92,34 @@ static void test_what_was_declined_is_looked_at_later(void **state)
     assert_int_equal(poll_pace_next_us(&pace, 1), 29 * SECOND);
 }
 
+/* Not at once again, though it is nearly worth it or the last one has just left; and in 10 s at the
+ * latest. */
+static void test_when_what_was_declined_is_looked_at(void **state)
+{
+    static const struct {
+        int64_t unasked_us;
+        double worth, price;
+        int64_t expected_us; /* later */
+    } cases[] = {
+        {20 * SECOND, 19.9, 20, SECOND / 4},       /* would be worth it in 35 ms */
+        {4 * SECOND, 5, 20, 4 * SECOND * 7 / 10},  /* in the same time once more, not quite */
+        {SECOND / 10, 5, 20, SECOND / 2 * 7 / 10}, /* counts as half a second */
+        {0, 5, 20, SECOND / 2 * 7 / 10},
+        {20 * SECOND, 1, 20, 10 * SECOND},
+        {SECOND, 0, 20, 10 * SECOND},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct poll_pace pace;
+        poll_pace_init(&pace, 0);
+        poll_pace_sent(&pace, 10, 1);
+        poll_pace_advance(&pace, 0.1, false, cases[i].unasked_us);
+        poll_pace_declined(&pace, cases[i].worth, cases[i].price);
+        assert_in_range(pace.look_us - cases[i].unasked_us, cases[i].expected_us - 1,
+                        cases[i].expected_us + 1);
+    }
+}
+
 static void test_one_odd_batch_does_not_set_the_price(void **state)
 {
     struct poll_pace pace;
@@ -152,6 +180,26 @@ static void test_speed_and_delays(void **state)
     assert_true(pace.apart_s < 1.1);
 }
 
+/* What tells nothing of the clock's speed: two batches at one time, a turn that is no later than
+ * the one before, and an end of an order whose stride is not known. */
+static void test_what_tells_no_speed(void **state)
+{
+    struct poll_pace pace;
+    (void)state;
+    poll_pace_init(&pace, 0);
+    poll_pace_sent(&pace, 1, 5);
+    poll_pace_sent(&pace, 1, 50);
+    assert_true(pace.speed == 0 && pace.apart_s == 0);
+    poll_pace_advance(&pace, 1, false, 10 * SECOND);
+    poll_pace_sent(&pace, 1, 20);
+    assert_true(pace.speed == 0 && pace.apart_s == 10 && pace.turn == 20);
+    poll_pace_advance(&pace, 1, false, 20 * SECOND);
+    poll_pace_sent(&pace, 1, 40);
+    assert_true(pace.speed == 2);
+    poll_pace_ended(&pace, 0, 30);
+    assert_true(pace.planned_s == 0 && pace.measured_s == 0);
+}
+
 /* Two kinds of orders, one nine times as hazardous: it is asked about three times as often,
  * whatever the speed. */
 static void test_turns_share_by_the_root_of_the_hazard(void **state)
@@ -184,9 +232,11 @@ int main(void)
         cmocka_unit_test(test_batches_accrue),
         cmocka_unit_test(test_price),
         cmocka_unit_test(test_what_was_declined_is_looked_at_later),
+        cmocka_unit_test(test_when_what_was_declined_is_looked_at),
         cmocka_unit_test(test_one_odd_batch_does_not_set_the_price),
         cmocka_unit_test(test_what_waited_comes_back),
         cmocka_unit_test(test_speed_and_delays),
+        cmocka_unit_test(test_what_tells_no_speed),
         cmocka_unit_test(test_turns_share_by_the_root_of_the_hazard),
     };
     return cmocka_run_group_tests_name("poll_schedule", tests, NULL, NULL);

@@ -9,6 +9,7 @@
 
 #define SECOND INT64_C(1000000)
 #define MINUTE (60 * SECOND)
+#define HOUR (60 * MINUTE)
 #define DAY (1440 * MINUTE)
 
 static const struct budget_limits configured = {
@@ -73,6 +74,7 @@ static void test_one_refusal(void **state)
          true},
         {"a long wait is a day's", 1, {.retry_after_s = 3600, .day_used = 2000}, 60, 1970, 1, true},
         {"never to nothing", 1, {.retry_after_s = 3600, .day_used = 3}, 60, 100, 1, true},
+        {"a number for a second", 1, {.limit = 2, .period_s = 1}, 42, 5000, 1, true},
         {"a day above ours", 1, {.retry_after_s = 3600, .day_used = 6000}, 60, 5000, 1, false},
     };
     (void)state;
@@ -165,6 +167,55 @@ static void test_unlimited(void **state)
     for (int64_t now = 0; now < DAY; now += MINUTE)
         (void)rate_learning_recover(&learning, now);
     assert_int_equal(learning.per_minute, 0);
+    /* The gate counted few in the minute, or none: that is no measure of what the provider allows.
+     */
+    for (unsigned used = 0; used < 80; used += 79) {
+        const struct rate_refusal few = {.retry_after_s = 60, .minute_used = used};
+        rate_learning_init(&learning, &none, 0);
+        assert_true(rate_learning_refused(&learning, &few, 0));
+        assert_int_equal(learning.per_minute, 60);
+    }
+}
+
+/* What was given up comes back as a whole, a day after the last refusal. */
+static void test_the_burst_comes_back(void **state)
+{
+    const struct rate_refusal refusal = {.retry_after_s = 60};
+    struct budget_limits limits = configured;
+    struct rate_learning learning;
+    (void)state;
+    limits.burst = 20;
+    rate_learning_init(&learning, &limits, 0);
+    assert_true(rate_learning_refused(&learning, &refusal, 0));
+    assert_int_equal(learning.burst, 5);
+    assert_true(rate_learning_refused(&learning, &refusal, HOUR));
+    assert_int_equal(learning.burst, 1);
+    assert_int_equal(learning.per_minute, 60);
+    assert_false(rate_learning_recover(&learning, HOUR + DAY - 1));
+    assert_true(rate_learning_is_cut(&learning));
+    assert_true(rate_learning_recover(&learning, HOUR + DAY));
+    assert_int_equal(learning.burst, 20);
+    assert_false(rate_learning_is_cut(&learning));
+    assert_false(rate_learning_recover(&learning, HOUR + DAY + 10 * MINUTE));
+}
+
+/* A step is at least one request, also of a small limit. */
+static void test_a_small_limit_recovers(void **state)
+{
+    const struct budget_limits small = {.per_minute = 10, .per_day = 150, .burst = 1};
+    const struct rate_refusal minute = {.retry_after_s = 60},
+                              day = {.retry_after_s = 3600, .day_used = 120};
+    struct rate_learning learning;
+    (void)state;
+    rate_learning_init(&learning, &small, 0);
+    assert_true(rate_learning_refused(&learning, &minute, 0));
+    assert_true(rate_learning_refused(&learning, &day, 0));
+    assert_int_equal(learning.per_minute, 7);
+    assert_int_equal(learning.per_day, 118);
+    assert_true(rate_learning_recover(&learning, 10 * MINUTE));
+    assert_int_equal(learning.per_minute, 8);
+    assert_true(rate_learning_recover(&learning, 2 * DAY));
+    assert_int_equal(learning.per_day, 125);
 }
 
 static void test_restore(void **state)
@@ -188,6 +239,28 @@ static void test_restore(void **state)
     rate_learning_restore(&learning, &earlier, 5 * DAY);
     assert_int_equal(learning.per_minute, 600);
     assert_false(rate_learning_is_cut(&learning));
+    other = configured;
+    other.per_day = 6000;
+    rate_learning_init(&learning, &other, 5 * DAY);
+    rate_learning_restore(&learning, &earlier, 5 * DAY);
+    assert_int_equal(learning.per_minute, 60);
+    assert_int_equal(learning.per_day, 6000);
+    /* The refusals are counted since the beginning, whatever became of the limits. */
+    assert_int_equal(learning.refusals, 1);
+    assert_int_equal(learning.met_us, INT64_MIN);
+}
+
+/* Who had learned nothing has nothing to recover from. */
+static void test_restore_of_nothing(void **state)
+{
+    struct rate_learning earlier, learning;
+    (void)state;
+    rate_learning_init(&earlier, &configured, 0);
+    rate_learning_init(&learning, &configured, 5 * DAY);
+    rate_learning_restore(&learning, &earlier, 5 * DAY);
+    assert_false(rate_learning_is_cut(&learning));
+    assert_int_equal(learning.refused_us, INT64_MIN);
+    assert_false(rate_learning_recover(&learning, 50 * DAY));
 }
 
 /* A burst that was given up holds for the burst it was learned of. */
@@ -220,6 +293,9 @@ int main(void)
         cmocka_unit_test(test_recovers_to_the_configuration),
         cmocka_unit_test(test_told_numbers_hold),
         cmocka_unit_test(test_unlimited),
+        cmocka_unit_test(test_the_burst_comes_back),
+        cmocka_unit_test(test_a_small_limit_recovers),
+        cmocka_unit_test(test_restore_of_nothing),
         cmocka_unit_test(test_restore),
         cmocka_unit_test(test_restore_of_a_burst),
     };

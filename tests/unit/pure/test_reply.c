@@ -1,6 +1,7 @@
 /* Replies of tests/replies/ against what is wanted of them, and what needs bytes that no text file
  * shows well. */
 #include "base/own.h"
+#include "base/text.h"
 #include "wire/reply.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,7 +12,7 @@
 #include <cmocka.h>
 
 #define REPLIES_LINES 57
-#define MORE_LINES 310
+#define MORE_LINES 312
 
 static const char *const outcome_names[] = {
     [REPLY_ACCEPTED] = "accepted",
@@ -312,6 +313,38 @@ static void test_junk_is_bounded(void **state)
     free(body);
 }
 
+/* Of any length, in its order, behind junk and without. */
+static void test_a_long_catalogue(void **state)
+{
+    (void)state;
+    static const char *const fronts[] = {"", "<br>Deprecated: "};
+    for (size_t front = 0; front < COUNT_OF(fronts); front++) {
+        OWN(text_done) struct text body = {0};
+        text_format(&body, "%s[", fronts[front]);
+        for (int i = 1; i <= 1000; i++)
+            text_format(&body, "%s{\"service\":%d,\"name\":\"Name %d\",\"rate\":\"0.%03d\"}",
+                        i > 1 ? "," : "", i, i, i % 1000);
+        text_add(&body, ",{\"name\":\"no id\"}]");
+        struct reply reply = decode(ACTION_SERVICES, 200, text_string(&body));
+        assert_int_equal(reply.outcome, REPLY_SERVICES);
+        assert_int_equal(reply.service_count, 1000);
+        assert_int_equal(reply.bad_rows, 1);
+        for (int i = 1; i <= 1000; i++) {
+            const struct reply_service *service = &reply.services[i - 1];
+            char wanted[32];
+            snprintf(wanted, sizeof wanted, "%d", i);
+            assert_string_equal(service->service, wanted);
+            snprintf(wanted, sizeof wanted, "Name %d", i);
+            assert_string_equal(service->name, wanted);
+            snprintf(wanted, sizeof wanted, "0.%03d", i % 1000);
+            assert_string_equal(service->rate, wanted);
+            assert_string_equal(service->category, "");
+            assert_null(service->product_id);
+        }
+        reply_done(&reply);
+    }
+}
+
 static void test_id_length(void **state)
 {
     (void)state;
@@ -373,10 +406,11 @@ static void test_done_twice(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_replies),         cmocka_unit_test(test_more_replies),
-        cmocka_unit_test(test_no_body_at_all),  cmocka_unit_test(test_depth),
-        cmocka_unit_test(test_junk_is_bounded), cmocka_unit_test(test_id_length),
-        cmocka_unit_test(test_status_words),    cmocka_unit_test(test_done_twice),
+        cmocka_unit_test(test_replies),          cmocka_unit_test(test_more_replies),
+        cmocka_unit_test(test_no_body_at_all),   cmocka_unit_test(test_depth),
+        cmocka_unit_test(test_junk_is_bounded),  cmocka_unit_test(test_id_length),
+        cmocka_unit_test(test_a_long_catalogue), cmocka_unit_test(test_status_words),
+        cmocka_unit_test(test_done_twice),
     };
     return cmocka_run_group_tests_name("reply", tests, NULL, NULL);
 }

@@ -149,6 +149,14 @@ static void leading_zero(struct world *world)
 {
     known(world, "111")->id = "0111";
 }
+static void sign(struct world *world)
+{
+    known(world, "111")->id = "+111";
+}
+static void no_id(struct world *world)
+{
+    known(world, "111")->id = "";
+}
 static void beyond_range(struct world *world)
 {
     known(world, "111")->id = "1234567890123456789";
@@ -267,6 +275,10 @@ static void last_digit(struct world *world)
 {
     strcpy(probe(world, 107)->charge, "0.27001");
 }
+static void other_digit(struct world *world)
+{
+    strcpy(probe(world, 107)->charge, "0.28");
+}
 static void ten_times(struct world *world)
 {
     world->lost.charge = "27";
@@ -310,6 +322,8 @@ static void test_conditions(void **state)
     } cases[] = {
         {"letters", letters, SETTLE_NOT_DECIMAL},
         {"leading zero", leading_zero, SETTLE_NOT_DECIMAL},
+        {"sign", sign, SETTLE_NOT_DECIMAL},
+        {"no id at all", no_id, SETTLE_NOT_DECIMAL},
         {"beyond range", beyond_range, SETTLE_NOT_DECIMAL},
         {"few known", few, SETTLE_FEW_KNOWN},
         {"not growing", not_growing, SETTLE_NOT_GROWING},
@@ -334,6 +348,7 @@ static void test_conditions(void **state)
         {"last digit", last_digit, SETTLE_STRANGER},
         {"ten times", ten_times, SETTLE_STRANGER},
         {"charge not told", charge_not_told, SETTLE_STRANGER},
+        {"other digit", other_digit, SETTLE_STRANGER},
         {"other currency", other_currency, SETTLE_STRANGER},
         {"more remains", more_remains, SETTLE_STRANGER},
         {"stranger beside", stranger_beside, SETTLE_STRANGER},
@@ -383,6 +398,10 @@ static void nothing_told_beside(struct world *world)
     probe(world, 107)->currency[0] = '\0';
     probe(world, 107)->remains = INT64_MIN;
 }
+static void no_currency_of_ours(struct world *world)
+{
+    world->lost.currency = NULL;
+}
 static void no_quantity(struct world *world)
 {
     world->lost.quantity = -1;
@@ -395,7 +414,8 @@ static void overdelivered(struct world *world)
 static void test_no_objection(void **state)
 {
     static void (*const changes[])(struct world * world) = {
-        old_rival, later_rival, zeros, whole, nothing_told_beside, no_quantity, overdelivered};
+        old_rival,           later_rival,         zeros,       whole,
+        nothing_told_beside, no_currency_of_ours, no_quantity, overdelivered};
 
     (void)state;
     for (size_t i = 0; i < COUNT_OF(changes); i++) {
@@ -445,6 +465,25 @@ static void test_span(void **state)
     assert_int_equal(world.lost.span.low, 104);
 }
 
+/* In whatever order the known ids come, the nearest are the neighbours. */
+static void test_span_of_unsorted_ids(void **state)
+{
+    struct world world;
+
+    (void)state;
+    begin(&world);
+    for (size_t i = 0; i < world.known_count / 2; i++) {
+        struct settle_known other = world.known[i];
+        world.known[i] = world.known[world.known_count - 1 - i];
+        world.known[world.known_count - 1 - i] = other;
+    }
+    assert_int_equal(settle_find_span(world.claimed_us, world.ended_us, world.known,
+                                      world.known_count, &world.lost.span),
+                     SETTLE_MATCHED);
+    assert_int_equal(world.lost.span.low, 104);
+    assert_int_equal(world.lost.span.high, 109);
+}
+
 static void test_widest_span(void **state)
 {
     size_t matches = 0;
@@ -478,6 +517,7 @@ int main(void)
         cmocka_unit_test(test_no_objection),
         cmocka_unit_test(test_twins_are_interchangeable),
         cmocka_unit_test(test_span),
+        cmocka_unit_test(test_span_of_unsorted_ids),
         cmocka_unit_test(test_widest_span),
         cmocka_unit_test(test_words),
     };

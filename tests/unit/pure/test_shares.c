@@ -138,6 +138,42 @@ static void test_bursts_are_learned_and_fade(void **state)
     assert_int_equal(shares.adds_day, 0);
 }
 
+/* What an earlier process counted, as the ledger lists it: the day's is taken, older is not. */
+static void test_what_is_older_than_a_day_is_not_counted(void **state)
+{
+    struct shares shares;
+    (void)state;
+    shares_init(&shares, 0);
+    shares_count_adds(&shares, 7, -DAY - HOUR, 0);
+    assert_int_equal(shares.adds_day, 0);
+    assert_true(shares.burst == 0);
+    shares_count_adds(&shares, 5, -DAY + HOUR, 0);
+    assert_int_equal(shares.adds_day, 5);
+    shares_count_adds(&shares, 3, -HOUR, 0);
+    assert_int_equal(shares.adds_day, 8);
+    (void)rate_of(&shares, &rolling, 0, 2 * HOUR);
+    assert_int_equal(shares.adds_day, 3);
+}
+
+/* The day ahead is looked at once a minute; what is used in between is seen at the next look. */
+static void test_the_day_is_looked_at_once_a_minute(void **state)
+{
+    struct budget budget;
+    struct shares shares;
+    double before;
+    (void)state;
+    assert_int_equal(budget_init(&budget, &rolling, 0), 0);
+    shares_init(&shares, 0);
+    (void)shares_poll_rate(&shares, &budget, 0);
+    before = shares.most;
+    budget_restore(&budget, 1000, 0, 0);
+    (void)shares_poll_rate(&shares, &budget, 59 * SECOND);
+    assert_true(shares.most == before);
+    (void)shares_poll_rate(&shares, &budget, 60 * SECOND);
+    assert_true(shares.most < before);
+    budget_done(&budget);
+}
+
 static void test_limits(void **state)
 {
     static const struct {
@@ -165,6 +201,8 @@ int main(void)
         cmocka_unit_test(test_first_day),
         cmocka_unit_test(test_calendar_day),
         cmocka_unit_test(test_bursts_are_learned_and_fade),
+        cmocka_unit_test(test_what_is_older_than_a_day_is_not_counted),
+        cmocka_unit_test(test_the_day_is_looked_at_once_a_minute),
         cmocka_unit_test(test_limits),
     };
     return cmocka_run_group_tests_name("shares", tests, NULL, NULL);

@@ -1,5 +1,4 @@
 #include "base/own.h"
-#include "base/problem.h"
 #include "base/text.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -238,41 +237,6 @@ static void test_one_line(void **state)
     assert_int_equal(untouched, 'x');
 }
 
-static void test_problem(void **state)
-{
-    (void)state;
-    struct problem problem = {.hint = "old"};
-    problem_set(&problem, "unable to open \"%s\"", "file");
-    assert_string_equal(problem.text, "unable to open \"file\"");
-    assert_string_equal(problem.hint, "");
-    problem_hint(&problem, "try %d", 2);
-    assert_string_equal(problem.hint, "try 2");
-    assert_string_equal(problem.text, "unable to open \"file\"");
-}
-
-/* Whatever the length in front, a cut never leaves half a character. */
-static void test_problem_is_cut_on_a_character(void **state)
-{
-    (void)state;
-    for (int front = 0; front < 5; front++) {
-        struct problem problem;
-        char string[700];
-        memset(string, 'x', sizeof string);
-        for (size_t i = (size_t)front; i + 4 < sizeof string; i += 4)
-            memcpy(string + i, "\xF0\x9F\x98\x80", 4);
-        string[sizeof string - 1] = '\0';
-        problem_set(&problem, "%s", string);
-        problem_hint(&problem, "%s", string);
-        assert_true(text_is_utf8(problem.text, strlen(problem.text)));
-        assert_true(text_is_utf8(problem.hint, strlen(problem.hint)));
-        assert_in_range(strlen(problem.text), sizeof problem.text - 4, sizeof problem.text - 1);
-        assert_in_range(strlen(problem.hint), sizeof problem.hint - 4, sizeof problem.hint - 1);
-    }
-    struct problem problem;
-    problem_set(&problem, "%0600d", 1);
-    assert_int_equal(strlen(problem.text), sizeof problem.text - 1);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -284,8 +248,6 @@ int main(void)
         cmocka_unit_test(test_fold_word),
         cmocka_unit_test(test_distance),
         cmocka_unit_test(test_one_line),
-        cmocka_unit_test(test_problem),
-        cmocka_unit_test(test_problem_is_cut_on_a_character),
     };
     return cmocka_run_group_tests_name("text", tests, NULL, NULL);
 }
