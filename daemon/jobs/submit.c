@@ -55,17 +55,6 @@ static bool adds_wait(const struct submit *submit, int64_t now_us)
            shop_has_view(workshop->shop) && connection_is_up(workshop->lanes.orders);
 }
 
-/* Tells the gate. False: adds wait no longer, and the others, who were worked before this job and
- * made way for them, are to be worked again. */
-static bool note_waiting(const struct submit *submit, int64_t now_us, int64_t free_us)
-{
-    struct budget *budget = client_budget(submit->account->client);
-    bool waited = budget->adds_waiting;
-
-    budget->adds_waiting = adds_wait(submit, now_us) && free_us <= now_us;
-    return !waited || budget->adds_waiting;
-}
-
 static bool may_claim(const struct submit *submit, int64_t now_us)
 {
     return adds_wait(submit, now_us) && !submit->claiming && !submit->account->lease.asking &&
@@ -101,8 +90,7 @@ int64_t submit_work(struct submit *submit, int64_t now_us)
         submit->hungry = true;
         submit->due_us = INT64_MAX;
     }
-    if (!note_waiting(submit, now_us, free_us))
-        return now_us;
+    client_budget(account->client)->adds_waiting = adds_wait(submit, now_us) && free_us <= now_us;
     if (!may_claim(submit, now_us))
         return next_without_claim(submit, now_us);
     if (free_us > now_us)
