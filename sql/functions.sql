@@ -91,8 +91,8 @@ $$;
 
 -- Intake: the view's rows against the ledger; of one line where only_ref names it (what is wrong with others is not known then).
 -- A key that is shown twice, or NULL, is parked: which of the two rows was meant cannot be known. A queued order follows the view,
--- to another provider too; a withdrawn one that is shown again comes back, at once when the view alone decides, after five minutes
--- when a function withdrew it while the view kept showing it. A line without a service is rejected here: no request could ask for
+-- to another provider too; a withdrawn one that is shown again comes back as it is shown then, at once when the view alone decides,
+-- after five minutes when a function withdrew it while the view kept showing it. A line without a service is rejected here: no request could ask for
 -- it. not_configured is what lines of an unknown provider say, for format(). A kept plan joins the ledger's tables as they were:
 -- made for an empty queue it compares each line with each. So `anew` holds for every plan of this session, once for each view read.
 CREATE OR REPLACE FUNCTION chwsync.intake(default_provider text, providers text[], at_most int, tell_shop boolean, view text, look text,
@@ -108,14 +108,14 @@ BEGIN
         DISCARD PLANS;
     END IF;
     RETURN QUERY
-    WITH shown AS MATERIALIZED (
-        SELECT * FROM chwsync.shown($5, $6, $7, $8)
+    WITH shown AS MATERIALIZED ( -- a provider's name stands in an index, which takes no long one
+        SELECT v.*, left(coalesce(v.provider, $1), 200) AS chosen FROM chwsync.shown($5, $6, $7, $8) v
     ), fresh AS MATERIALIZED (
         SELECT s.*, count(*) OVER (PARTITION BY s.order_ref) AS times FROM shown s
          WHERE NOT EXISTS (SELECT FROM chwsync.orders o WHERE o.order_ref = s.order_ref)
     ), good AS (
-        SELECT f.*, left(coalesce(f.provider, $1), 200) AS chosen,
-               CASE WHEN btrim(coalesce(f.service, '')) = '' THEN 'the view shows no service for this line'
+        SELECT f.*,
+               CASE WHEN btrim(coalesce(f.service, '')) = '' THEN 'the line shows no service: it has none in the shop, or its options cannot be used as they are'
                     WHEN f.quantity <= 0 THEN 'the quantity is not positive'
                     WHEN f.max_charge = 'NaN' THEN 'max_charge is not a number'
                     WHEN octet_length(f.provider) > 200 THEN 'the provider''s name is longer than 200 bytes'
@@ -136,8 +136,11 @@ BEGIN
         RETURNING id, provider, state, seq, order_ref, error
     ), returned AS (
         UPDATE chwsync.orders o
-           SET state = 'queued', updated_at = now(), provider = coalesce(s.provider, $1),
-               error = CASE WHEN coalesce(s.provider, $1) <> ALL ($2) THEN format($9, coalesce(s.provider, $1)) END
+           SET (service, link, quantity, runs, "interval", min, max, comments, usernames,
+                hashtags, username, params, max_charge, display_ref, provider, error) = ROW(
+                s.service, s.link, s.quantity, s.runs, s."interval", s.min, s.max, s.comments, s.usernames,
+                s.hashtags, s.username, s.params, s.max_charge, s.display_ref, s.chosen,
+                CASE WHEN s.chosen <> ALL ($2) THEN format($9, s.chosen) END), state = 'queued', updated_at = now()
           FROM shown s WHERE o.order_ref = s.order_ref AND o.state = 'withdrawn'
            AND (NOT $4 OR o.updated_at < now() - interval '5 minutes' OR o.updated_at > now() + interval '1 minute')
         RETURNING o.id, o.provider
@@ -148,13 +151,13 @@ BEGIN
     ), told AS (
         INSERT INTO chwsync.write_backs (order_id, seq) SELECT id, seq FROM inserted WHERE state = 'rejected' AND $4
     ), changed AS MATERIALIZED ( -- locks as a claim does, the queue's row first: what is being claimed is not changed under it
-        SELECT q.order_id, s.order_ref, CASE WHEN q.provider <> coalesce(s.provider, $1) THEN coalesce(s.provider, $1) END AS turned
+        SELECT q.order_id, s.order_ref, CASE WHEN q.provider <> s.chosen THEN s.chosen END AS turned
           FROM shown s JOIN chwsync.orders o ON o.order_ref = s.order_ref JOIN chwsync.queue q ON q.order_id = o.id
          WHERE o.state = 'queued'
            AND ((o.service, o.link, o.quantity, o.runs, o."interval", o.min, o.max, o.comments, o.usernames,
                 o.hashtags, o.username, o.params, o.max_charge, o.display_ref)
                IS DISTINCT FROM (s.service, s.link, s.quantity, s.runs, s."interval", s.min, s.max, s.comments, s.usernames,
-                s.hashtags, s.username, s.params, s.max_charge, s.display_ref) OR q.provider <> coalesce(s.provider, $1))
+                s.hashtags, s.username, s.params, s.max_charge, s.display_ref) OR q.provider <> s.chosen)
            FOR UPDATE OF q SKIP LOCKED
     ), followed AS (
         UPDATE chwsync.orders o
@@ -170,18 +173,24 @@ BEGIN
         UPDATE chwsync.queue q SET provider = c.turned, next_at = now(), held = NULL
           FROM changed c JOIN followed f ON f.id = c.order_id WHERE q.order_id = c.order_id AND c.turned IS NOT NULL
     ), parked AS (
-        INSERT INTO chwsync.parked_lines (order_ref, reason)
+        INSERT INTO chwsync.parked_lines (order_ref, reason, retry_at)
         SELECT DISTINCT coalesce(left(f.order_ref, 200), '(NULL)'),
                CASE WHEN f.order_ref IS NULL THEN 'the view shows a line whose order_ref is NULL'
                     WHEN f.times > 1 THEN 'the view shows this order_ref more than once'
-                    ELSE 'the order_ref is empty or longer than 200 bytes' END
+                    ELSE 'the order_ref is empty or longer than 200 bytes' END,
+               now() + CASE WHEN $7 IS NULL THEN interval '0' ELSE interval '5 minutes' END
           FROM fresh f
          WHERE f.times > 1 OR f.order_ref IS NULL OR octet_length(f.order_ref) NOT BETWEEN 1 AND 200
         ON CONFLICT (order_ref) DO NOTHING
         RETURNING order_ref, reason
+    ), put_off AS ( -- while lines are taken one by one, each has its turn before this one is looked at again
+        UPDATE chwsync.parked_lines p SET retry_at = now() + interval '5 minutes'
+         WHERE $7 IS NOT NULL AND p.order_ref = left($7, 200) AND p.sqlstate IS NULL AND NOT EXISTS (SELECT FROM good)
     ), cleared AS (
         DELETE FROM chwsync.parked_lines p
          WHERE EXISTS (SELECT FROM good g WHERE g.order_ref = p.order_ref)
+            -- it has raised, and was read now, or is no longer shown
+            OR $7 IS NOT NULL AND p.order_ref = $7 AND p.sqlstate IS NOT NULL
             -- by hashing: of a million faulty rows and a thousand parked keys, not each with each
             OR $7 IS NULL AND p.sqlstate IS NULL AND p.order_ref NOT IN (
                    SELECT DISTINCT coalesce(left(f.order_ref, 200), '(NULL)') FROM fresh f
@@ -207,7 +216,8 @@ END
 $$;
 
 -- The ends of attempts. The life of an order, set-wise: accepted moves submitting, uncertain, queued, rejected, withdrawn
--- and abandoned to active; everything else moves only the attempt that is the order's last.
+-- and abandoned to active; everything else moves only the attempt that is the order's last. While another attempt of it may exist
+-- at the provider, it is uncertain: nothing sends it again before that is known, whatever became of this one.
 CREATE OR REPLACE FUNCTION chwsync.record_outcomes(order_ids bigint[], numbers int[], outcomes text[], provider_order_ids text[],
                                         http_statuses int[], answers text[], waits_s int[], tell_shop boolean,
                                         first_poll_s int, journals uuid[])
@@ -217,6 +227,10 @@ CREATE OR REPLACE FUNCTION chwsync.record_outcomes(order_ids bigint[], numbers i
 AS $$
 #variable_conflict use_column
 BEGIN
+    -- As the claim: who has heard that an id is recorded forgets it, and a machine that dies takes the flight journal's with it.
+    IF current_setting('synchronous_commit') IN ('off', 'local') THEN
+        PERFORM set_config('synchronous_commit', 'on', true);
+    END IF;
     RETURN QUERY
     WITH told AS MATERIALIZED (
         SELECT * FROM unnest($1::bigint[], $2::int[], $3::text[], $4::text[], $5::int[], $6::text[], $7::int[], $10::uuid[])
@@ -232,11 +246,13 @@ BEGIN
                 OR t.outcome = 'accepted' AND (a.outcome, a.provider_order_id)
                                               IS DISTINCT FROM ('accepted', t.provider_order_id))
         RETURNING t.order_id, t.number, t.outcome, t.provider_order_id, t.answer, t.wait_s, a.account_id, a.claimed_at,
-                  a.expected_charge
+                  a.expected_charge, t.outcome = 'refused' AND t.http_status = 0 AS by_us
     ), moved AS (
         UPDATE chwsync.orders o
-           SET state = CASE e.outcome WHEN 'accepted' THEN 'active' WHEN 'refused' THEN 'rejected'
-                                      WHEN 'unknown' THEN 'uncertain' ELSE 'queued' END::chwsync.order_state,
+           SET state = CASE WHEN e.outcome = 'accepted' THEN 'active'
+                            WHEN e.outcome = 'unknown' OR EXISTS (SELECT FROM chwsync.attempts b WHERE b.order_id = e.order_id
+                                                                     AND b.number <> e.number AND b.open) THEN 'uncertain'
+                            WHEN e.outcome = 'refused' THEN 'rejected' ELSE 'queued' END::chwsync.order_state,
                in_progress = false, seq = o.seq + 1, updated_at = now(),
                account_id = CASE WHEN e.outcome = 'accepted' THEN e.account_id ELSE o.account_id END,
                provider_order_id = coalesce(e.provider_order_id, o.provider_order_id),
@@ -246,6 +262,9 @@ BEGIN
           FROM ended e
          WHERE o.id = e.order_id
            AND (o.state IN ('submitting', 'uncertain') AND o.attempts = e.number
+                -- The last that stood in its way.
+                OR e.outcome NOT IN ('accepted', 'unknown') AND o.state = 'uncertain'
+                   AND NOT EXISTS (SELECT FROM chwsync.attempts b WHERE b.order_id = e.order_id AND b.number <> e.number AND b.open)
                 OR e.outcome = 'accepted' AND o.state IN ('submitting', 'uncertain', 'queued', 'rejected', 'withdrawn',
                                                           'abandoned')
                 -- It had been taken for another order of the provider (in this snapshot it still is).
@@ -269,9 +288,11 @@ BEGIN
     ), due AS (
         INSERT INTO chwsync.write_backs (order_id, seq) SELECT m.id, m.seq FROM moved m WHERE $8::boolean
     ), unspent AS (
-        -- What the claim spent of the day and of the balance, of attempts that cost nothing.
-        SELECT e.account_id, date_trunc('minute', e.claimed_at) AS minute, sum(e.expected_charge) AS charge
-          FROM ended e WHERE e.outcome IN ('refused', 'put off', 'not executed') AND e.expected_charge > 0 GROUP BY 1, 2
+        -- What the claim spent of the day and of the balance, of attempts that cost nothing; and of the requests, where we refused
+        -- the line ourselves.
+        SELECT e.account_id, date_trunc('minute', e.claimed_at) AS minute, coalesce(sum(e.expected_charge), 0) AS charge,
+               count(*) FILTER (WHERE e.by_us) AS requests
+          FROM ended e WHERE e.outcome IN ('refused', 'put off', 'not executed') AND (e.expected_charge > 0 OR e.by_us) GROUP BY 1, 2
     ), returned AS (
         -- A balance that was told later does not lack it. Written before the minutes, as by the claim: both wait for one another.
         UPDATE chwsync.balances b SET available = b.available + u.charge
@@ -280,7 +301,7 @@ BEGIN
          WHERE b.account_id = u.account_id
         RETURNING 1
     ), counted AS (
-        UPDATE chwsync.budget_minutes m SET spent = m.spent - u.charge FROM unspent u
+        UPDATE chwsync.budget_minutes m SET spent = m.spent - u.charge, adds = greatest(m.adds - u.requests, 0) FROM unspent u
          WHERE m.account_id = u.account_id AND m.minute = u.minute AND (SELECT count(*) FROM returned) >= 0
     ), surplus AS MATERIALIZED (
         SELECT o.order_ref, e.provider_order_id,
@@ -298,16 +319,17 @@ $$;
 CREATE OR REPLACE FUNCTION chwsync.count_lines(lines text) RETURNS bigint
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 AS $$
-    SELECT count(*) FROM regexp_split_to_table(lines, '[\r\n]+') AS l WHERE l ~ '[^ \t\v\f]'
+    SELECT count(*) FROM unnest(string_to_array(translate(lines, E'\r', E'\n'), E'\n')) AS l WHERE btrim(l, E' \t\x0b\f') <> ''
 $$;
 
 -- Lines that are due, locked and judged by the catalogue and by what they may cost, in order of age. The verdict: NULL, it may go;
 -- rejected, for a reason that will not pass by itself; price, limit, unpriced, spent, funds, disabled, identity, what it waits for;
 -- stale, it is no longer queued. Where no catalogue was ever read only limits that
--- cannot be kept stand in the way.
+-- cannot be kept stand in the way. A service that the catalogue lacks may be newer than it: until one is read that is about as new as
+-- the line, it waits. `required` has the parameters that services of each type need (rules/service_type).
 CREATE OR REPLACE FUNCTION chwsync.judge_due(for_provider text, by_account int, at_most int, only_order bigint, passed bigint[],
-                                  has_catalogue boolean, charge_limit numeric, day_limit numeric, room numeric, funds numeric,
-                                  funds_waited boolean)
+                                  catalogue_at timestamptz, charge_limit numeric, day_limit numeric, room numeric, funds numeric,
+                                  funds_waited boolean, required jsonb)
     RETURNS TABLE (id bigint, order_ref text, seq bigint, held text, service text, is_first boolean, type text, charge numeric,
                    verdict text, reason text)
     LANGUAGE plpgsql ROWS 100
@@ -334,11 +356,11 @@ BEGIN
         SELECT d.order_id, d.next_at, d.held FROM unnest(due_ids, due_ats, due_holds) AS d(order_id, next_at, held)
     ), asked_for AS MATERIALIZED (
         SELECT d.next_at, d.held, o.id, o.order_ref, o.seq, o.state, o.service AS wanted, o.max_charge, o.quantity, o.runs, o.comments,
-               o.usernames
+               o.usernames, o.min AS line_min, o.max AS line_max, o.updated_at, o.link, o.hashtags, o.username, o.params
           FROM due d JOIN chwsync.orders o ON o.id = d.order_id
     ), sold AS MATERIALIZED ( -- each service once, by its id or by its stable name
-        SELECT w.wanted, k.*
-          FROM (SELECT DISTINCT a.wanted FROM asked_for a WHERE has_catalogue) AS w
+        SELECT w.wanted, k.*, ARRAY(SELECT jsonb_array_elements_text(required -> k.type)) AS needs
+          FROM (SELECT DISTINCT a.wanted FROM asked_for a WHERE catalogue_at IS NOT NULL) AS w
          CROSS JOIN LATERAL (
                (SELECT s.*, true AS by_id FROM chwsync.catalogue_services s WHERE s.account_id = $2 AND s.service = w.wanted)
                UNION ALL
@@ -347,6 +369,18 @@ BEGIN
                LIMIT 1) AS k
     ), known AS (
         SELECT a.next_at, a.held, a.id, a.order_ref, a.seq, a.state, left(a.wanted, 80) AS wanted, a.max_charge, a.runs,
+               a.line_min, a.line_max, a.updated_at,
+               CASE WHEN k.needs IS NULL THEN NULL
+                    WHEN 'link' = ANY (k.needs) AND btrim(coalesce(a.link, ''), E' \t\x0b\f\r\n') = '' THEN 'link'
+                    WHEN 'quantity' = ANY (k.needs) AND a.quantity IS NULL THEN 'quantity'
+                    WHEN k.needs <@ ARRAY['link', 'quantity'] THEN NULL
+                    ELSE (SELECT r.name FROM unnest(k.needs) WITH ORDINALITY AS r(name, place)
+                           WHERE r.name NOT IN ('link', 'quantity')
+                             AND btrim(coalesce(CASE r.name WHEN 'comments' THEN a.comments WHEN 'usernames' THEN a.usernames
+                                                            WHEN 'hashtags' THEN a.hashtags WHEN 'username' THEN a.username
+                                                            WHEN 'min' THEN a.line_min::text WHEN 'max' THEN a.line_max::text
+                                                            ELSE a.params ->> r.name END, ''), E' \t\x0b\f\r\n') = ''
+                           ORDER BY r.place LIMIT 1) END AS lacks,
                k.service, k.name, k.type, k.rate, k.min, k.max, k.charged_by, k.listed, k.refused_at, k.ordered_name, k.ordered_type,
                k.by_id,
                CASE k.charged_by WHEN 'quantity' THEN a.quantity WHEN 'runs' THEN a.quantity
@@ -358,18 +392,42 @@ BEGIN
                                       WHEN 'runs' THEN k.rate * k.pieces * greatest(k.runs, 1) * 0.001
                                       ELSE k.rate * k.pieces * 0.001 END AS charge
           FROM known k
+    ), faulty AS ( -- what will not pass by itself
+        SELECT p.*,
+               CASE WHEN btrim(coalesce(p.wanted, '')) = '' THEN 'the line shows no service: it has none in the shop, or its options cannot be used as they are'
+                    WHEN p.max_charge = 'NaN' THEN 'max_charge is not a number'
+                    WHEN catalogue_at >= p.updated_at - interval '15 minutes' AND p.service IS NULL
+                    THEN format('the provider does not sell service "%s"', p.wanted)
+                    WHEN p.service IS NULL OR NOT p.listed OR p.refused_at IS NOT NULL THEN NULL -- what else is wrong can wait
+                    WHEN p.lacks IS NOT NULL
+                    THEN format('%s is missing%s: services of type %s need it', p.lacks,
+                                CASE p.lacks WHEN 'quantity' THEN ', or is no whole number' END, p.type)
+                    WHEN p.charged_by IN ('quantity', 'runs') AND p.pieces < 1 THEN 'the quantity is not positive'
+                    WHEN p.pieces < p.min OR p.pieces > p.max
+                    THEN format('%s %s%s is %s of %s for service %s (%s)',
+                                CASE p.charged_by WHEN 'comments' THEN 'number of comments' WHEN 'usernames' THEN 'number of usernames'
+                                                  ELSE 'quantity' END,
+                                p.pieces, CASE WHEN p.charged_by = 'runs' AND p.runs > 1 THEN ' of each run' END,
+                                CASE WHEN p.pieces < p.min THEN 'below the minimum' ELSE 'above the maximum' END,
+                                CASE WHEN p.pieces < p.min THEN p.min ELSE p.max END, p.wanted, p.name)
+                    WHEN p.charged_by = 'posts' AND p.line_min < p.min
+                    THEN format('min %s is below the minimum of %s for service %s (%s)', p.line_min, p.min, p.wanted, p.name)
+                    WHEN p.charged_by = 'posts' AND p.line_max > p.max
+                    THEN format('max %s is above the maximum of %s for service %s (%s)', p.line_max, p.max, p.wanted, p.name)
+               END AS fault
+          FROM priced p
     ), alone AS ( -- what can be said of each by itself
         SELECT p.*,
                CASE WHEN p.state <> 'queued' THEN 'stale'
-                    WHEN has_catalogue AND p.service IS NULL THEN 'rejected'
-                    WHEN NOT p.listed OR p.refused_at IS NOT NULL THEN 'disabled'
+                    WHEN p.service IS NULL AND p.fault IS NOT NULL THEN 'rejected'
+                    WHEN catalogue_at IS NOT NULL AND p.service IS NULL OR NOT p.listed OR p.refused_at IS NOT NULL THEN 'disabled'
                     WHEN p.by_id AND (p.ordered_name <> p.name OR p.ordered_type <> p.type) THEN 'identity'
-                    WHEN p.pieces < p.min OR p.pieces > p.max THEN 'rejected'
+                    WHEN p.fault IS NOT NULL THEN 'rejected'
                     WHEN p.charge > p.max_charge THEN 'price'
                     WHEN p.charge > charge_limit OR p.charge > day_limit THEN 'limit'
                     WHEN p.charge IS NULL AND num_nonnulls(p.max_charge, charge_limit, day_limit) > 0 THEN 'unpriced'
                END AS alone
-          FROM priced p
+          FROM faulty p
     ), limited AS ( -- and of all together
         SELECT a.*, coalesce(a.alone, CASE WHEN sum(a.charge) FILTER (WHERE a.alone IS NULL) OVER (ORDER BY a.next_at, a.id) > room
                                            THEN 'spent' END) AS limited
@@ -382,15 +440,10 @@ BEGIN
     )
     SELECT l.id, l.order_ref, l.seq, l.held, l.service, l.by_id AND l.ordered_name IS NULL, l.type, l.charge, l.verdict,
            CASE WHEN l.verdict IS NULL THEN NULL
-                WHEN l.verdict = 'rejected' AND l.service IS NULL
-                THEN format('the provider does not sell service "%s"', l.wanted)
-                WHEN l.verdict = 'rejected'
-                THEN format('%s %s%s is %s of %s for service %s (%s)',
-                            CASE l.charged_by WHEN 'comments' THEN 'number of comments' WHEN 'usernames' THEN 'number of usernames'
-                                              ELSE 'quantity' END,
-                            l.pieces, CASE WHEN l.charged_by = 'runs' AND l.runs > 1 THEN ' of each run' END,
-                            CASE WHEN l.pieces < l.min THEN 'below the minimum' ELSE 'above the maximum' END,
-                            CASE WHEN l.pieces < l.min THEN l.min ELSE l.max END, l.wanted, l.name)
+                WHEN l.verdict = 'rejected' THEN l.fault
+                WHEN l.verdict = 'disabled' AND l.service IS NULL
+                THEN format('the provider did not list service "%s" when its list was read last; it is read again before the line goes '
+                            'or is rejected', l.wanted)
                 WHEN l.verdict = 'disabled' AND NOT l.listed
                 THEN format('the provider does not list service %s (%s) now; it goes when a catalogue lists it again', l.wanted, l.name)
                 WHEN l.verdict = 'disabled'
@@ -408,10 +461,13 @@ BEGIN
                 THEN format('price %s is above max_spend_per_day %s; it goes when the price falls', trim_scale(l.charge),
                             trim_scale(day_limit))
                 WHEN l.verdict = 'unpriced'
-                THEN format('its price is not known beforehand, and %s applies; it goes when a catalogue tells the price',
+                THEN format('its price is not known beforehand%s, and %s applies; it goes when %s',
+                            CASE WHEN l.charged_by IN ('posts', 'unknown') THEN ' for services of type ' || nullif(l.type, '') END,
                             CASE WHEN l.max_charge IS NOT NULL THEN 'max_charge ' || trim_scale(l.max_charge)
                                  WHEN charge_limit IS NOT NULL THEN 'max_charge_per_order ' || trim_scale(charge_limit)
-                                 ELSE 'max_spend_per_day ' || trim_scale(day_limit) END)
+                                 ELSE 'max_spend_per_day ' || trim_scale(day_limit) END,
+                            CASE WHEN l.charged_by IN ('posts', 'unknown') THEN 'that limit is taken away'
+                                 ELSE 'a catalogue tells the price' END)
                 WHEN l.verdict = 'funds' AND funds_waited THEN 'older orders wait for the balance to rise; it goes after them'
                 WHEN l.verdict = 'funds'
                 THEN format('price %s: what is left of the balance, %s, does not reach for it and the older ones; it goes when the '
@@ -422,12 +478,13 @@ END
 $$;
 
 -- When the day's limit has room for `charge`.
-CREATE OR REPLACE FUNCTION chwsync.room_at(of_account int, day_limit numeric, charge numeric) RETURNS timestamptz
+CREATE OR REPLACE FUNCTION chwsync.room_at(of_provider text, day_limit numeric, charge numeric) RETURNS timestamptz
     LANGUAGE sql STABLE
 AS $$
     SELECT coalesce(max(m.minute) FILTER (WHERE m.since > day_limit - charge), now()) + interval '1 day'
-      FROM (SELECT b.minute, sum(b.spent) OVER (ORDER BY b.minute DESC) AS since FROM chwsync.budget_minutes b
-             WHERE b.account_id = of_account AND b.minute > now() - interval '1 day') AS m
+      FROM (SELECT b.minute, sum(b.spent) OVER (ORDER BY b.minute DESC) AS since
+              FROM chwsync.accounts a JOIN chwsync.budget_minutes b ON b.account_id = a.id
+             WHERE a.provider = of_provider AND b.minute > now() - interval '1 day') AS m
 $$;
 
 -- What judge_due() held or rejected, or hold_duplicates(): written, told the shop when the reason is another one, and answered then.
@@ -496,7 +553,7 @@ $$;
 -- `verdict` and `reason`; and at last one without an order, whose `more` says whether further lines may be due.
 CREATE OR REPLACE FUNCTION chwsync.claim(for_provider text, by_account int, by_instance uuid, at_most int, send_within_s int,
                               only_order bigint, lease_number bigint, lease_claims bigint, by_journal uuid, ask text,
-                              ask_any text, charge_limit numeric, day_limit numeric, tell_shop boolean)
+                              ask_any text, charge_limit numeric, day_limit numeric, tell_shop boolean, required jsonb)
     RETURNS TABLE (id bigint, number int, order_ref text, go boolean, service text, link text, quantity bigint,
                    runs bigint, "interval" bigint, min bigint, max bigint, comments text, usernames text, hashtags text,
                    username text, params jsonb, type text, verdict text, reason text, more boolean)
@@ -505,16 +562,17 @@ CREATE OR REPLACE FUNCTION chwsync.claim(for_provider text, by_account int, by_i
 AS $$
 #variable_conflict use_column
 DECLARE
-    has_catalogue boolean;
+    catalogue_at timestamptz; -- NULL: none was ever read
     is_new boolean;          -- its catalogue was never asked for
     used_since timestamptz;
     funds numeric;           -- what of the balance is not spoken for; NULL: it is not known
-    room numeric;            -- what is left of the day's limit; NULL: no limit
+    room numeric;            -- what is left of the day's limit, which a changed key does not renew; NULL: no limit
     funds_waited boolean;    -- older lines wait for the balance
     wanted int := at_most;   -- by this round of judging
     looked int := 0;         -- at, in all rounds
     round_count int;
     is_over boolean;         -- what is behind this round could not go either
+    is_lacking boolean;      -- services that the catalogue does not have
     questions chwsync.result[] := '{}'; -- of what goes, and three facts of it
     passed bigint[] := '{}';
     charges numeric[] := '{}';
@@ -536,10 +594,6 @@ DECLARE
     shows_any boolean;
     claim_at timestamptz;
 BEGIN
-    -- What is claimed is sent, so it must not be lost with a server that confirms a commit before it is on disk.
-    IF current_setting('synchronous_commit') IN ('off', 'local') THEN
-        PERFORM set_config('synchronous_commit', 'on', true);
-    END IF;
     -- The lease is renewed and its claims are counted here, or nothing is claimed: another instance has taken it, or this
     -- database has lost our last claim.
     UPDATE chwsync.leases l
@@ -548,12 +602,12 @@ BEGIN
     IF NOT FOUND THEN
         RETURN; -- without a row
     END IF;
-    SELECT c.read_at IS NOT NULL, c.tried_at IS NULL, a.first_used_at, b.available,
+    SELECT c.read_at, c.tried_at IS NULL, a.first_used_at, b.available,
            CASE WHEN day_limit IS NOT NULL
-                THEN day_limit - coalesce((SELECT sum(m.spent) FROM chwsync.budget_minutes m
-                                            WHERE m.account_id = $2 AND m.minute > now() - interval '1 day'), 0) END,
+                THEN day_limit - coalesce((SELECT sum(m.spent) FROM chwsync.accounts x JOIN chwsync.budget_minutes m ON m.account_id = x.id
+                                            WHERE x.provider = $1 AND m.minute > now() - interval '1 day'), 0) END,
            EXISTS (SELECT FROM chwsync.queue q WHERE q.provider = $1 AND q.held = 'funds' AND q.next_at > now())
-      INTO has_catalogue, is_new, used_since, funds, room, funds_waited
+      INTO catalogue_at, is_new, used_since, funds, room, funds_waited
       FROM chwsync.accounts a LEFT JOIN chwsync.catalogues c ON c.account_id = a.id LEFT JOIN chwsync.balances b ON b.account_id = a.id
      WHERE a.id = $2;
     -- The very first orders of an account wait a moment for its catalogue.
@@ -572,20 +626,29 @@ BEGIN
                array_agg(j.reason) FILTER (WHERE j.verdict <> 'stale'), array_agg(j.held) FILTER (WHERE j.verdict <> 'stale'),
                array_agg(j.id) FILTER (WHERE j.verdict = 'stale'), (array_agg(j.charge) FILTER (WHERE j.verdict = 'spent'))[1],
                (array_agg(j.order_ref) FILTER (WHERE j.verdict = 'funds' AND j.held = 'funds' AND NOT funds_waited))[1],
-               coalesce(bool_or(j.verdict IN ('spent', 'funds')), false), count(*)
+               coalesce(bool_or(j.verdict IN ('spent', 'funds')), false), count(*),
+               coalesce(bool_or(j.verdict = 'disabled' AND j.service IS NULL), false)
           INTO round_questions, round_passed, round_charges, round_types, first_ordered, judged, verdicts, reasons, former,
-               stale, spent_charge, head, is_over, round_count
-          FROM chwsync.judge_due($1, $2, wanted, $6, passed, has_catalogue, charge_limit, day_limit, room, funds, funds_waited) j;
+               stale, spent_charge, head, is_over, round_count, is_lacking
+          FROM chwsync.judge_due($1, $2, wanted, $6, passed, catalogue_at, charge_limit, day_limit, room, funds, funds_waited,
+                                 required) j;
         IF judged IS NOT NULL THEN
             RETURN QUERY
             SELECT h.id, NULL::int, h.order_ref, NULL::boolean, NULL, NULL, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint,
                    NULL::bigint, NULL, NULL, NULL, NULL, NULL::jsonb, NULL, h.verdict, h.reason, NULL::boolean
               FROM chwsync.hold_lines($1, judged, verdicts, reasons, former,
-                       CASE WHEN spent_charge IS NOT NULL THEN chwsync.room_at($2, day_limit,
+                       CASE WHEN spent_charge IS NOT NULL THEN chwsync.room_at($1, day_limit,
                            spent_charge + coalesce((SELECT sum(c) FROM unnest(charges || round_charges) AS c), 0)) END, tell_shop) h;
         END IF;
         IF stale IS NOT NULL THEN
             UPDATE chwsync.queue q SET next_at = now() + interval '1 hour' WHERE q.order_id = ANY (stale);
+        END IF;
+        IF is_lacking THEN
+            -- Once in a quarter of an hour at the most. Whoever stores a catalogue has it locked, and is not waited for.
+            UPDATE chwsync.catalogues c SET wanted_at = now()
+             WHERE c.account_id IN (SELECT d.account_id FROM chwsync.catalogues d
+                                     WHERE d.account_id = $2 AND greatest(d.read_at, d.tried_at, d.wanted_at) < now() - interval '15 minutes'
+                                       FOR UPDATE SKIP LOCKED);
         END IF;
         looked := looked + round_count;
         questions := questions || round_questions[:at_most - cardinality(passed)];
@@ -679,6 +742,11 @@ BEGIN
          WHERE k.account_id = $2 AND k.ordered_name IS NULL
            AND k.service IN (SELECT s.service FROM chwsync.catalogue_services s
                               WHERE s.account_id = $2 AND s.service = ANY (first_ordered) FOR UPDATE SKIP LOCKED);
+    END IF;
+    -- What is claimed is sent, so it must not be lost with a server that confirms a commit before it is on disk. Said last: the shop's
+    -- function may have said otherwise.
+    IF current_setting('synchronous_commit') IN ('off', 'local') THEN
+        PERFORM set_config('synchronous_commit', 'on', true);
     END IF;
     more := cardinality(passed) >= at_most OR looked >= 1000 AND NOT is_over;
     RETURN NEXT;
@@ -846,6 +914,17 @@ BEGIN
         INSERT INTO chwsync.service_histories (account_id, service, mean, variance, weight)
         SELECT later, h.service, h.mean, h.variance, h.weight FROM chwsync.service_histories h WHERE h.account_id = earlier
         ON CONFLICT (account_id, service) DO NOTHING;
+        -- What services were called when they were ordered by their ids, and which were known at all: they stay listed as the later
+        -- one's own catalogue has them.
+        INSERT INTO chwsync.catalogue_services AS k (account_id, service, product_id, name, type, category, rate, min, max, refill,
+                                                     charged_by, listed, first_seen_at, changed_at, ordered_name, ordered_type)
+        SELECT later, e.service, e.product_id, e.name, e.type, e.category, e.rate, e.min, e.max, e.refill,
+               e.charged_by, false, e.first_seen_at, e.changed_at, e.ordered_name, e.ordered_type
+          FROM chwsync.catalogue_services e WHERE e.account_id = earlier
+        ON CONFLICT (account_id, service) DO UPDATE
+           SET ordered_name = coalesce(excluded.ordered_name, k.ordered_name),
+               ordered_type = coalesce(excluded.ordered_type, k.ordered_type),
+               first_seen_at = least(excluded.first_seen_at, k.first_seen_at);
         UPDATE chwsync.accounts a SET continued_by = CASE WHEN a.id = earlier THEN later END WHERE a.id IN (earlier, later);
         DELETE FROM chwsync.account_comparisons c WHERE c.account_id = earlier AND c.earlier_id = later;
         UPDATE chwsync.account_comparisons c SET moved_at = now() WHERE c.account_id = later AND c.earlier_id = earlier;
@@ -866,6 +945,9 @@ DECLARE
     attempt int;
     becomes chwsync.order_state;
 BEGIN
+    IF current_setting('synchronous_commit') IN ('off', 'local') THEN
+        PERFORM set_config('synchronous_commit', 'on', true);
+    END IF;
     of_account := chwsync.account_of(of_account, of_provider);
     INSERT INTO chwsync.orders (order_ref, provider, service, link, quantity, state, account_id, error)
     VALUES (ref, of_provider, nullif(of_service, ''), nullif(of_link, ''), of_quantity,
@@ -1039,7 +1121,7 @@ BEGIN
           FROM told t
          CROSS JOIN LATERAL (VALUES
                ('new', t.is_new AND NOT is_first, NULL, NULL),
-               ('back', NOT t.is_new AND t.is_back, NULL, NULL),
+               ('back', NOT t.is_new AND t.is_back AND NOT is_first, NULL, NULL),
                ('price', NOT t.is_new AND t.old_rate IS DISTINCT FROM t.rate, t.old_rate::text, t.rate::text),
                ('min', NOT t.is_new AND t.old_min IS DISTINCT FROM t.min, t.old_min::text, t.min::text),
                ('max', NOT t.is_new AND t.old_max IS DISTINCT FROM t.max, t.old_max::text, t.max::text),

@@ -20,6 +20,7 @@ struct call {
     enum api_action action;
     size_t id_count;
     int64_t late_us; /* from taking the slot to sending */
+    int64_t sent_us;
     transfer_gate gate;
     client_done done;
     void *userdata;
@@ -228,7 +229,8 @@ static void learn(struct client *client, const struct reply *reply, int64_t now_
 }
 
 /* Up to 5 % longer than asked, so that several instances do not come back at the same moment. */
-static void heed_pause(struct client *client, const struct reply *reply, int64_t now_us)
+static void heed_pause(struct client *client, const struct reply *reply, int64_t sent_us,
+                       int64_t now_us)
 {
     int64_t pause_us = wanted_pause_s(reply) * US_PER_S;
 
@@ -241,7 +243,7 @@ static void heed_pause(struct client *client, const struct reply *reply, int64_t
         budget_refused(&client->budget, now_us + pause_us);
         return;
     }
-    budget_was_let_through(&client->budget);
+    budget_was_let_through(&client->budget, sent_us);
     if (pause_us > 0)
         budget_pause(&client->budget, now_us + pause_us);
 }
@@ -285,10 +287,10 @@ static void call_ended(void *userdata, const struct transfer_end *end)
     if (end->complete)
         budget_note_took(&call->client->budget, call->late_us + end->took_us);
     else if (end->sent)
-        budget_was_let_through(&call->client->budget); /* as far as anybody can tell */
+        budget_was_let_through(&call->client->budget, call->sent_us); /* as far as one can tell */
     if (end->complete && decode(call, &end->bytes, &reply) == 0) {
         answer.reply = &reply;
-        heed_pause(call->client, &reply, call->client->budget.now_us);
+        heed_pause(call->client, &reply, call->sent_us, call->client->budget.now_us);
     } else if (end->complete) {
         problem_set(&answer.problem, "out of memory for the reply");
     }
@@ -330,7 +332,8 @@ int client_send(struct client *client, const struct api_request *request, transf
 
     if (call) {
         call->late_us = budget_now_us(client, clock_monotonic_us()) - client->taken_us;
-        budget_note_sent(&client->budget, client->taken_us + call->late_us);
+        call->sent_us = client->taken_us + call->late_us;
+        budget_note_sent(&client->budget, call->sent_us);
         call->gate = gate;
         call->done = done;
         call->userdata = userdata;

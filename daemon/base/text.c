@@ -165,17 +165,6 @@ bool text_is_utf8(const char *bytes, size_t count)
     return true;
 }
 
-void text_fold_word(const char *word, char ret_folded[TEXT_WORD_SIZE])
-{
-    size_t used = 0;
-    for (; *word && used < TEXT_WORD_SIZE - 1; word++) {
-        if (*word == ' ' || *word == '_' || *word == '-')
-            continue;
-        ret_folded[used++] = *word >= 'A' && *word <= 'Z' ? (char)(*word - 'A' + 'a') : *word;
-    }
-    ret_folded[used] = '\0';
-}
-
 static unsigned smaller(unsigned a, unsigned b)
 {
     return a < b ? a : b;

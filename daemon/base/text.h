@@ -41,13 +41,6 @@ bool text_is_utf8(const char *bytes, size_t count);
  */
 size_t text_utf8_length(const char *bytes, size_t count);
 
-/*
- * A server's word in one spelling: lower case (of ASCII), without space, '_' and '-'. What is
- * longer than that is cut: it is none of the words anybody knows.
- */
-#define TEXT_WORD_SIZE 48
-void text_fold_word(const char *word, char ret_folded[TEXT_WORD_SIZE]);
-
 /* Damerau-Levenshtein distance (adjacent swap = 1), for "did you mean"; at most 64 bytes a side are
  * compared. */
 unsigned text_distance(const char *a, const char *b);

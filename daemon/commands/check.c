@@ -365,16 +365,30 @@ static void check_contract(struct check *check)
 
 /* ---- what was found ---- */
 
+enum { FINDING_INDENT = 24 };
+
+/* A terminal gets lines that fit; elsewhere each is one line, to be searched and pasted. */
+static void print_line(const char *severity, const char *area, const char *text)
+{
+    char label[FINDING_INDENT + 1], line[sizeof((struct problem *)0)->text];
+    snprintf(label, sizeof label, "%-8s %-14s ", severity, area);
+    text_one_line(line, sizeof line, text);
+    if (isatty(STDOUT_FILENO))
+        output_field(stdout, label, FINDING_INDENT, line);
+    else
+        printf("%s%s\n", label, line);
+}
+
 static void print_findings(const struct check *check)
 {
     size_t faults = 0, warnings = 0;
     for (size_t i = 0; i < check->finding_count; i++) {
         const struct finding *finding = &check->findings[i];
-        char line[sizeof finding->problem.text];
-        text_one_line(line, sizeof line, finding->problem.text);
-        printf("%-8s %-14s %s\n", severity_names[finding->severity], finding->area, line);
+        char hint[sizeof finding->problem.hint + sizeof "HINT: "];
+        print_line(severity_names[finding->severity], finding->area, finding->problem.text);
+        snprintf(hint, sizeof hint, "HINT: %s", finding->problem.hint);
         if (finding->problem.hint[0])
-            printf("%-8s %-14s HINT: %s\n", "", "", finding->problem.hint);
+            print_line("", "", hint);
         faults += finding->severity == SEVERITY_FAULT;
         warnings += finding->severity == SEVERITY_WARNING;
     }

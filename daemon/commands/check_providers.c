@@ -405,9 +405,10 @@ static void tell_held(struct check *check, const struct provider_config *provide
     static const struct {
         const char *why, *text, *remedy;
     } reasons[] = {
-        {"price", "cost more than their max_charge or max_charge_per_order",
-         "they go when the price falls, or when the limit is raised"},
-        {"limit", "cost more than max_charge_per_order", "raise it, or cancel them in the shop"},
+        {"price", "cost more than their max_charge",
+         "they go when the price falls, or when the shop raises it"},
+        {"limit", "cost more than max_charge_per_order or max_spend_per_day",
+         "raise it, or cancel them in the shop"},
         {"spent", "wait because max_spend_per_day is spent",
          "they go on by themselves; or raise it"},
         {"funds", "wait for money", "add funds at the provider; they go on by themselves"},
@@ -419,7 +420,7 @@ static void tell_held(struct check *check, const struct provider_config *provide
         {"link", "have a link that another order at this provider has now",
          "they go one after the other"},
         {"unpriced", "have no known price, and a limit is set",
-         "they go when the list of services has a price"},
+         "they go when the list of services has a price, or when that limit is taken away"},
     };
     const char *text = "wait", *remedy = "chwsyncd orders --state queued tells why";
     struct problem *problem = found(check, SEVERITY_WARNING, "orders", EXIT_DONE);

@@ -3,9 +3,10 @@
 #include "commands/output.h"
 #include "rules/order_state.h"
 #include "store/report.h"
+#include <stdlib.h>
 #include <string.h>
 
-enum { LIST_LIMIT = 20 };
+enum { INDENT = 14, LIST_LIMIT = 20, ENTRIES_TOLD = 5, FURTHER_TOLD = 400 };
 
 /* The words of the ledger and of the contract; NULL ends them. */
 static void list_states(const char *ret_names[ORDER_STATE_COUNT + 3])
@@ -143,6 +144,24 @@ static void print_pair(const char *label, const char *value, const char *unit)
     output_fact(label, text_string(&text));
 }
 
+/* What has one entry a line: there may be thousands. */
+static void print_entries(const char *label, const char *value)
+{
+    OWN(text_done) struct text rest = {0};
+    size_t count = 0;
+    for (const char *line = value; line && *line;) {
+        size_t length = strcspn(line, "\r\n");
+        OWN(text_done) struct text entry = {0};
+        text_add_bytes(&entry, line, length);
+        if (strspn(line, " \t\v\f") < length && ++count <= ENTRIES_TOLD)
+            output_field(stdout, count == 1 ? label : "", INDENT, text_string(&entry));
+        line += length + strspn(line + length, "\r\n");
+    }
+    text_format(&rest, "and %zu more; --json tells all of them", count - ENTRIES_TOLD);
+    if (count > ENTRIES_TOLD)
+        output_field(stdout, "", INDENT, text_string(&rest));
+}
+
 /* What the catalogue says of the service, where it was read. */
 static void print_service(const PGresult *order)
 {
@@ -161,18 +180,25 @@ static void print_wanted(const PGresult *order, int64_t now_s)
     static const struct {
         const char *label;
         enum report_story column;
+        void (*print)(const char *label, const char *value);
     } fields[] = {
-        {"  provider", STORY_PROVIDER}, {"  service", STORY_SERVICE},
-        {"  link", STORY_LINK},         {"  quantity", STORY_QUANTITY},
-        {"  runs", STORY_RUNS},         {"  interval", STORY_INTERVAL},
-        {"  min", STORY_MIN},           {"  max", STORY_MAX},
-        {"  username", STORY_USERNAME}, {"  usernames", STORY_USERNAMES},
-        {"  hashtags", STORY_HASHTAGS}, {"  comments", STORY_COMMENTS},
-        {"  params", STORY_PARAMS},
+        {"  provider", STORY_PROVIDER, output_fact},
+        {"  service", STORY_SERVICE, output_fact},
+        {"  link", STORY_LINK, output_fact},
+        {"  quantity", STORY_QUANTITY, output_fact},
+        {"  runs", STORY_RUNS, output_fact},
+        {"  interval", STORY_INTERVAL, output_fact},
+        {"  min", STORY_MIN, output_fact},
+        {"  max", STORY_MAX, output_fact},
+        {"  username", STORY_USERNAME, output_fact},
+        {"  usernames", STORY_USERNAMES, print_entries},
+        {"  hashtags", STORY_HASHTAGS, print_entries},
+        {"  comments", STORY_COMMENTS, print_entries},
+        {"  params", STORY_PARAMS, output_fact},
     };
     puts("\nWhat the shop wants");
     for (size_t i = 0; i < COUNT_OF(fields); i++) {
-        output_fact(fields[i].label, row_text(order, 0, fields[i].column));
+        fields[i].print(fields[i].label, row_text(order, 0, fields[i].column));
         if (fields[i].column == STORY_SERVICE)
             print_service(order);
     }
@@ -244,15 +270,15 @@ static const char *held_sentence(const char *held)
         const char *word, *sentence;
     } sentences[] = {
         {"price", "when the price has fallen to its max charge"},
-        {"limit", "when the price has fallen to the provider's max_charge_per_order"},
+        {"limit", "when the price is within max_charge_per_order and max_spend_per_day"},
         {"spent", "when the provider's max_spend_per_day allows it"},
         {"funds", "when the balance reaches"},
-        {"disabled", "when the provider offers the service again"},
+        {"disabled", "when the provider offers the service"},
         {"identity",
          "when chwsyncd services --accept says that the service's id, which stands for another one "
          "now, is right"},
         {"link", "when no other order at the provider has its link"},
-        {"unpriced", "when the catalogue names a price"},
+        {"unpriced", "when the catalogue names a price, or without a limit"},
     };
     for (size_t i = 0; i < COUNT_OF(sentences); i++)
         if (strcmp(sentences[i].word, held) == 0)
@@ -395,6 +421,27 @@ static void print_next(const PGresult *order, const struct config *config, int64
     output_field(stdout, "  ", 2, text_string(&shop));
 }
 
+/* What we refuse ourselves, the provider never sees. */
+static bool was_sent(const PGresult *attempts, int row)
+{
+    const char *outcome = row_text(attempts, row, ATTEMPT_OUTCOME),
+               *http = row_text(attempts, row, ATTEMPT_HTTP_STATUS);
+    return !outcome || strcmp(outcome, "refused") != 0 || (http && strcmp(http, "0") != 0);
+}
+
+static void add_cut(struct text *text, const char *value)
+{
+    size_t bytes = strlen(value), told = FURTHER_TOLD;
+    if (bytes <= told) {
+        text_add(text, value);
+        return;
+    }
+    while (((unsigned char)value[told] & 0xC0) == 0x80)
+        told--;
+    text_add_bytes(text, value, told);
+    text_format(text, "... (%zu bytes; --json tells all of them)", bytes);
+}
+
 /* What was asked for, as it was sent but for the key. */
 static void describe_request(const PGresult *attempts, int row, struct text *text)
 {
@@ -406,14 +453,14 @@ static void describe_request(const PGresult *attempts, int row, struct text *tex
                 {"quantity", ATTEMPT_QUANTITY},
                 {"further", ATTEMPT_FURTHER}};
     const char *separator = "";
-    text_add(text, "asked for ");
+    text_add(text, was_sent(attempts, row) ? "asked for " : "not sent: ");
     for (size_t i = 0; i < COUNT_OF(sent); i++)
         if (row_text(attempts, row, sent[i].column)) {
-            text_format(text, "%s%s %s", separator, sent[i].name,
-                        row_text(attempts, row, sent[i].column));
+            text_format(text, "%s%s ", separator, sent[i].name);
+            add_cut(text, row_text(attempts, row, sent[i].column));
             separator = ", ";
         }
-    if (row_text(attempts, row, ATTEMPT_ENDPOINT))
+    if (row_text(attempts, row, ATTEMPT_ENDPOINT) && was_sent(attempts, row))
         text_format(text, " at %s", row_text(attempts, row, ATTEMPT_ENDPOINT));
     if (row_text(attempts, row, ATTEMPT_EXPECTED_CHARGE))
         text_format(text, "; expected charge %s", row_text(attempts, row, ATTEMPT_EXPECTED_CHARGE));
@@ -426,7 +473,9 @@ static void describe_reply(const PGresult *attempts, int row, struct text *text)
                *http = row_text(attempts, row, ATTEMPT_HTTP_STATUS),
                *found_by = row_text(attempts, row, ATTEMPT_FOUND_BY),
                *answer = row_text(attempts, row, ATTEMPT_ANSWER);
-    text_add(text, outcome ? outcome : "no answer yet");
+    text_add(text, !was_sent(attempts, row) ? "refused by ourselves"
+                   : outcome                ? outcome
+                                            : "no answer yet");
     if (row_text(attempts, row, ATTEMPT_TOOK_S))
         text_format(text, " after %s s", row_text(attempts, row, ATTEMPT_TOOK_S));
     if (id)

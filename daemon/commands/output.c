@@ -72,22 +72,74 @@ void output_until(int64_t epoch_s, int64_t now_s, char ret_until[RELATION_SIZE])
     snprintf(ret_until, RELATION_SIZE, "for %s, until %s", duration, clock);
 }
 
-/* Columns of a terminal, taking one for every character. */
+/* Characters that take two columns of a terminal: East Asian width W and F (Unicode, UAX 11), emoji
+ * in coarse spans. */
+static const uint32_t wide[][2] = {
+    {0x1100, 0x115F},   {0x231A, 0x231B},   {0x23E9, 0x23EC},   {0x23F0, 0x23F0},
+    {0x23F3, 0x23F3},   {0x25FD, 0x25FE},   {0x2614, 0x2615},   {0x2648, 0x2653},
+    {0x267F, 0x267F},   {0x2693, 0x2693},   {0x26A1, 0x26A1},   {0x26AA, 0x26AB},
+    {0x26BD, 0x26BE},   {0x26C4, 0x26C5},   {0x26CE, 0x26CE},   {0x26D4, 0x26D4},
+    {0x26EA, 0x26EA},   {0x26F2, 0x26F3},   {0x26F5, 0x26F5},   {0x26FA, 0x26FA},
+    {0x26FD, 0x26FD},   {0x2705, 0x2705},   {0x270A, 0x270B},   {0x2728, 0x2728},
+    {0x274C, 0x274C},   {0x274E, 0x274E},   {0x2753, 0x2755},   {0x2757, 0x2757},
+    {0x2795, 0x2797},   {0x27B0, 0x27B0},   {0x27BF, 0x27BF},   {0x2B1B, 0x2B1C},
+    {0x2B50, 0x2B50},   {0x2B55, 0x2B55},   {0x2E80, 0x303E},   {0x3041, 0xA4CF},
+    {0xA960, 0xA97C},   {0xAC00, 0xD7A3},   {0xF900, 0xFAFF},   {0xFE30, 0xFE6F},
+    {0xFF00, 0xFF60},   {0xFFE0, 0xFFE6},   {0x1F18E, 0x1F19A}, {0x1F200, 0x1F64F},
+    {0x1F680, 0x1F6FF}, {0x1F7E0, 0x1F7F0}, {0x1F900, 0x1F9FF}, {0x1FA70, 0x1FAFF},
+    {0x20000, 0x3FFFD}};
+/* Characters that take none: they change the one before. */
+static const uint32_t joined[][2] = {
+    {0x0300, 0x036F}, {0x200B, 0x200F}, {0x20D0, 0x20FF}, {0xFE00, 0xFE0F}, {0xE0100, 0xE01EF}};
+
+static bool is_within(uint32_t code, const uint32_t spans[][2], size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (code >= spans[i][0] && code <= spans[i][1])
+            return true;
+    return false;
+}
+
+/* Bytes and columns of the character that begins there; the text is UTF-8. */
+static size_t take_character(const char *text, int *ret_columns)
+{
+    unsigned char first = (unsigned char)text[0];
+    uint32_t code = first < 0x80   ? first
+                    : first < 0xE0 ? first & 0x1Fu
+                    : first < 0xF0 ? first & 0x0Fu
+                                   : first & 0x07u;
+    size_t bytes = 1;
+    for (; ((unsigned char)text[bytes] & 0xC0) == 0x80; bytes++)
+        code = code << 6 | ((unsigned char)text[bytes] & 0x3Fu);
+    *ret_columns = is_within(code, joined, COUNT_OF(joined)) ? 0
+                   : is_within(code, wide, COUNT_OF(wide))   ? 2
+                                                             : 1;
+    return bytes;
+}
+
+/* Columns of a terminal. */
 static int width_of(const char *text)
 {
-    int width = 0;
-    for (; *text; text++)
-        width += ((unsigned char)*text & 0xC0) != 0x80;
+    int width = 0, columns;
+    while (*text) {
+        text += take_character(text, &columns);
+        width += columns;
+    }
     return width;
 }
 
-/* The bytes of the first `width` characters. */
+/* The bytes of the first characters that fit into `width` columns, one at least. */
 static size_t bytes_of(const char *text, int width)
 {
     size_t bytes = 0;
-    for (; text[bytes]; bytes++)
-        if (((unsigned char)text[bytes] & 0xC0) != 0x80 && width-- == 0)
+    int columns;
+    while (text[bytes]) {
+        size_t next = take_character(text + bytes, &columns);
+        width -= columns;
+        if (width < 0 && bytes > 0)
             break;
+        bytes += next;
+    }
     return bytes;
 }
 
@@ -167,11 +219,22 @@ static void measure(const struct table *table, int indent, int widths[TABLE_COLU
     }
 }
 
+/* Before a wide character a column may be left. */
+static void print_cut(FILE *stream, const char *text, int width, bool last)
+{
+    size_t bytes = bytes_of(text, width - 3);
+    OWN(text_done) struct text cut = {0};
+    text_add_bytes(&cut, text, bytes);
+    text_add(&cut, "...");
+    int padding = width - width_of(text_string(&cut));
+    fprintf(stream, "%s%*s", text_string(&cut), last || padding < 0 ? 0 : padding, "");
+}
+
 static void print_cell(FILE *stream, const char *text, int width, bool right, bool last)
 {
     int padding = width - width_of(text);
     if (padding < 0)
-        fprintf(stream, "%.*s...", (int)bytes_of(text, width - 3), text);
+        print_cut(stream, text, width, last);
     else if (right)
         fprintf(stream, "%*s%s", padding, "", text);
     else

@@ -70,8 +70,8 @@ static void print_words(const char *words, const PGresult *rows)
         fputs("    HINT: look for it at the provider, then say --placed ID or --not-placed\n",
               stderr);
     else if (is_waiting(rows))
-        fputs("    HINT: it is asked for when the daemon runs (systemctl status chwsyncd) and the "
-              "provider's limits allow\n",
+        fputs("    HINT: it is asked for when the daemon runs (systemctl status chwsyncd)\n"
+              "          and the provider's limits allow\n",
               stderr);
 }
 

@@ -328,6 +328,7 @@ static struct resolve_word word_of(const struct arguments *arguments, const stru
                                  .who = who,
                                  .reason = arguments->reason,
                                  .tell_shop = config->write_back != NULL,
+                                 .follow_s = (unsigned)config->intake_interval_s + 1,
                                  .wake_channel = config->wake_channel};
 }
 

@@ -9,6 +9,7 @@
 #include "host/credentials.h"
 #include "store/accounts.h"
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -544,7 +545,12 @@ static void print_accepted(const struct arguments *arguments, const char *provid
     text_format(&text, "Service %s of %s is %s", arguments->accept, provider, now);
     if (was && strcmp(was, now) != 0)
         text_format(&text, "; at the last order it was %s", was);
-    text_format(&text, ". %s order lines that waited for this word are due.", row_text(rows, 0, 2));
+    int64_t freed = row_integer(rows, 0, 2, 0);
+    if (freed == 0)
+        text_add(&text, ". No order line waited for this word.");
+    else
+        text_format(&text, ". %" PRId64 " order line%s that waited for this word %s due.", freed,
+                    freed == 1 ? "" : "s", freed == 1 ? "is" : "are");
     output_field(stdout, "", 0, text_string(&text));
 }
 

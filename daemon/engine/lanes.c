@@ -25,7 +25,7 @@ static void lane_up(void *userdata)
     contract_watch_wake(&world->contract, now_us);
     intake_wake(&world->intake);
     for (size_t i = 0; i < world->provider_count; i++) {
-        submit_wake(&world->providers[i].submit, 0, now_us);
+        submit_look(&world->providers[i].submit);
         poll_wake(&world->providers[i].poll, 0, now_us);
     }
     write_back_wake(&world->write_back, 0, now_us);

@@ -36,7 +36,7 @@ static void account_was_opened(void *userdata, const struct store_answer *answer
     if (log_recovered(&provider->world->ground->ledger_log))
         log_event(LOG_LEVEL_NOTICE, MESSAGE_LEDGER_WELL, "accounts can be opened again");
     account_open(account, answer, now_us);
-    submit_wake(&provider->submit, 0, now_us);
+    submit_look(&provider->submit);
     poll_wake(&provider->poll, 0, now_us);
 }
 

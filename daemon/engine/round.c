@@ -10,19 +10,23 @@ static bool accounts_are_open(const struct world *world)
     return true;
 }
 
-static bool wants_lease(const struct provider *provider, int64_t now_us)
+/* Without an open order a poll that is due is a look for some that others have added. */
+static enum lease_wish wish_for_lease(const struct provider *provider, int64_t now_us)
 {
-    return submit_wants_lease(&provider->submit) || settle_wants_lease(&provider->settle) ||
-           catalogue_wants_lease(&provider->catalogue) || compare_wants_lease(&provider->compare) ||
-           balance_wants_lease(&provider->balance) ||
-           refill_wants_lease(&provider->refill, now_us) ||
-           recheck_wants_lease(&provider->recheck, now_us) || grant_wants_lease(&provider->grant) ||
-           provider->poll.next_us <= now_us;
+    bool polls_due = provider->poll.next_us <= now_us;
+
+    if (submit_wants_lease(&provider->submit) || settle_wants_lease(&provider->settle) ||
+        catalogue_wants_lease(&provider->catalogue) || compare_wants_lease(&provider->compare) ||
+        balance_wants_lease(&provider->balance) || refill_wants_lease(&provider->refill, now_us) ||
+        recheck_wants_lease(&provider->recheck, now_us) || grant_wants_lease(&provider->grant) ||
+        (polls_due && provider->account.open > 0))
+        return LEASE_FOR_WORK;
+    return polls_due || submit_wants_look(&provider->submit) ? LEASE_FOR_A_LOOK : LEASE_NOT_WANTED;
 }
 
 static int64_t provider_work(struct provider *provider, int64_t now_us)
 {
-    int64_t next_us = lease_work(&provider->account, wants_lease(provider, now_us), now_us);
+    int64_t next_us = lease_work(&provider->account, wish_for_lease(provider, now_us), now_us);
 
     /* Polls ask the gate first: while adds wait they get one slot in twenty, and only their
      * own. */

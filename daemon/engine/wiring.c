@@ -3,7 +3,6 @@
 #include "store/leases.h"
 
 #define TAKEN_JUST_NOW_S 30 /* a lease, before the database's clock was found to be set */
-#define LOOK_ANYWAY_S 20    /* without a word from the intake: the view may raise, or take long */
 
 /* Other statements are in force. */
 static void shop_replaced(void *userdata)
@@ -83,7 +82,7 @@ static void ledger_moved(void *userdata)
 
     intake_wake(&world->intake);
     for (size_t i = 0; i < world->provider_count; i++) {
-        submit_wake(&world->providers[i].submit, 0, now_us);
+        submit_look(&world->providers[i].submit);
         poll_wake(&world->providers[i].poll, 0, now_us);
         settle_wake(&world->providers[i].settle, now_us);
     }
@@ -99,7 +98,7 @@ static void ledger_agrees(void *userdata)
     for (size_t i = 0; i < world->provider_count; i++) {
         struct provider *provider = &world->providers[i];
 
-        submit_wake(&provider->submit, 0, now_us);
+        submit_look(&provider->submit);
         if (world->reconcile.found_bought && provider->account.open == 0)
             provider->account.open = 1; /* at least: looked for soon, then counted */
         poll_wake(&provider->poll, 0, now_us);
@@ -159,6 +158,8 @@ static void lost_order_found(void *userdata)
     struct provider *provider = userdata;
 
     statuses_applied(provider);
+    if (provider->account.open == 0)
+        provider->account.open = 1; /* at least: counted soon */
     poll_wake(&provider->poll, 0, clock_monotonic_us());
 }
 

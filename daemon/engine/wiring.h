@@ -10,5 +10,6 @@
 /* After the jobs were initialised. */
 void provider_wire(struct provider *provider);
 void world_wire(struct world *world);
+#define LOOK_ANYWAY_S 20 /* without a word from the intake: the view may raise, or take long */
 /* Jobs look at their lists although no intake told what is due. */
 void world_look_anyway(struct world *world, int64_t now_us);

@@ -141,6 +141,7 @@ int world_new(struct ground *ground, struct config *config, struct world **ret_w
     world->ground = ground;
     world->config = config;
     world->history_us = clock_monotonic_us() + HISTORY_AFTER_US;
+    world->look_us = clock_monotonic_us() + LOOK_ANYWAY_S * US_PER_S;
     world->providers = calloc(config->provider_count, sizeof *world->providers);
     world->provider_names = calloc(config->provider_count, sizeof *world->provider_names);
     world->accounts = calloc(config->provider_count, sizeof *world->accounts);

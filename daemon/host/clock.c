@@ -20,9 +20,14 @@ int64_t clock_boottime_us(void)
     return clock_us(CLOCK_BOOTTIME);
 }
 
+int64_t clock_wall_us(void)
+{
+    return clock_us(CLOCK_REALTIME);
+}
+
 int64_t clock_wall_s(void)
 {
-    return clock_us(CLOCK_REALTIME) / US_PER_S;
+    return clock_wall_us() / US_PER_S;
 }
 
 uint32_t clock_random(void)

@@ -9,5 +9,6 @@
 
 int64_t clock_monotonic_us(void); /* CLOCK_MONOTONIC: for timers */
 int64_t clock_boottime_us(void);  /* CLOCK_BOOTTIME: counts suspended time; for send_before */
-int64_t clock_wall_s(void);       /* CLOCK_REALTIME: for people and HTTP dates only */
+int64_t clock_wall_us(void);      /* CLOCK_REALTIME: as files are stamped with it */
+int64_t clock_wall_s(void);       /* likewise: for people and HTTP dates only */
 uint32_t clock_random(void);      /* 32 random bits for jitter */

@@ -20,6 +20,11 @@
 #define GROW_BYTES (256 * 1024)
 #define MAP_BYTES (64 * 1024 * 1024) /* of address space: more than a file ever gets */
 #define UNTOUCHED_US (US_PER_S / 2)
+/*
+ * A file that was changed so much later than its last record was made has lost records, or is not
+ * what was written: the kernel stamps a file at the latest when half a second has passed.
+ */
+#define UNSTAMPED_US (UNTOUCHED_US + US_PER_S / 4)
 #define FULL_BYTES (16 * 1024 * 1024) /* then the next file */
 #define KEEP_BYTES (64LL * 1024 * 1024)
 #define KEEP_S (30 * 86400)
@@ -28,7 +33,7 @@
 /* Of a record: the mark comes first and is stored last, the checksum before it. */
 #define SUM_OFFSET 8
 #define BODY_OFFSET 16
-static const char magic[8] = {'C', 'H', 'W', 'F', 'L', 'Y', '1', '\n'};
+static const char magic[8] = {'C', 'H', 'W', 'F', 'L', 'Y', '2', '\n'};
 
 /* The first page of a file; integers are little endian, the rest of the page is zero. */
 struct head {
@@ -36,6 +41,7 @@ struct head {
     uint8_t key[FLIGHT_KEY_BYTES]; /* the file's id */
     uint8_t boot[16];              /* zero: not known */
     uint64_t inode, number;
+    uint64_t made_us;  /* wall clock */
     uint64_t checksum; /* of all before */
 };
 _Static_assert(sizeof(struct head) % 8 == 0, "the checksum takes words");
@@ -48,6 +54,7 @@ struct flight_file {
     char *path;
     int fd;
     unsigned users, open; /* open: left, and their end is not written */
+    unsigned claims;      /* that name it */
     uint64_t sequence;
     int64_t used, size;
     uint8_t *map;       /* the file; valid up to `size` */
@@ -71,8 +78,8 @@ static void file_free(struct flight_file *file)
 {
     if (!file)
         return;
-    if (file->fd >= 0 && file->sequence == 0)
-        unlink(file->path); /* nothing was ever written to it, no claim can need it */
+    if (file->fd >= 0 && file->sequence == 0 && file->claims == 0)
+        unlink(file->path); /* nobody needs what it does not say */
     if (file->map)
         munmap(file->map, MAP_BYTES);
     if (file->fd >= 0)
@@ -182,7 +189,7 @@ static int file_append(struct flight_file *file, const struct flight_record *rec
     int r;
 
     numbered.sequence = file->sequence;
-    numbered.at_s = clock_wall_s();
+    numbered.at_us = clock_wall_us();
     length = flight_record_encode(&numbered, file->key, bytes);
     if (length == 0)
         return -EMSGSIZE;
@@ -201,7 +208,7 @@ static int file_append(struct flight_file *file, const struct flight_record *rec
 
 static int write_head(struct flight_file *file, const sd_id128_t *id, uint64_t number)
 {
-    struct head head = {.number = htole64(number)};
+    struct head head = {.number = htole64(number), .made_us = htole64((uint64_t)clock_wall_us())};
     struct stat status;
     sd_id128_t boot;
 
@@ -430,8 +437,9 @@ static bool is_unused(const uint8_t *bytes, int64_t at, int64_t end)
 }
 
 /* All records up to the first that is none. *ret_whole: nothing but zeros follows, and the room for
- * replies is there. */
-static int take_records(struct flight_log *log, int64_t bytes, const uint8_t *key, bool *ret_whole)
+ * replies is there. *ret_last_us is written when there is one: when the last was made. */
+static int take_records(struct flight_log *log, int64_t bytes, const uint8_t *key, bool *ret_whole,
+                        int64_t *ret_last_us)
 {
     struct open_list open = {0};
     size_t entries_size = 0;
@@ -449,6 +457,7 @@ static int take_records(struct flight_log *log, int64_t bytes, const uint8_t *ke
         length = flight_record_decode(log->bytes + at, (size_t)left, key, sequence, &record);
         if (length > 0) {
             r = take_record(log, &entries_size, &open, &record);
+            *ret_last_us = record.at_us;
             sequence++;
             at += (int64_t)length;
         } else if (at % PAGE != 0 && next < bytes && all_zero(log->bytes + at, (size_t)left) &&
@@ -500,20 +509,24 @@ int flight_journal_read(struct flight_journal *journal, const struct flight_plac
     struct head head;
     sd_id128_t boot;
     bool whole = false, same_boot;
+    int64_t last_us, changed_us;
     int r;
 
     if (fd < 0 || fstat(fd, &status) < 0 || !read_head(fd, &head))
         return -EBADF;
+    last_us = (int64_t)le64toh(head.made_us);
+    changed_us = (int64_t)status.st_ctim.tv_sec * US_PER_S + status.st_ctim.tv_nsec / 1000;
     r = read_all(fd, status.st_size, &log.bytes);
     if (r == 0)
-        r = take_records(&log, status.st_size, head.key, &whole);
+        r = take_records(&log, status.st_size, head.key, &whole, &last_us);
     if (r < 0)
         return r;
     memcpy(log.id, place->id, sizeof log.id);
     same_boot =
         sd_id128_get_boot(&boot) >= 0 && memcmp(boot.bytes, head.boot, sizeof head.boot) == 0;
     log.own = own != NULL;
-    log.complete = !own && whole && same_boot && le64toh(head.inode) == (uint64_t)status.st_ino;
+    log.complete = !own && whole && same_boot && le64toh(head.inode) == (uint64_t)status.st_ino &&
+                   changed_us <= last_us + UNSTAMPED_US;
     *ret_log = log;
     log = (struct flight_log){0};
     return 0;
@@ -668,6 +681,16 @@ void flight_file_release(struct flight_file *file)
 const char *flight_file_id(const struct flight_file *file)
 {
     return file->id;
+}
+
+void flight_file_note_claim(struct flight_file *file)
+{
+    file->claims++;
+}
+
+void flight_file_note_empty_claim(struct flight_file *file)
+{
+    file->claims--;
 }
 
 bool flight_file_leaves(struct flight_file *file, const struct flight_record *record)

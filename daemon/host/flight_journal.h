@@ -9,11 +9,12 @@
  * What survives what. A record is put into the page cache before the bytes leave, through a mapping
  * of the file; no fsync stands on that path. It never crosses a page, and its first word, without
  * which it is none, is stored last. Hence after the death of the process the file is complete;
- * after the death of the machine it may lack its end. That is why a missing record proves "not
- * sent" only within the same boot (the head holds the boot's id) and only in a file that is whole:
- * its head is that of this very inode, every record follows the one before, nothing comes after the
- * last one but zeros or one interrupted record, and the room that was reserved for replies is still
- * there.
+ * after the death of the machine it may lack its end. So it may when the disk refuses what the page
+ * cache wants to write, and the cache forgets it. That is why a missing record proves "not sent"
+ * only within the same boot (the head holds the boot's id) and only in a file that is whole: its
+ * head is that of this very inode, every record follows the one before, nothing comes after the
+ * last one but zeros or one interrupted record, the room that was reserved for replies is still
+ * there, and the file was changed last when its last record was made.
  *
  * Room for the reply is allocated (posix_fallocate) before a record says that a request leaves; a
  * full disk therefore stops new requests and loses no reply.
@@ -48,6 +49,13 @@ struct flight_file *flight_file_share(struct flight_file *file);
 void flight_file_release(struct flight_file *file);
 /* The id that claims name. Borrowed. */
 const char *flight_file_id(const struct flight_file *file);
+/*
+ * A claim names the file, or it turned out to hold nothing. A file that nothing was ever written to
+ * goes with its process, unless a claim names it: then it proves that what was claimed was not
+ * sent.
+ */
+void flight_file_note_claim(struct flight_file *file);
+void flight_file_note_empty_claim(struct flight_file *file);
 
 /*
  * Immediately before the bytes leave: writes the record, after room for its reply was made sure of.

@@ -6,6 +6,7 @@
 #include "rules/balance_watch.h"
 #include "store/accounts.h"
 #include "store/balances.h"
+#include <stdlib.h>
 #include <string.h>
 
 /* Notes in the ledger are for people: losing one with the connection loses nothing else. */
@@ -20,6 +21,8 @@ static void noted(void *userdata, const struct store_answer *answer)
 #define KEEP_LEAST_US (5 * US_PER_S) /* between two, also when there is news */
 #define CLOCK_SET_US (2 * US_PER_S)  /* a wall clock that differs by that much was set */
 #define DAY_US (86400 * US_PER_S)
+#define UNNOTICED_S                                                                                \
+    6 /* by so much the database's clock may have been set, and a second's fraction */
 #define COUNT_INTERVAL_US (600 * US_PER_S) /* of more open orders than are counted at a glance */
 #define GLANCE 100000
 
@@ -42,15 +45,34 @@ void account_init(struct account *account, int64_t now_us)
     poll_pace_init(&account->pace, now_us);
 }
 
+/* Of adds that have ended it is known how long ago; the newest of them, at most so many. */
+static unsigned restore_ended(struct budget *budget, const char *ages_s, unsigned at_most,
+                              int64_t now_us)
+{
+    unsigned count = 0;
+    char *end;
+
+    for (; ages_s && *ages_s && count < at_most; ages_s = end, count++) {
+        int64_t age_s = strtoll(ages_s, &end, 10);
+
+        if (end == ages_s)
+            break;
+        age_s = age_s > UNNOTICED_S ? age_s - UNNOTICED_S : 0;
+        budget_restore(budget, 1, now_us - age_s * US_PER_S, now_us);
+    }
+    return count;
+}
+
 /*
- * A cell of the ledger is a minute. What it holds was answered at the latest when that minute and a
- * request's time limit were over; what was on the wire when an earlier process ended counts from
- * now.
+ * A cell of the ledger is a minute. What it holds besides adds that have ended was answered at the
+ * latest when that minute and a request's time limit were over; what was on the wire when an
+ * earlier process ended counts from now.
  */
 static void restore_slots(struct account *account, const PGresult *rows, int64_t now_us)
 {
     struct budget *budget = client_budget(account->client);
     int64_t latest_s = 60 + account->config->timeout_s;
+    unsigned requests, adds;
 
     for (int i = PQntuples(rows) - 1; i >= 0; i--) {
         int64_t age_s = row_integer(rows, i, ACCOUNT_MINUTE_AGE_S, 0);
@@ -59,11 +81,20 @@ static void restore_slots(struct account *account, const PGresult *rows, int64_t
             continue; /* there is none */
         if (age_s < 0)
             age_s = 0; /* the clock was set back meanwhile */
-        budget_restore(budget, (unsigned)row_integer(rows, i, ACCOUNT_MINUTE_REQUESTS, 0),
+        requests = (unsigned)row_integer(rows, i, ACCOUNT_MINUTE_REQUESTS, 0);
+        adds = (unsigned)row_integer(rows, i, ACCOUNT_MINUTE_ADDS, 0);
+        requests -= restore_ended(budget, row_text(rows, i, ACCOUNT_MINUTE_ENDED), adds, now_us);
+        budget_restore(budget, requests,
                        now_us - (age_s > latest_s ? age_s - latest_s : 0) * US_PER_S, now_us);
-        shares_count_adds(&account->shares, (unsigned)row_integer(rows, i, ACCOUNT_MINUTE_ADDS, 0),
-                          now_us - age_s * US_PER_S, now_us);
+        shares_count_adds(&account->shares, adds, now_us - age_s * US_PER_S, now_us);
     }
+}
+
+/* INT64_MIN when it is not known. */
+static int64_t moment_us(const PGresult *rows, int column, int64_t now_us)
+{
+    return row_text(rows, 0, column) ? now_us - row_integer(rows, 0, column, 0) * US_PER_S
+                                     : INT64_MIN;
 }
 
 static void restore_figures(struct account *account, const PGresult *rows, int64_t now_us)
@@ -78,6 +109,9 @@ static void restore_figures(struct account *account, const PGresult *rows, int64
         .told_minute = (unsigned)row_integer(rows, 0, ACCOUNT_TOLD_MINUTE, 0),
         .told_day = (unsigned)row_integer(rows, 0, ACCOUNT_TOLD_DAY, 0),
         .refusals = (unsigned)row_integer(rows, 0, ACCOUNT_REFUSALS, 0),
+        .refused_us = moment_us(rows, ACCOUNT_REFUSED_AGO_S, now_us),
+        .raised_us = moment_us(rows, ACCOUNT_RAISED_AGO_S, now_us),
+        .day_raised_us = moment_us(rows, ACCOUNT_DAY_RAISED_AGO_S, now_us),
     };
 
     client_restore_learning(account->client, &learned, row_boolean(rows, 0, ACCOUNT_PROBING),
@@ -174,6 +208,7 @@ void account_open(struct account *account, const struct store_answer *answer, in
         (void)accounts_largest_burst(account->workshop->lanes.ledger, account->config->name,
                                      burst_found, account);
     restore_pause(account, rows, first, now_us);
+    account->noted_pause_us = client_budget(account->client)->paused_until_us;
     account->commands = row_integer(rows, 0, ACCOUNT_COMMANDS, 0);
     account->opened = true;
     account->compared = false;
@@ -219,6 +254,8 @@ static struct budget_figures figures_of(struct account *account, int64_t now_us)
         .told_day = learning->told_day,
         .refusals = learning->refusals,
         .refused_ago_s = learning->met_us != INT64_MIN ? seconds_of(now_us - learning->met_us) : -1,
+        .raised_ago_s = seconds_of(now_us - learning->raised_us),
+        .day_raised_ago_s = seconds_of(now_us - learning->day_raised_us),
         .day_left_s = limits->per_day == 0 || limits->day_rolling ? -1
                       : limits->day_ends_us > now_us ? seconds_of(limits->day_ends_us - now_us)
                                                      : 0,
@@ -305,6 +342,23 @@ static bool clock_was_set(struct account *account, int64_t now_us)
     return true;
 }
 
+/* A wait that came without a refusal for rate, as with a 503, is kept for whoever comes next too.
+ */
+static void note_pause(struct account *account, int64_t now_us)
+{
+    int64_t until_us = client_budget(account->client)->paused_until_us;
+    const struct log_entry entry = {.provider = account->config->name};
+
+    if (until_us <= account->noted_pause_us || until_us <= now_us)
+        return;
+    account->noted_pause_us = until_us;
+    log_repeated(&account->pause_log, LOG_LEVEL_INFO, &entry,
+                 "provider %s wants to be left alone: no request for %lld s", account->config->name,
+                 (long long)((until_us - now_us) / US_PER_S));
+    (void)accounts_pause_all(account->workshop->lanes.ledger, account->id,
+                             (until_us - now_us) / US_PER_S + 1, NULL, noted, NULL);
+}
+
 /* A queue that begins is news: its end is looked for soon. */
 static void note_waiting(struct account *account, int64_t now_us)
 {
@@ -321,7 +375,10 @@ int64_t account_work(struct account *account, int64_t now_us)
 {
     struct budget_figures figures;
 
-    if (!account->opened || account->keeping || !connection_is_up(account->workshop->lanes.ledger))
+    if (!account->opened || !connection_is_up(account->workshop->lanes.ledger))
+        return INT64_MAX;
+    note_pause(account, now_us);
+    if (account->keeping)
         return INT64_MAX;
     note_waiting(account, now_us);
     if (now_us < account->keep_us)
@@ -433,6 +490,7 @@ void account_note_rate(struct account *account, const char *words, int64_t now_u
     int64_t wait_us = budget->paused_until_us - now_us;
 
     account->keep_us = now_us; /* what was learned outlives a crash */
+    account->noted_pause_us = budget->paused_until_us;
     if (wait_us <= 0)
         return;
     log_repeated(&account->rate_log, LOG_LEVEL_WARNING, &entry,
@@ -479,6 +537,7 @@ void account_note_answer(struct account *account)
          was_silent = log_recovered(&account->silence_log);
 
     log_recovered(&account->rate_log);
+    log_recovered(&account->pause_log);
     if (account->pauses) {
         account->pauses = 0;
         account->paused_until_us = 0;

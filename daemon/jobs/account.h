@@ -46,7 +46,8 @@ struct account {
     int64_t commands;                   /* requests of commands that the gate knows of */
     bool keeping, waited;               /* adds waited at the last look */
     int64_t keep_us, kept_us, count_us; /* when the figures are kept, were kept; orders counted */
-    struct log_repeat breaker_log, refused_log, funds_log, rate_log, silence_log;
+    int64_t noted_pause_us;             /* the end of the latest pause that is in the ledger */
+    struct log_repeat breaker_log, refused_log, funds_log, rate_log, pause_log, silence_log;
 };
 
 /* The configured limits; a calendar day ends by the wall clock as it is now. */

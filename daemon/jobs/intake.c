@@ -22,6 +22,8 @@
 #define LAMING_LOOK_US (1000 * US_PER_MS)
 #define INTAKE_KEYS_LIMIT 200 /* lines tried one by one in a round */
 #define PARKED_RETRY_S 300
+#define OUT_OF_TIME "57014"
+#define LATE_KEYS 3 /* in a row: it is the view that takes so long, not a line */
 
 DEFINE_OWN(char, free, key_freep)
 
@@ -126,8 +128,25 @@ static void parked(void *userdata, const struct store_answer *answer)
         failed(intake, answer);
 }
 
-/* One key of the round is done with. When its row raises it is parked, with the database's words.
- */
+/* Parks the key of the round whose row raises, with the database's words. */
+static void park(struct intake *intake, const char *key, const struct store_answer *answer)
+{
+    struct log_entry entry = {
+        .order_ref = key,
+        .sqlstate = answer->sqlstate,
+        .message_id = MESSAGE_LINE_PARKED,
+        .hint = "mend the row or the view; the line is tried again in 5 min, the others go on"};
+
+    intake->some_parked = true;
+    intake->parked_of_round++;
+    log_write(LOG_LEVEL_WARNING, &entry, "unable to take order line %s: %s", key,
+              answer->problem.text);
+    if (shop_park(intake->workshop->lanes.ledger, key, answer->sqlstate, answer->problem.text,
+                  PARKED_RETRY_S, parked, intake) == 0)
+        intake->busy = true;
+}
+
+/* One key of the round is done with. */
 static void one_looked(void *userdata, const struct store_answer *answer)
 {
     struct intake *intake = userdata;
@@ -138,23 +157,16 @@ static void one_looked(void *userdata, const struct store_answer *answer)
         return; /* the same key again on the next connection */
     intake->key_next++;
     if (answer->verdict == STORE_DONE) {
+        intake->late_keys = 0;
         note_rejected(row_text(answer->rows, 0, 7));
         if (row_integer(answer->rows, 0, 0, 0) > 0)
             intake->on_looked(intake->userdata, 0, row_integer(answer->rows, 0, 6, -1));
         return;
     }
-    intake->some_parked = true;
-    log_write(
-        LOG_LEVEL_WARNING,
-        &(struct log_entry){
-            .order_ref = key,
-            .sqlstate = answer->sqlstate,
-            .message_id = MESSAGE_LINE_PARKED,
-            .hint = "mend the row or the view; the line is tried again in 5 min, the others go on"},
-        "unable to take order line %s: %s", key, answer->problem.text);
-    if (shop_park(intake->workshop->lanes.ledger, key, answer->sqlstate, answer->problem.text,
-                  PARKED_RETRY_S, parked, intake) == 0)
-        intake->busy = true;
+    park(intake, key, answer);
+    intake->late_keys = strcmp(answer->sqlstate, OUT_OF_TIME) == 0 ? intake->late_keys + 1 : 0;
+    if (intake->late_keys >= LATE_KEYS)
+        forget_keys(intake);
 }
 
 static void keys_looked(void *userdata, const struct store_answer *answer)
@@ -166,6 +178,8 @@ static void keys_looked(void *userdata, const struct store_answer *answer)
     if (answer->verdict == STORE_REFUSED)
         failed(intake, answer);
     forget_keys(intake);
+    intake->late_keys = intake->parked_of_round = 0;
+    intake->round_is_whole = answer->verdict == STORE_DONE && count < INTAKE_KEYS_LIMIT;
     if (count == 0)
         return;
     intake->keys = calloc((size_t)count, sizeof *intake->keys);
@@ -177,10 +191,18 @@ static void keys_looked(void *userdata, const struct store_answer *answer)
     }
 }
 
+/* Of all new lines, because the view raises as a whole. */
 static void look_at_keys(struct intake *intake)
 {
     if (shop_intake_keys(intake->workshop->shop, intake->workshop->lanes.view, INTAKE_KEYS_LIMIT,
                          keys_looked, intake) == 0)
+        intake->busy = true;
+}
+
+/* Of the lines that raised some time ago: the look at the whole leaves them out. */
+static void look_at_parked(struct intake *intake)
+{
+    if (shop_parked_keys(intake->workshop->lanes.view, INTAKE_KEYS_LIMIT, keys_looked, intake) == 0)
         intake->busy = true;
 }
 
@@ -192,6 +214,8 @@ static void rest(struct intake *intake, int64_t took_us)
     intake->took_us = took_us;
     if (least_us > LONG_LOOK_US)
         intake->rested_us = clock_monotonic_us() + 4 * least_us;
+    if (intake->next_us < intake->rested_us) /* woken while it was read */
+        intake->next_us = intake->rested_us;
 }
 
 /* Once is chance: the shop was busy, or a backlog was taken. So long that it matters is not. */
@@ -216,6 +240,46 @@ static void note_time(struct intake *intake, int64_t took_us)
                      (long long)(took_us / US_PER_MS), (int)(SLOW_LOOK_US / US_PER_MS));
 }
 
+/*
+ * A line that raises is found by its key, if it is a new one, and left out from then on. When it
+ * raises again although none was found, it is a line that was taken before, or all of them.
+ */
+static void raised(struct intake *intake, const struct store_answer *answer)
+{
+    const struct log_entry entry = {
+        .message_id = MESSAGE_INTAKE_FAILED,
+        .sqlstate = answer->sqlstate,
+        .hint = "a line that was taken before raises: mend its row or the view. Changes of queued "
+                "lines are not seen meanwhile"};
+
+    log_debug("the view raised as a whole (%s), its lines are taken one by one",
+              answer->problem.text);
+    if (intake->raises && intake->round_is_whole && intake->parked_of_round == 0) {
+        log_repeated(&intake->failed_log, LOG_LEVEL_ERROR, &entry,
+                     "unable to read the shop's pending orders at once: %s; new lines are taken "
+                     "one by one",
+                     answer->problem.text);
+        workshop_note_error(intake->workshop, "pending orders: %s", answer->problem.text);
+    }
+    intake->raises = true;
+    if (strcmp(answer->sqlstate, OUT_OF_TIME) == 0)
+        note_time(intake, answer->took_us);
+    rest(intake, answer->took_us);
+    look_at_keys(intake);
+}
+
+static void refused(struct intake *intake, const struct store_answer *answer)
+{
+    if (sqlstate_doubts_contract(answer->sqlstate)) {
+        failed(intake, answer);
+    } else if (!intake->options.anew && strcmp(answer->sqlstate, OUT_OF_TIME) == 0) {
+        intake->quick = false;
+        intake->next_us = 0;
+    } else {
+        raised(intake, answer);
+    }
+}
+
 static void looked(void *userdata, const struct store_answer *answer)
 {
     struct intake *intake = userdata;
@@ -227,21 +291,12 @@ static void looked(void *userdata, const struct store_answer *answer)
         return;
     }
     if (answer->verdict == STORE_REFUSED) {
-        if (sqlstate_doubts_contract(answer->sqlstate)) {
-            failed(intake, answer);
-        } else if (!intake->options.anew && strcmp(answer->sqlstate, "57014") == 0) {
-            intake->quick = false;
-            intake->next_us = 0;
-        } else {
-            log_debug("the view raised as a whole (%s), its lines are taken one by one",
-                      answer->problem.text);
-            look_at_keys(intake);
-        }
+        refused(intake, answer);
         return;
     }
     CRASH_POINT("intake: committed");
     shop_intake_decode(answer->rows, &result);
-    intake->doubting = false;
+    intake->doubting = intake->raises = false;
     if (log_recovered(&intake->failed_log)) {
         log_event(LOG_LEVEL_NOTICE, MESSAGE_INTAKE_WELL,
                   "the shop's pending orders can be read again");
@@ -261,8 +316,6 @@ static void looked(void *userdata, const struct store_answer *answer)
     intake->quick =
         answer->took_us <= (intake->options.anew ? QUICK_LOOK_ANEW_US : QUICK_LOOK_US) &&
         result.taken <= QUICK_LINES;
-    if (intake->next_us < intake->rested_us) /* woken while it was read */
-        intake->next_us = intake->rested_us;
     intake->limit = INTAKE_LIMIT;
     if (result.taken >= intake->options.limit) {
         intake->next_us = 0;
@@ -271,7 +324,7 @@ static void looked(void *userdata, const struct store_answer *answer)
     }
     if (result.parked_in_all && clock_monotonic_us() >= intake->parked_next_us) {
         intake->parked_next_us = clock_monotonic_us() + PARKED_RETRY_S * US_PER_S;
-        look_at_keys(intake);
+        look_at_parked(intake);
     }
 }
 
@@ -292,7 +345,8 @@ int64_t intake_work(struct intake *intake, int64_t now_us)
     if (intake->busy || workshop->stopping || !shop_has_view(workshop->shop) ||
         !connection_is_up(workshop->lanes.view))
         return INT64_MAX;
-    if (start_next_key(intake))
+    /* Lines that raised before keep no new ones waiting. */
+    if ((intake->raises || now_us < intake->next_us) && start_next_key(intake))
         return INT64_MAX;
     if (now_us < intake->next_us)
         return intake->next_us;

@@ -2,9 +2,9 @@
  * jobs/intake.h - takes paid, pending lines from the shop's view into the ledger.
  *
  * One statement every intake_interval and after each wake-up. When the view raises, its
- * keys are read alone and taken one by one; the row that raises is parked with its error. The same
- * statement tells when the next queued order and the next write-back are due, so that an idle
- * daemon asks the database nothing else.
+ * keys are read alone and taken one by one; the row that raises is parked with its error, left out
+ * and tried again every five minutes. The same statement tells when the next queued order and the
+ * next write-back are due, so that an idle daemon asks the database nothing else.
  */
 #pragma once
 #include "jobs/job.h"
@@ -21,8 +21,12 @@ struct intake {
     unsigned limit;    /* lines of the next transaction; 0 = as to begin with */
     int64_t parked_next_us; /* when parked lines are tried again */
     bool busy;
-    char **keys; /* read one by one after the whole failed */
+    bool raises; /* the last look at the whole did */
+    char **keys; /* a round of lines that are read one by one: after the whole failed, all new ones
+                    as far as they are listed; else those that raised before */
     size_t key_count, key_next;
+    bool round_is_whole; /* it listed all there were */
+    unsigned late_keys, parked_of_round;
     bool some_parked; /* lines could not be taken, and that was said */
     bool doubting;    /* the view failed as if it were not what it was: the contract is looked at */
     unsigned slow_looks; /* in a row */

@@ -12,6 +12,9 @@
 #define UNCHANGED_US ((LEASE_S + 3) * US_PER_S)
 #define FRESH_US (1 * US_PER_S) /* what was read since then is what the other left */
 #define LOOK_AGAIN_US (5 * US_PER_S)
+/* Another's lease is over for so long before one is taken for a look: it looks once a minute. */
+#define IDLE_PATIENCE_S 120
+#define IDLE_LOOK_US (60 * US_PER_S)
 
 static int64_t lasts_until(int64_t asked_us)
 {
@@ -59,6 +62,7 @@ static void taken_by_other(struct account *account, const PGresult *rows, int64_
     }
     lease->retry_us =
         now_us + (left_us < LOOK_AGAIN_US ? left_us + 100 * US_PER_MS : LOOK_AGAIN_US);
+    lease->look_us = now_us + IDLE_LOOK_US;
     log_repeated(
         &lease->other_log, LOG_LEVEL_INFO,
         &(struct log_entry){.message_id = MESSAGE_STANDS_BY, .provider = account->config->name},
@@ -125,13 +129,15 @@ static void answered(void *userdata, const struct store_answer *answer)
     if (lease->stops)
         lease->retry_us = now_us + LOOK_AGAIN_US; /* whether they were released */
     lease->seen[0] = '\0';
-    CRASH_POINT("lease: taken");
+    CRASH_POINT(was_ours ? "lease: renewed" : "lease: taken");
 }
 
-static void ask(struct account *account, int64_t now_us)
+static void ask(struct account *account, enum lease_wish wish, int64_t now_us)
 {
     struct lease *lease = &account->lease;
     struct workshop *workshop = account->workshop;
+    unsigned patience_s = wish == LEASE_FOR_A_LOOK ? IDLE_PATIENCE_S : 0;
+    int64_t unchanged_us = UNCHANGED_US + patience_s * US_PER_S;
     struct problem problem;
     struct flight_file *file = flight_journal_hold(workshop->journal, now_us, &problem);
     struct lease_request request = {
@@ -140,7 +146,8 @@ static void ask(struct account *account, int64_t now_us)
         .journal = file ? flight_file_id(file) : NULL,
         .dead_journals = workshop->dead_journals,
         .dead_count = workshop->dead_count,
-        .unchanged = lease->seen[0] && now_us - lease->seen_us > UNCHANGED_US ? lease->seen : NULL};
+        .unchanged = lease->seen[0] && now_us - lease->seen_us > unchanged_us ? lease->seen : NULL,
+        .patience_s = patience_s};
 
     lease->asked_us = clock_boottime_us();
     lease->asking = leases_take(workshop->lanes.ledger, &request, answered, account) == 0;
@@ -152,17 +159,19 @@ bool lease_holds(const struct lease *lease)
     return lease->ours && clock_boottime_us() < lease->until_us;
 }
 
-int64_t lease_work(struct account *account, bool wanted, int64_t now_us)
+int64_t lease_work(struct account *account, enum lease_wish wish, int64_t now_us)
 {
     struct lease *lease = &account->lease;
     bool due = !lease->ours || lease->stops || clock_boottime_us() > lease->until_us - RENEW_US;
 
-    if (!wanted || !due || lease->asking || !account->workshop->reconciled ||
+    if (wish == LEASE_NOT_WANTED || !due || lease->asking || !account->workshop->reconciled ||
         !connection_is_up(account->workshop->lanes.ledger))
         return INT64_MAX;
     if (now_us < lease->retry_us)
         return lease->retry_us;
-    ask(account, now_us);
+    if (wish == LEASE_FOR_A_LOOK && !lease->ours && now_us < lease->look_us)
+        return lease->look_us;
+    ask(account, wish, now_us);
     return INT64_MAX;
 }
 

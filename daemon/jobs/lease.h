@@ -3,8 +3,9 @@
  *
  * Taken when there is something to do, renewed by every claim, and by itself only while requests
  * wait or polls are due: an idle daemon keeps no lease alive, and whoever has work next takes it.
- * What is sent is sent within the lease, by a clock that counts suspended time and began before the
- * database was asked.
+ * Who only wants to look whether there is something leaves it to the other, which looks as well,
+ * unless that one has not done so for minutes. What is sent is sent within the lease, by a clock
+ * that counts suspended time and began before the database was asked.
  */
 #pragma once
 #include "host/log.h"
@@ -13,6 +14,12 @@
 
 struct account;
 
+enum lease_wish {
+    LEASE_NOT_WANTED,
+    LEASE_FOR_A_LOOK, /* nothing is known to be due */
+    LEASE_FOR_WORK,
+};
+
 struct lease {
     bool ours; /* as far as we know: a claim that names it is tested by the database */
     bool asking;
@@ -20,6 +27,7 @@ struct lease {
     int64_t until_us; /* CLOCK_BOOTTIME */
     int64_t asked_us; /* likewise */
     int64_t retry_us;
+    int64_t look_us;  /* not before, for a look */
     int64_t taken_us; /* monotonic: from another */
     char seen[64];    /* another's expires_at, and since when we see the same */
     int64_t seen_us;
@@ -29,7 +37,7 @@ struct lease {
 };
 
 /* Asks for it when it is wanted and must be taken or renewed. Returns when to be called again. */
-int64_t lease_work(struct account *account, bool wanted, int64_t now_us);
+int64_t lease_work(struct account *account, enum lease_wish wish, int64_t now_us);
 /* Requests may leave. */
 bool lease_holds(const struct lease *lease);
 /* A claim was made: the lease was renewed by it, asked for at `asked_us` (CLOCK_BOOTTIME). */

@@ -330,7 +330,7 @@ static void compare(struct reconcile *reconcile)
             .provider = leaves->provider,
             .account_id = leaves->account_id,
             .number = leaves->number,
-            .left_s = leaves->at_s,
+            .left_s = leaves->at_us / US_PER_S,
             .service = leaves->service,
             .link = leaves->link,
             .quantity = leaves->quantity,
@@ -353,12 +353,11 @@ static void next_place(struct reconcile *reconcile)
 {
     struct flight_journal *journal = reconcile->workshop->journal;
     const struct flight_place *place = &reconcile->shelf.places[reconcile->place++];
-    bool compares = reconcile->known_run < RECONCILE_BATCH;
     int r;
 
     flight_log_done(&reconcile->log);
-    reconcile->left = 0;
-    if (!compares && !open_names(reconcile, place->id))
+    reconcile->left = reconcile->known_run = 0;
+    if (!reconcile->whole && !open_names(reconcile, place->id))
         return;
     r = flight_journal_read(journal, place, &reconcile->log);
     if (r < 0) {
@@ -372,7 +371,7 @@ static void next_place(struct reconcile *reconcile)
                   "of an earlier boot",
                   place->path);
     judge_opens(reconcile);
-    reconcile->left = compares ? reconcile->log.count : 0;
+    reconcile->left = reconcile->whole ? reconcile->log.count : 0;
 }
 
 static void finish(struct reconcile *reconcile)
@@ -445,8 +444,6 @@ static void begin(struct reconcile *reconcile)
     reconcile->again = false;
     reconcile->next_us = clock_monotonic_us() + ROUND_INTERVAL_US;
     reconcile->place = reconcile->left = 0;
-    reconcile->known_run =
-        reconcile->whole ? 0 : RECONCILE_BATCH; /* journals that are named alone */
     reconcile->judged_absent = false;
     reconcile->running = true;
     reconcile->busy = orders_open(workshop->lanes.ledger, workshop->instance, PATIENCE_S,

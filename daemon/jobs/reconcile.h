@@ -17,9 +17,10 @@
  * Every half a minute it is looked for attempts that others left without an end: who has nothing to
  * do takes no lease over, and they would wait for the next order.
  *
- * Journals are compared from their newest record backwards, until 500 in a row are as they should
- * be: what a database loses is its last commits. Nothing is ever sent because of what is found
- * here, but by the usual way through the queue.
+ * Each journal is compared from its newest record backwards, until 500 in a row are as they should
+ * be: what a database loses is its last commits. That says nothing of another journal: of two
+ * processes the one with the older file may have written last. Nothing is ever sent because of what
+ * is found here, but by the usual way through the queue.
  */
 #pragma once
 #include "jobs/job.h"
@@ -42,7 +43,7 @@ struct reconcile {
     size_t place; /* the next one on the shelf */
     struct flight_log log;
     size_t left;      /* entries of the log that are to be compared, from the first */
-    size_t known_run; /* entries in a row that the ledger knows */
+    size_t known_run; /* entries of it in a row that the ledger knows */
     struct attempt_end *ends;
     size_t end_count, end_size;
     struct journal_end compared[RECONCILE_BATCH];

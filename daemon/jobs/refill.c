@@ -385,7 +385,8 @@ static void taken(void *userdata, const struct store_answer *answer)
 
 void refill_init(struct refill *refill, struct account *account)
 {
-    *refill = (struct refill){.account = account, .workshop = account->workshop};
+    *refill =
+        (struct refill){.account = account, .workshop = account->workshop, .next_us = INT64_MAX};
 }
 
 void refill_done(struct refill *refill)

@@ -16,6 +16,7 @@
 #define LEASE_PATIENCE_S 30 /* another instance has it, and searches itself */
 #define EVIDENCE_ABOVE 100  /* ids that are asked when no later order is known yet */
 #define ORDERS_TOLD 8       /* found orders that the evidence describes */
+#define BALANCE_SERVES_S 60 /* for the searches that follow: after a crash there are many */
 
 static void search_free(struct settle_search *search)
 {
@@ -95,18 +96,20 @@ static void describe_probes(struct text *text, const struct settle_search *searc
 }
 
 /* One paragraph for the order's history and the operator. */
-static void describe(struct text *text, const struct settle_search *search,
-                     enum settle_verdict verdict, bool prove)
+static void describe(struct text *text, const struct settle *settle, enum settle_verdict verdict,
+                     bool prove)
 {
+    const struct settle_search *search = settle->search;
+
     if (search->lost.probe_count)
         describe_probes(text, search);
     else
         text_add(text, "no id could be asked");
     if (search->lost.charge)
         text_format(text, "; orders like it cost %s", search->lost.charge);
-    if (search->balance[0])
-        text_format(text, "; the balance is %s%s%s", search->balance,
-                    search->balance_currency[0] ? " " : "", search->balance_currency);
+    if (settle->balance[0])
+        text_format(text, "; the balance is %s%s%s", settle->balance,
+                    settle->currency[0] ? " " : "", settle->currency);
     text_format(text, ". %s: %s",
                 verdict != SETTLE_MATCHED ? "Nothing is adopted"
                 : prove                   ? "Adopted"
@@ -142,7 +145,7 @@ static void note(struct settle *settle, enum settle_verdict verdict)
     struct log_entry entry = {.order_ref = search->order_ref,
                               .provider = settle->account->config->name};
 
-    describe(&evidence, search, verdict, false);
+    describe(&evidence, settle, verdict, false);
     log_write(LOG_LEVEL_DEBUG, &entry, "order %s stays uncertain: %s", search->order_ref,
               text_string(&evidence));
     if (settle_note(settle->workshop->lanes.ledger, search->order_id, search->number,
@@ -197,7 +200,7 @@ static void adopt(struct settle *settle, size_t matches)
         twin += count > 0;
         count++;
     }
-    describe(&why, search, SETTLE_MATCHED, true);
+    describe(&why, settle, SETTLE_MATCHED, true);
     if (settle_adopt(settle->workshop->lanes.ledger, settle->account->id, pairs, count, false,
                      text_string(&why), tell_shop(settle), adopted, settle) != 0)
         begin_anew(settle, NULL);
@@ -387,6 +390,15 @@ static void take_statuses(struct settle *settle, const struct client_answer *ans
     }
 }
 
+static void take_balance(struct settle *settle, const struct reply *reply)
+{
+    bool told = reply && reply->outcome == REPLY_BALANCE;
+
+    snprintf(settle->balance, sizeof settle->balance, "%s", told ? reply->balance : "");
+    text_one_line(settle->currency, sizeof settle->currency,
+                  told && reply->currency ? reply->currency : "");
+}
+
 static void answered(void *userdata, const struct client_answer *answer)
 {
     struct settle *settle = userdata;
@@ -401,21 +413,26 @@ static void answered(void *userdata, const struct client_answer *answer)
         return;
     }
     if (search->batch_count == 0) {
-        if (answer->reply && answer->reply->outcome == REPLY_BALANCE) {
-            snprintf(search->balance, sizeof search->balance, "%s", answer->reply->balance);
-            text_one_line(search->balance_currency, sizeof search->balance_currency,
-                          answer->reply->currency ? answer->reply->currency : "");
-        }
+        take_balance(settle, answer->reply);
         return;
     }
     take_statuses(settle, answer);
 }
 
+static bool wants_balance(const struct settle *settle)
+{
+    return !settle->search->cut_short &&
+           (settle->balance_us == 0 ||
+            clock_monotonic_us() - settle->balance_us >= BALANCE_SERVES_S * US_PER_S);
+}
+
 /* What the next request asks, from the search; ids are written to `names`. False = nothing is left.
  */
-static bool next_request(struct settle_search *search, char names[][24], const char **ids,
+static bool next_request(const struct settle *settle, char names[][24], const char **ids,
                          struct api_request *ret_request)
 {
+    struct settle_search *search = settle->search;
+
     search->batch_count = 0;
     if (search->resolution_id) {
         ids[0] = search->wanted_id;
@@ -434,7 +451,7 @@ static bool next_request(struct settle_search *search, char names[][24], const c
     }
     if (search->batch_count == 0) {
         *ret_request = (struct api_request){.action = ACTION_BALANCE};
-        return !search->balance_asked && !search->cut_short;
+        return wants_balance(settle);
     }
     *ret_request = (struct api_request){.action = search->batch_count == 1 ? ACTION_STATUS
                                                                            : ACTION_MULTI_STATUS,
@@ -444,8 +461,10 @@ static bool next_request(struct settle_search *search, char names[][24], const c
 }
 
 /* Whether anything is left to be asked. */
-static bool has_request(const struct settle_search *search)
+static bool has_request(const struct settle *settle)
 {
+    const struct settle_search *search = settle->search;
+
     if (search->resolution_id)
         return true;
     if (search->cut_short)
@@ -453,7 +472,7 @@ static bool has_request(const struct settle_search *search)
     for (size_t i = search->asked; i < search->lost.probe_count; i++)
         if (search->probes[i].seen != SEEN_OURS)
             return true;
-    return !search->balance_asked;
+    return wants_balance(settle);
 }
 
 /* Sends the next request of the search. Its slot was taken before, and is counted in the ledger. */
@@ -465,13 +484,13 @@ static void ask(struct settle *settle)
     const char *ids[MULTI_STATUS_MAX];
     struct api_request request;
 
-    if (!next_request(search, names, ids, &request)) {
+    if (!next_request(settle, names, ids, &request)) {
         client_give_back(client, 1, clock_monotonic_us());
         judge(settle);
         return;
     }
     if (!search->resolution_id && search->batch_count == 0)
-        search->balance_asked = true;
+        settle->balance_us = clock_monotonic_us();
     search->asking = true;
     if (client_send(client, &request, NULL, answered, settle) < 0)
         begin_anew(settle, NULL);
@@ -727,7 +746,7 @@ int64_t settle_work(struct settle *settle, int64_t now_us)
     }
     if (free_us > now_us)
         return free_us;
-    if (!has_request(settle->search)) {
+    if (!has_request(settle)) {
         settle->busy = true;
         judge(settle);
         return settle->busy ? INT64_MAX : now_us;

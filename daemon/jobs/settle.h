@@ -39,8 +39,7 @@ struct settle_search {
     struct settle_probe probes[SETTLE_SPAN_MAX];
     enum settle_verdict span; /* SETTLE_MATCHED, or why nothing can be adopted whatever is found */
     size_t asked;             /* probes before this one were asked, or need not be */
-    char balance[DECIMAL_SIZE], balance_currency[16];
-    bool asking, balance_asked, cut_short;
+    bool asking, cut_short;
     size_t batch[MULTI_STATUS_MAX], batch_count; /* probes of the request on the wire */
 };
 
@@ -50,6 +49,8 @@ struct settle {
     struct settle_search *search;
     bool busy; /* a statement or a request is under way */
     int64_t next_us;
+    char balance[DECIMAL_SIZE], currency[16]; /* the evidence's, "" = none was told */
+    int64_t balance_us; /* when it was asked for: searches that follow soon need not; 0 = never */
     struct log_repeat fault_log;
     void (*on_settled)(void *userdata); /* committed: the shop is to be told, polls begin */
     void *userdata;

@@ -34,13 +34,26 @@ void submit_wake(struct submit *submit, int64_t due_s, int64_t now_us)
 {
     if (due_s == 0)
         submit->hungry = true;
+    submit->guessed = due_s != 0 && !submit->account->lease.ours;
     submit->due_us = due_s > 0 ? now_us + due_s * US_PER_S : INT64_MAX;
+}
+
+void submit_look(struct submit *submit)
+{
+    submit->guessed |= !submit->hungry;
+    submit->hungry = true;
 }
 
 bool submit_wants_lease(const struct submit *submit)
 {
     return submit->ready > 0 || submit->ambiguous_claim != 0 ||
-           (submit->hungry && (!submit->account->lease.ours || submit->account->lease.stops));
+           (submit->hungry && !submit->guessed &&
+            (!submit->account->lease.ours || submit->account->lease.stops));
+}
+
+bool submit_wants_look(const struct submit *submit)
+{
+    return submit->hungry && !submit->account->lease.ours;
 }
 
 /* Lines are queued, and nothing that lasts stands in their way. Otherwise they must not keep polls
@@ -88,6 +101,7 @@ int64_t submit_work(struct submit *submit, int64_t now_us)
         submit_release(submit);
     if (now_us >= submit->due_us) {
         submit->hungry = true;
+        submit->guessed = false;
         submit->due_us = INT64_MAX;
     }
     client_budget(account->client)->adds_waiting = adds_wait(submit, now_us) && free_us <= now_us;

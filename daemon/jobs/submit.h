@@ -30,6 +30,7 @@ struct submit {
     unsigned ready, on_the_wire, ended; /* of the list, by stage */
     bool claiming, recording, releasing;
     bool hungry;             /* lines may be queued that are due */
+    bool guessed;            /* hungry, but nobody has seen one */
     int64_t ambiguous_claim; /* number of a claim whose commit was not confirmed; 0 = none */
     unsigned reserved;       /* budget slots of the claim that is under way */
     int64_t due_us;          /* when the next queued line is due, as intake saw it */
@@ -62,10 +63,14 @@ void submit_init(struct submit *submit, struct account *account);
 bool submit_is_stuck(const struct submit *submit, int64_t now_us);
 /* Frees what is not recorded; what was on the wire becomes uncertain at the next start. */
 void submit_done(struct submit *submit);
-/* Lines may be due now, or in `due_s` seconds. */
+/* Lines are due now, or in `due_s` seconds; less than 0: none is queued. */
 void submit_wake(struct submit *submit, int64_t due_s, int64_t now_us);
+/* Something has changed: lines may be due. */
+void submit_look(struct submit *submit);
 /* Something waits for the lease to be taken or renewed. */
 bool submit_wants_lease(const struct submit *submit);
+/* Whether something is due would be seen with it. */
+bool submit_wants_look(const struct submit *submit);
 int64_t submit_work(struct submit *submit, int64_t now_us);
 /* Nothing is claimed, on the wire or unrecorded. */
 bool submit_is_quiet(const struct submit *submit);

@@ -236,6 +236,7 @@ static void claimed(void *userdata, const struct store_answer *answer)
             submit->singles.next++;
         else
             submit->hungry = more;
+        submit->guessed = false;
         break;
     case STORE_REFUSED:
         claim_failed(submit, answer);
@@ -251,6 +252,8 @@ static void claimed(void *userdata, const struct store_answer *answer)
             submit->ask_due = true;
         break;
     }
+    if (answer->verdict != STORE_LOST && begun == 0 && submit->ambiguous_claim != lease->claims)
+        flight_file_note_empty_claim(submit->claim_journal);
     flight_file_release(submit->claim_journal);
     submit->claim_journal = NULL;
     release_slots(submit, begun);
@@ -350,6 +353,7 @@ static void claim(struct submit *submit, unsigned ahead, int64_t now_us)
         flight_file_release(submit->claim_journal);
         submit->claim_journal = NULL;
     } else {
+        flight_file_note_claim(submit->claim_journal);
         submit->claiming = true;
     }
     CRASH_POINT("claim: asked");
@@ -395,6 +399,7 @@ static void released(void *userdata, const struct store_answer *answer)
                   "%d claimed orders were never sent and are queued again",
                   PQntuples(answer->rows));
         submit->hungry = true;
+        submit->guessed = false;
     }
 }
 

@@ -429,11 +429,12 @@ void budget_refused(struct budget *budget, int64_t until_us)
 {
     budget_pause(budget, until_us);
     budget->probe = BUDGET_PROBE_DUE;
+    budget->refused_us = budget->now_us;
 }
 
-void budget_was_let_through(struct budget *budget)
+void budget_was_let_through(struct budget *budget, int64_t sent_us)
 {
-    if (budget->probe == BUDGET_PROBE_OUT)
+    if (budget->probe == BUDGET_PROBE_OUT && sent_us >= budget->refused_us)
         budget->probe = BUDGET_PROBE_NONE;
 }
 

@@ -71,6 +71,7 @@ struct budget {
     unsigned rush_adds; /* sent since adds began to wait, as far as it matters */
     bool taken_at_once; /* all that is in flight was taken by one call */
     enum budget_probe probe;
+    int64_t refused_us;              /* the last refusal for rate */
     unsigned answers;                /* whose times are in the next two, as far as it matters */
     int64_t quickest_us, slowest_us; /* of answers lately */
     int64_t usual_us;                /* their mean */
@@ -110,8 +111,11 @@ void budget_answered(struct budget *budget, int64_t now_us);
 void budget_pause(struct budget *budget, int64_t until_us);
 /* As a pause, after a refusal for rate: when it is over, one request leaves alone. */
 void budget_refused(struct budget *budget, int64_t until_us);
-/* A request was answered and not refused for rate: if it was the probe, everything goes on. */
-void budget_was_let_through(struct budget *budget);
+/*
+ * A request that was sent at `sent_us` was answered and not refused for rate: if it was the probe,
+ * everything goes on. One that had left before the refusal says nothing.
+ */
+void budget_was_let_through(struct budget *budget, int64_t sent_us);
 /* A request leaves now, on a slot that was taken before: the pace goes on from here if it is late.
  */
 void budget_note_sent(struct budget *budget, int64_t now_us);

@@ -37,6 +37,7 @@ static const char *const event_names[ORDER_EVENT_COUNT] = {
 #define SAME "the provider says it again"
 #define REOPENED "the provider works on it again"
 #define ANOTHERS "it was found under an id that a reply gave to another order"
+#define TRIED_AGAIN "what was tried again may exist: its id was another order's"
 
 /* clang-format off */
 const struct transition order_transitions[] = {
@@ -45,7 +46,7 @@ const struct transition order_transitions[] = {
     { ORDER_QUEUED,     EVENT_REFUSED,          ORDER_REJECTED,   "refused before sending, for a reason that will not pass by itself" },
     { ORDER_QUEUED,     EVENT_PUT_OFF,          ORDER_QUEUED,     "not sent for a reason that can pass" },
     { ORDER_QUEUED,     EVENT_ACCEPTED,         ORDER_ACTIVE,     LATE },
-    { ORDER_QUEUED,     EVENT_DISPROVED,        ORDER_UNCERTAIN,  "what was tried again may exist: its id was another order's" },
+    { ORDER_QUEUED,     EVENT_DISPROVED,        ORDER_UNCERTAIN,  TRIED_AGAIN },
 
     { ORDER_SUBMITTING, EVENT_ACCEPTED,         ORDER_ACTIVE,     "the provider accepted it" },
     { ORDER_SUBMITTING, EVENT_REFUSED,          ORDER_REJECTED,   "the provider refused it for a reason that will not pass by itself" },
@@ -110,9 +111,11 @@ const struct transition order_transitions[] = {
 
     { ORDER_REJECTED,   EVENT_RETRY,            ORDER_QUEUED,     "an operator asked to try it again" },
     { ORDER_REJECTED,   EVENT_ACCEPTED,         ORDER_ACTIVE,     LATE },
+    { ORDER_REJECTED,   EVENT_DISPROVED,        ORDER_UNCERTAIN,  TRIED_AGAIN },
 
     { ORDER_WITHDRAWN,  EVENT_SHOWN_AGAIN,      ORDER_QUEUED,     "the shop shows it again" },
     { ORDER_WITHDRAWN,  EVENT_ACCEPTED,         ORDER_ACTIVE,     LATE },
+    { ORDER_WITHDRAWN,  EVENT_DISPROVED,        ORDER_UNCERTAIN,  TRIED_AGAIN },
 
     { ORDER_ABANDONED,  EVENT_ACCEPTED,         ORDER_ACTIVE,     LATE },
     { ORDER_ABANDONED,  EVENT_PROVED_PLACED,    ORDER_ACTIVE,     "found at the provider after it was given up" },

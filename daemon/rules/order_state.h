@@ -30,7 +30,7 @@ enum order_event {
     EVENT_ACCEPTED,    /* the provider answered with an order id */
     EVENT_REFUSED,     /* for a reason that will not pass by itself */
     EVENT_PUT_OFF,     /* provably not executed, or a refusal that can pass */
-    EVENT_NO_ANSWER,   /* sent, and the answer is lost */
+    EVENT_NO_ANSWER,   /* sent, and the answer is lost: this attempt's, or an earlier one's */
     EVENT_STATUS_OPEN, /* the provider says pending or in progress */
     EVENT_STATUS_COMPLETED,
     EVENT_STATUS_PARTIAL,

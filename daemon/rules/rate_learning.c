@@ -27,6 +27,18 @@ static unsigned tighter(unsigned a, unsigned b)
     return lesser(a, b);
 }
 
+/* A moment of an earlier process; the clock may have been set since. */
+static int64_t past_us(int64_t then_us, int64_t now_us)
+{
+    return then_us == INT64_MIN || then_us > now_us ? now_us : then_us;
+}
+
+/* To what was on the wire already at the last cut. */
+static bool is_late_answer(int64_t cut_us, int64_t now_us)
+{
+    return cut_us != INT64_MIN && now_us - cut_us < CUT_PAUSE_US;
+}
+
 void rate_learning_init(struct rate_learning *learning, const struct budget_limits *configured,
                         int64_t now_us)
 {
@@ -37,6 +49,7 @@ void rate_learning_init(struct rate_learning *learning, const struct budget_limi
                                        .refused_us = INT64_MIN,
                                        .cut_us = INT64_MIN,
                                        .met_us = INT64_MIN,
+                                       .day_cut_us = INT64_MIN,
                                        .raised_us = now_us,
                                        .day_raised_us = now_us};
 }
@@ -61,8 +74,11 @@ void rate_learning_restore(struct rate_learning *learning, const struct rate_lea
         learning->burst = lesser(learning->configured.burst, learned->burst);
     learning->told_minute = learned->told_minute;
     learning->told_day = learned->told_day;
-    if (rate_learning_is_cut(learning))
-        learning->refused_us = now_us;
+    if (!rate_learning_is_cut(learning))
+        return;
+    learning->refused_us = past_us(learned->refused_us, now_us);
+    learning->raised_us = past_us(learned->raised_us, now_us);
+    learning->day_raised_us = past_us(learned->day_raised_us, now_us);
 }
 
 struct budget_limits rate_learning_limits(const struct rate_learning *learning)
@@ -93,15 +109,23 @@ static bool adopt_number(struct rate_learning *learning, int64_t limit, int64_t 
     return per_minute != learning->per_minute || per_day != learning->per_day;
 }
 
-/* The provider counts otherwise, or somebody else uses the key: less than what was accepted. */
+/*
+ * The provider counts otherwise, or somebody else uses the key: less than what was accepted. That a
+ * day is meant is only guessed from the long wait: a quiet account keeps a quarter.
+ */
 static bool cut_day(struct rate_learning *learning, unsigned day_used, int64_t now_us)
 {
-    uint64_t accepted = (uint64_t)day_used * 985 / 1000;
-    unsigned cut = accepted > LEAST_PER_DAY ? (unsigned)accepted : LEAST_PER_DAY;
+    uint64_t cut = (uint64_t)day_used * 985 / 1000;
     unsigned before = learning->per_day;
 
-    learning->per_day = tighter(learning->per_day, cut);
-    learning->day_raised_us = now_us;
+    if (is_late_answer(learning->day_cut_us, now_us))
+        return false;
+    if (cut < LEAST_PER_DAY)
+        cut = LEAST_PER_DAY;
+    if (cut < before / 4)
+        cut = before / 4;
+    learning->per_day = tighter(before, (unsigned)cut);
+    learning->day_cut_us = learning->day_raised_us = now_us;
     return learning->per_day != before;
 }
 
@@ -109,8 +133,8 @@ static bool cut_minute(struct rate_learning *learning, unsigned minute_used, int
 {
     unsigned per_minute = learning->per_minute > 0 ? learning->per_minute : minute_used;
 
-    if (learning->cut_us != INT64_MIN && now_us - learning->cut_us < CUT_PAUSE_US)
-        return false; /* an answer to what was on the wire at the last cut */
+    if (is_late_answer(learning->cut_us, now_us))
+        return false;
     learning->cut_us = learning->raised_us = now_us;
     if (learning->burst > 1) {
         learning->burst = learning->burst / 4 > 1 ? learning->burst / 4 : 1;
@@ -139,7 +163,7 @@ bool rate_learning_refused(struct rate_learning *learning, const struct rate_ref
     if (refusal->limit > 0 && refusal->period_s >= MINUTE_S &&
         adopt_number(learning, refusal->limit, refusal->period_s)) {
         if (of_day)
-            learning->day_raised_us = now_us;
+            learning->day_cut_us = learning->day_raised_us = now_us;
         else
             learning->cut_us = learning->raised_us = now_us;
         return true;

@@ -3,10 +3,10 @@
  *
  * The limits in force are those of the configuration until the provider refuses a request for rate.
  * A number in its words is adopted. Without one the burst is given up first; then the minute is cut
- * by three tenths, at most once in 30 s, or the day to just below what was accepted in it. What was
- * cut recovers: 5 % of the configured minute after each ten minutes without a refusal, 5 % of the
- * day after two. Never above the configuration, nor above a number the provider named within
- * the last week. Pure; time as in rules/budget.h.
+ * by three tenths, or the day to just below what was accepted in it (a quarter at the least), each
+ * at most once in 30 s. What was cut recovers: 5 % of the configured minute after each ten minutes
+ * without a refusal, 5 % of the day after two. Never above the configuration, nor above a number
+ * the provider named within the last week. Pure; time as in rules/budget.h.
  */
 #pragma once
 #include "rules/budget.h"
@@ -15,9 +15,9 @@ struct rate_learning {
     struct budget_limits configured;
     unsigned per_minute, per_day, burst; /* in force; 0 as in the configuration: no limit */
     unsigned told_minute, told_day;      /* named by the provider; 0 = nothing */
-    int64_t refused_us,
-        cut_us;     /* the last refusal for rate (or restart), the last cut of the minute */
-    int64_t met_us; /* the last refusal that this process met; INT64_MIN = none */
+    int64_t refused_us;         /* the last refusal for rate, by this process or an earlier one */
+    int64_t cut_us, day_cut_us; /* the last cut of the minute, of the day, by this process */
+    int64_t met_us;             /* the last refusal that this process met; INT64_MIN = none */
     int64_t raised_us, day_raised_us; /* when the minute, the day was last changed */
     unsigned refusals;                /* since the beginning */
 };
@@ -34,9 +34,10 @@ void rate_learning_init(struct rate_learning *learning, const struct budget_limi
 /* True while the limits in force are below the configuration. */
 bool rate_learning_is_cut(const struct rate_learning *learning);
 /*
- * What an earlier process had learned: the limits in force, the numbers told and the refusals of
- * `learned`. It is forgotten when the configuration's limits are now others than
- * `learned->configured`, and the burst when the configured one is.
+ * What an earlier process had learned: the limits in force, the numbers told, the refusals of
+ * `learned`, and when it was refused and last changed each limit (INT64_MIN = not known), so that
+ * they recover as if it had never ended. It is forgotten when the configuration's limits are now
+ * others than `learned->configured`, and the burst when the configured one is.
  */
 void rate_learning_restore(struct rate_learning *learning, const struct rate_learning *learned,
                            int64_t now_us);

@@ -1,7 +1,5 @@
 #include "rules/service_type.h"
 #include "base/own.h"
-#include "base/text.h"
-#include <stddef.h>
 #include <string.h>
 
 /* The table of service types in the API's family: see the fact page of the API and the document's
@@ -38,6 +36,11 @@ const char *charged_by_name(enum charged_by charged_by)
     return names[charged_by];
 }
 
+const struct service_type *service_type_at(size_t place)
+{
+    return place < COUNT_OF(types) ? &types[place] : NULL;
+}
+
 const struct service_type *service_type_of(const char *name)
 {
     for (size_t i = 0; i < COUNT_OF(types); i++)
@@ -46,25 +49,20 @@ const struct service_type *service_type_of(const char *name)
     return NULL;
 }
 
-const struct service_type *service_type_spelt(const char *word)
-{
-    const struct service_type *exact = service_type_of(word); /* nearly all of a long list */
-    char folded[TEXT_WORD_SIZE], known[TEXT_WORD_SIZE];
-
-    if (exact)
-        return exact;
-    text_fold_word(word, folded);
-    for (size_t i = 0; i < COUNT_OF(types); i++) {
-        text_fold_word(types[i].name, known);
-        if (strcmp(folded, known) == 0)
-            return &types[i];
-    }
-    return NULL;
-}
-
 enum charged_by service_type_charged_by(const char *name)
 {
     const struct service_type *type = service_type_of(name);
 
     return type ? type->charged_by : CHARGED_BY_UNKNOWN;
+}
+
+void service_type_required_json(struct text *text)
+{
+    for (size_t i = 0; i < COUNT_OF(types); i++) {
+        text_format(text, "%s\"%s\": [", i ? ", " : "{", types[i].name);
+        for (const char *const *name = types[i].required; *name; name++)
+            text_format(text, "%s\"%s\"", name > types[i].required ? ", " : "", *name);
+        text_add(text, "]");
+    }
+    text_add(text, "}");
 }

@@ -5,7 +5,9 @@
  * it is given: nothing is required of it, and its charge cannot be foreseen. Pure.
  */
 #pragma once
+#include "base/text.h"
 #include <stdbool.h>
+#include <stddef.h>
 
 /* What a service's rate (per 1000) is multiplied with. */
 enum charged_by {
@@ -28,10 +30,13 @@ struct service_type {
     const char *required[SERVICE_TYPE_REQUIRED_MAX + 1]; /* parameters; ends at NULL */
 };
 
+/* One after the other; NULL behind the last. */
+const struct service_type *service_type_at(size_t place);
 /* The type of that name, in the document's spelling as wire/reply.h hands it over; NULL: none. */
 const struct service_type *service_type_of(const char *name);
-/* The same for a provider's spelling, in which letter case, space, '_' and '-' do not count. */
-const struct service_type *service_type_spelt(const char *word);
 /* What the charge of such a service is counted by, CHARGED_BY_UNKNOWN for a type not in the table.
  */
 enum charged_by service_type_charged_by(const char *name);
+/* What each type requires, as JSON: {"Default": ["link", "quantity"], ...}. For the claim, which
+ * rejects many lines at once (chwsync.judge_due); each is checked again before it is sent. */
+void service_type_required_json(struct text *text);

@@ -39,31 +39,41 @@ int accounts_digest(const char *salt, const char *key, char **ret_digest)
 /* One row that somebody else holds keeps none of the others: the lane is shared. */
 static const struct statement open_statement = {
     .name = "open an account",
-    .text = "WITH known AS (\n"
-            "    UPDATE chwsync.accounts SET provider = $1::text, last_used_at = now()\n"
-            "     WHERE endpoint = $2::text AND key_digest = $3::text\n"
-            "    RETURNING *\n"
-            "), made AS (\n"
-            "    INSERT INTO chwsync.accounts (provider, endpoint, key_digest)\n"
-            "    SELECT $1::text, $2::text, $3::text WHERE NOT EXISTS (SELECT FROM known)\n"
-            "    RETURNING *\n"
-            "), account AS (SELECT * FROM known UNION ALL SELECT * FROM made)\n"
-            "SELECT a.id, CASE WHEN a.all_paused_until > now() THEN extract(epoch FROM "
-            "a.all_paused_until - now())::bigint END,\n"
-            "       CASE WHEN a.submits_paused_until = 'infinity' THEN 0\n"
-            "            WHEN a.submits_paused_until > now() THEN extract(epoch FROM "
-            "a.submits_paused_until - now())::bigint END,\n"
-            "       a.pause_reason, extract(epoch FROM now() - m.minute)::bigint, m.adds + m.polls "
-            "+ m.reads, m.adds,\n"
-            "       b.configured_minute, b.configured_day, b.per_minute, b.per_day, b.burst, "
-            "b.told_minute, b.told_day,\n"
-            "       b.refusals, b.probing, b.largest_burst, b.clock_speed, b.usual_worth, "
-            "b.planned_delay_s, b.measured_delay_s, b.commands, b.configured_burst,\n"
-            "a.out_of_funds_since IS NOT NULL\n"
-            "  FROM account a LEFT JOIN chwsync.budget_minutes m\n"
-            "    ON m.account_id = a.id AND m.minute > now() - interval '1 day 10 minutes'\n"
-            "  LEFT JOIN chwsync.budgets b ON b.account_id = a.id\n"
-            " ORDER BY m.minute DESC NULLS LAST",
+    .text =
+        "WITH known AS (\n"
+        "    UPDATE chwsync.accounts SET provider = $1::text, last_used_at = now()\n"
+        "     WHERE endpoint = $2::text AND key_digest = $3::text\n"
+        "    RETURNING *\n"
+        "), made AS (\n"
+        "    INSERT INTO chwsync.accounts (provider, endpoint, key_digest)\n"
+        "    SELECT $1::text, $2::text, $3::text WHERE NOT EXISTS (SELECT FROM known)\n"
+        "    RETURNING *\n"
+        "), account AS (SELECT * FROM known UNION ALL SELECT * FROM made)\n"
+        "SELECT a.id, CASE WHEN a.all_paused_until > now() THEN extract(epoch FROM "
+        "a.all_paused_until - now())::bigint END,\n"
+        "       CASE WHEN a.submits_paused_until = 'infinity' THEN 0\n"
+        "            WHEN a.submits_paused_until > now() THEN extract(epoch FROM "
+        "a.submits_paused_until - now())::bigint END,\n"
+        "       a.pause_reason, extract(epoch FROM now() - m.minute)::bigint, m.adds + m.polls "
+        "+ m.reads, m.adds,\n"
+        "       b.configured_minute, b.configured_day, b.per_minute, b.per_day, b.burst, "
+        "b.told_minute, b.told_day,\n"
+        "       b.refusals, b.probing, b.largest_burst, b.clock_speed, b.usual_worth, "
+        "b.planned_delay_s, b.measured_delay_s, b.commands, b.configured_burst,\n"
+        "       a.out_of_funds_since IS NOT NULL, extract(epoch FROM now() - "
+        "b.refused_at)::bigint,\n"
+        "       extract(epoch FROM now() - b.raised_at)::bigint, extract(epoch FROM now() - "
+        "b.day_raised_at)::bigint,\n"
+        "       CASE WHEN m.minute > now() - interval '5 minutes' THEN\n"
+        "            (SELECT string_agg(greatest(floor(extract(epoch FROM now() - e.ended_at)), "
+        "0)::text, ' ' ORDER BY e.ended_at DESC)\n"
+        "               FROM chwsync.attempts e\n"
+        "              WHERE e.account_id = a.id AND e.claimed_at >= m.minute\n"
+        "                AND e.claimed_at < m.minute + interval '1 minute' AND NOT e.open) END\n"
+        "  FROM account a LEFT JOIN chwsync.budget_minutes m\n"
+        "    ON m.account_id = a.id AND m.minute > now() - interval '1 day 10 minutes'\n"
+        "  LEFT JOIN chwsync.budgets b ON b.account_id = a.id\n"
+        " ORDER BY m.minute DESC NULLS LAST",
 };
 
 int accounts_open(struct connection *lane, const char *provider, const char *endpoint,
@@ -84,7 +94,8 @@ static const struct statement pause_all_statement = {
     .text = "UPDATE chwsync.accounts\n"
             "   SET all_paused_until = greatest(all_paused_until, now() + make_interval(secs => "
             "$2::bigint)),\n"
-            "       last_error = $3::text, last_error_at = now()\n"
+            "       last_error = coalesce($3::text, last_error),\n"
+            "       last_error_at = CASE WHEN $3::text IS NULL THEN last_error_at ELSE now() END\n"
             " WHERE id = $1::int",
 };
 
@@ -196,14 +207,15 @@ static const struct statement keep_statement = {
         "           told_minute, told_day, refusals, refused_at, day_ends_at, pace, probing, "
         "used_minute, used_day,\n"
         "           largest_burst, reserve, poll_rate, queued, open, clock_speed, usual_worth,\n"
-        "           planned_delay_s, measured_delay_s, configured_burst)\n"
+        "           planned_delay_s, measured_delay_s, configured_burst, raised_at, day_raised_at)\n"
         "    SELECT $1::int, $3::int, $4::int, $5::int, $6::int, $7::int, $8::int, $9::int, "
         "$10::bigint,\n"
         "           now() - make_interval(secs => $11::float8), now() + make_interval(secs => "
         "$12::float8), $13::float8,\n"
         "           $14::boolean, $15::int, $16::int, $17::float8, $18::float8, $19::float8, "
         "c.queued,\n"
-        "           c.open, $20::float8, $21::float8, $22::float8, $23::float8, $27::int FROM counted c\n"
+        "           c.open, $20::float8, $21::float8, $22::float8, $23::float8, $27::int,\n"
+        "           now() - make_interval(secs => $28::float8), now() - make_interval(secs => $29::float8) FROM counted c\n"
         "     WHERE NOT EXISTS (SELECT FROM chwsync.leases l WHERE l.account_id = $1::int AND l.holder <> $26::uuid)\n"
         "    ON CONFLICT (account_id) DO UPDATE\n"
         "       SET configured_minute = excluded.configured_minute, configured_day = excluded.configured_day,\n"
@@ -215,7 +227,8 @@ static const struct statement keep_statement = {
         "           poll_rate = excluded.poll_rate, queued = excluded.queued,\n"
         "           open = excluded.open, clock_speed = excluded.clock_speed, usual_worth = excluded.usual_worth,\n"
         "           planned_delay_s = excluded.planned_delay_s, measured_delay_s = excluded.measured_delay_s,\n"
-        "           configured_burst = excluded.configured_burst, kept_at = now()\n"
+        "           configured_burst = excluded.configured_burst, raised_at = excluded.raised_at,\n"
+        "           day_raised_at = excluded.day_raised_at, kept_at = now()\n"
         ")\n"
         "SELECT c.open, c.queued, (SELECT coalesce(sum(m.ended), 0) FROM chwsync.budget_minutes m\n"
         "                           WHERE m.account_id = $1::int AND m.minute > now() - interval '1 day'),\n"
@@ -265,6 +278,8 @@ int accounts_keep(struct connection *lane, const struct budget_figures *figures,
     values_add_integer(&values, figures->open);
     values_add_text(&values, figures->instance);
     values_add_integer(&values, figures->configured_burst);
+    values_add_real(&values, figures->raised_ago_s);
+    values_add_real(&values, figures->day_raised_ago_s);
     return connection_run(lane, &transaction, done, userdata);
 }
 

@@ -47,13 +47,18 @@ enum account_column {
     ACCOUNT_COMMANDS,
     ACCOUNT_CONFIGURED_BURST,
     ACCOUNT_OUT_OF_FUNDS,
+    ACCOUNT_REFUSED_AGO_S, /* of chwsync.budgets again; NULL = not known */
+    ACCOUNT_RAISED_AGO_S,
+    ACCOUNT_DAY_RAISED_AGO_S,
+    ACCOUNT_MINUTE_ENDED, /* how many seconds ago its adds ended, the newest first: "3 4 4 7"; of
+                             the last minutes only */
 };
 /* Finds or makes the account. */
 int accounts_open(struct connection *lane, const char *provider, const char *endpoint,
                   const char *digest, store_done done, void *userdata);
 
 /* No request before that many seconds from now (the provider asked for it), in the provider's
- * words. */
+ * words; NULL = it said none, and the last error stays. */
 int accounts_pause_all(struct connection *lane, int account_id, int64_t seconds, const char *reason,
                        store_done done, void *userdata);
 /* No submit before that many seconds from now; reason NULL = submits go on. */
@@ -70,7 +75,7 @@ struct budget_figures {
     unsigned configured_minute, configured_day, configured_burst, per_minute, per_day, burst,
         told_minute, told_day;
     int64_t refusals;
-    double refused_ago_s, day_left_s, pace;
+    double refused_ago_s, raised_ago_s, day_raised_ago_s, day_left_s, pace;
     bool probing;
     unsigned used_minute, used_day;
     double largest_burst, reserve, poll_rate, clock_speed, usual_worth, planned_delay_s,

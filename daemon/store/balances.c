@@ -6,7 +6,7 @@ static const struct statement look_statement = {
     .text =
         "SELECT b.balance, b.currency, extract(epoch FROM now() - b.asked_at)::bigint,\n"
         "       coalesce(b.balance < b.low_mark, false), coalesce(b.available < $3::numeric AND b.balance >= $3::numeric, false),\n"
-        "       coalesce(b.available < b.balance * 0.75, false),\n"
+        "       coalesce(b.balance - b.available > abs(b.balance) * 0.25, false),\n"
         "       EXISTS (SELECT FROM chwsync.polls p WHERE p.account_id = a.id)\n"
         "       OR EXISTS (SELECT FROM chwsync.budget_minutes m\n"
         "                   WHERE m.account_id = a.id AND m.minute >= date_trunc('minute', b.asked_at) AND m.adds > 0),\n"

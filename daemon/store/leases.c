@@ -17,7 +17,8 @@ static const struct statement take_statement = {
         "excluded.expires_at,\n"
         "           taken_at = CASE WHEN l.holder = excluded.holder THEN l.taken_at\n"
         "                           ELSE clock_timestamp() END\n"
-        "     WHERE l.holder = excluded.holder OR l.expires_at < clock_timestamp()\n"
+        "     WHERE l.holder = excluded.holder\n"
+        "        OR l.expires_at < clock_timestamp() - make_interval(secs => $6::int)\n"
         "        OR l.journal = ANY ($4::uuid[]) OR l.expires_at = $5::timestamptz\n"
         "    RETURNING l.number, l.claims, l.expires_at\n"
         ")\n"
@@ -47,6 +48,7 @@ int leases_take(struct connection *lane, const struct lease_request *request, st
         values_add_text(&values, request->dead_journals[i]);
     values_end_array(&values);
     values_add_text(&values, request->unchanged);
+    values_add_integer(&values, request->patience_s);
     return connection_run(lane, &transaction, done, userdata);
 }
 

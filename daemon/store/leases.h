@@ -18,6 +18,7 @@ struct lease_request {
     size_t dead_count;
     const char *unchanged; /* expires_at that was seen long ago, or NULL: who held it then does not
                               renew it */
+    unsigned patience_s;   /* another's must be over for so long */
 };
 
 /* Columns of the answer, one row. */

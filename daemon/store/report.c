@@ -65,7 +65,7 @@ enum session_verdict report_providers(struct session *session, PGresult **ret_ro
         "       pace_per_minute, polls_per_minute, reserve, " EPOCH("queue_ends_at") " AS queue_ends_at, rate_refusals,\n"
         "       " EPOCH("rate_refused_at") " AS rate_refused_at, probing, planned_delay_s, measured_delay_s,\n"
         "       burst, configured_burst, told_minute, told_day,\n"
-        "       balance, currency, " EPOCH("balance_at") " AS balance_at, balance_is_low, available,\n"
+        "       balance, currency, " EPOCH("balance_at") " AS balance_at, balance_is_low, trim_scale(available) AS available,\n"
         "       " EPOCH("out_of_funds_since") " AS out_of_funds_since_at, held_for_funds\n"
         "  FROM chwsync.provider_status ORDER BY provider, provider_status.last_used_at DESC"};
     /* clang-format on */
@@ -229,7 +229,7 @@ enum session_verdict report_order(struct session *session, const char *order_ref
         "                  AND e.continued_by IS NULL) AS account_undecided,\n"
         "       coalesce(a.id <> u.id AND a.provider = u.provider, false) AS account_is_former,\n"
         "       k.name AS service_name, k.type AS service_type, k.rate AS service_rate,\n"
-        "       t.expected_charge, o.charge - t.expected_charge AS charge_difference,\n"
+        "       trim_scale(t.expected_charge) AS expected_charge, trim_scale(o.charge - t.expected_charge) AS charge_difference,\n"
         "       " EPOCH("r.due_at") " AS next_recheck_at, chwsync.refill_words(f) AS refill,\n"
         "       " EPOCH("f.next_at") " AS refill_look_at\n"
         "  FROM chwsync.orders o\n"
@@ -262,7 +262,7 @@ enum session_verdict report_attempts(struct session *session, const char *order_
         "report attempts",
         "SELECT a.number, " EPOCH("a.claimed_at") " AS claimed_at, " EPOCH("a.ended_at") " AS ended_at,\n"
         "       round(extract(epoch FROM a.ended_at - a.claimed_at)::numeric, 3) AS took_s, a.outcome, a.http_status, a.answer,\n"
-        "       a.provider_order_id, a.found_by, a.expected_charge, a.service, a.link, a.quantity, a.further, c.endpoint\n"
+        "       a.provider_order_id, a.found_by, trim_scale(a.expected_charge) AS expected_charge, a.service, a.link, a.quantity, a.further, c.endpoint\n"
         "  FROM chwsync.orders o JOIN chwsync.attempts a ON a.order_id = o.id LEFT JOIN chwsync.accounts c ON c.id = a.account_id\n"
         " WHERE o.order_ref = $1::text ORDER BY a.number"};
     /* clang-format on */

@@ -28,7 +28,7 @@ static const struct statement look_statement = {
         "      FROM disproved d WHERE o.id = d.order_id\n"
         "       AND (o.provider_order_id = d.id\n"
         "            AND o.state IN ('active', 'completed', 'partial', 'canceled', 'refunded', 'failed')\n"
-        "            OR o.state = 'queued' AND o.attempts = d.number) -- as another's it had failed, and was to be tried again\n"
+        "            OR o.state IN ('queued', 'withdrawn', 'rejected')) -- as another's it had failed, and was to be tried again\n"
         "    RETURNING o.id, o.order_ref, o.seq, d.number, d.id AS told_id, o.error\n"
         "), unfollowed AS (\n"
         "    DELETE FROM chwsync.polls f USING moved m WHERE f.order_id = m.id\n"
@@ -369,20 +369,22 @@ static void wake(struct session *session, const char *channel)
         (void)session_run(session, &statement, values, 1, NULL, &ignored);
 }
 
-/* Values $1 order, $2 number, $3 who, $4 reason, $5 whether the shop is told. One row when it was
- * done. */
+/* Values $1 order, $2 number, $3 who, $4 reason, $5 whether the shop is told and, where the line is
+ * queued, $6 seconds until it is due. One row when it was done. */
 static enum session_verdict say(struct session *session, const struct statement *statement,
-                                const struct resolve_word *word, bool *ret_done,
+                                bool queues, const struct resolve_word *word, bool *ret_done,
                                 struct problem *reterr_problem)
 {
     OWN(rows_freep) PGresult *rows = NULL;
-    char order_id[24], number[16];
-    const char *values[] = {order_id, number, word->who, word->reason, word->tell_shop ? "t" : "f"};
+    char order_id[24], number[16], follow_s[16];
+    const char *values[] = {order_id, number, word->who, word->reason, word->tell_shop ? "t" : "f",
+                            follow_s};
     enum session_verdict verdict;
 
     snprintf(order_id, sizeof order_id, "%lld", (long long)word->order_id);
     snprintf(number, sizeof number, "%d", word->number);
-    verdict = session_run(session, statement, values, 5, &rows, reterr_problem);
+    snprintf(follow_s, sizeof follow_s, "%u", word->follow_s);
+    verdict = session_run(session, statement, values, queues ? 6 : 5, &rows, reterr_problem);
     if (verdict != SESSION_DONE)
         return verdict;
     *ret_done = PQntuples(rows) > 0;
@@ -417,7 +419,7 @@ enum session_verdict resolve_not_placed(struct session *session, const struct re
         "                        WHERE b.order_id = $1::bigint AND b.number <> $2::int AND b.open)\n"
         "    RETURNING o.id, o.provider, o.seq\n"
         "), queued AS (\n"
-        "    INSERT INTO chwsync.queue (order_id, provider, next_at) SELECT m.id, m.provider, now() FROM moved m\n"
+        "    INSERT INTO chwsync.queue (order_id, provider, next_at) SELECT m.id, m.provider, now() + make_interval(secs => $6::int) FROM moved m\n"
         "    ON CONFLICT (order_id) DO NOTHING\n"
         "), noted AS (\n"
         "    INSERT INTO chwsync.history (order_id, at, event, state, detail)\n"
@@ -428,7 +430,7 @@ enum session_verdict resolve_not_placed(struct session *session, const struct re
         "SELECT FROM ended"};
     /* clang-format on */
 
-    return say(session, &statement, word, ret_done, reterr_problem);
+    return say(session, &statement, true, word, ret_done, reterr_problem);
 }
 
 /* The attempt's outcome stays unknown: it may exist there, so it remains in other orders' way. */
@@ -460,7 +462,7 @@ enum session_verdict resolve_give_up(struct session *session, const struct resol
         "SELECT FROM moved"};
     /* clang-format on */
 
-    return say(session, &statement, word, ret_done, reterr_problem);
+    return say(session, &statement, false, word, ret_done, reterr_problem);
 }
 
 /* What the failed order was at the provider stays with its attempt; the order begins anew. */
@@ -481,7 +483,7 @@ enum session_verdict resolve_retry(struct session *session, const struct resolve
         "                        WHERE a.order_id = o.id AND (a.open OR a.outcome = 'unknown'))\n"
         "    RETURNING o.id, o.provider, o.seq, o.error\n"
         "), queued AS (\n"
-        "    INSERT INTO chwsync.queue (order_id, provider, next_at) SELECT m.id, m.provider, now() FROM moved m\n"
+        "    INSERT INTO chwsync.queue (order_id, provider, next_at) SELECT m.id, m.provider, now() + make_interval(secs => $6::int) FROM moved m\n"
         "    ON CONFLICT (order_id) DO NOTHING\n"
         "), unfollowed AS (\n"
         "    DELETE FROM chwsync.polls p USING moved m WHERE p.order_id = m.id\n"
@@ -494,7 +496,7 @@ enum session_verdict resolve_retry(struct session *session, const struct resolve
         "SELECT FROM moved"};
     /* clang-format on */
 
-    return say(session, &statement, word, ret_done, reterr_problem);
+    return say(session, &statement, true, word, ret_done, reterr_problem);
 }
 
 enum session_verdict resolve_ask(struct session *session, const struct resolve_word *word,

@@ -123,6 +123,7 @@ struct resolve_word {
     int number;
     const char *who, *reason;
     bool tell_shop;
+    unsigned follow_s; /* a line that is queued again is due then: it follows the view first */
     const char *wake_channel; /* or NULL: the daemon looks by itself within 15 s */
 };
 /*

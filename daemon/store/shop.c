@@ -1,5 +1,6 @@
 #include "store/shop.h"
 #include "base/own.h"
+#include "rules/service_type.h"
 #include "store/unconfigured.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -13,7 +14,8 @@ struct shop {
     struct statement statements[SHOP_STATEMENT_COUNT];
     struct text view, look, look_one; /* what intake reads: the view's rows, or one of them */
     struct text ask,
-        ask_any; /* what claim and write-back ask the shop; the second for a view alone */
+        ask_any;          /* what claim and write-back ask the shop; the second for a view alone */
+    struct text required; /* by each type of service: see rules/service_type.h */
     bool has_view, has_function;
     unsigned timeout_ms;
 };
@@ -33,7 +35,7 @@ static const char look_one[] = "v.order_ref::text = $1";
 static const char claim_text[] =
     "SELECT * FROM chwsync.claim($1::text, $2::int, $3::uuid, $4::int, $5::int, $6::bigint, "
     "$7::bigint, $8::bigint, $9::uuid, $10::text, $11::text, $12::numeric, $13::numeric, "
-    "$14::boolean)";
+    "$14::boolean, $15::jsonb)";
 static const char deliver_text[] = "SELECT * FROM chwsync.deliver($1::int, $2::bigint, $3::text)";
 
 /* What those two ask the shop: $1 the questions (chwsync.result[]), the answer's columns their keys
@@ -70,7 +72,7 @@ static void compose_intake(struct shop *shop, const struct contract *contract)
         "SELECT DISTINCT v.order_ref::text FROM %s v WHERE v.order_ref IS NOT NULL\n"
         "   AND NOT EXISTS (SELECT FROM chwsync.orders o WHERE o.order_ref = v.order_ref::text)\n"
         "   AND NOT EXISTS (SELECT FROM chwsync.parked_lines p WHERE p.order_ref = "
-        "v.order_ref::text\n"
+        "left(v.order_ref::text, 200)\n"
         "                      AND p.retry_at > now())\n"
         " LIMIT $1::int",
         contract->view_sql);
@@ -102,13 +104,14 @@ int shop_new(const struct contract *contract, unsigned timeout_s, struct shop **
     if (shop->has_view) {
         compose_intake(shop, contract);
         text_add(&shop->texts[SHOP_CLAIM], claim_text);
+        service_type_required_json(&shop->required);
     }
     if (shop->has_function)
         text_add(&shop->texts[SHOP_DELIVER], deliver_text);
     if (shop->has_view || shop->has_function)
         compose_questions(shop, contract);
     if (shop->view.failed || shop->look.failed || shop->look_one.failed || shop->ask.failed ||
-        shop->ask_any.failed)
+        shop->ask_any.failed || shop->required.failed)
         return -ENOMEM;
     for (int i = 0; i < SHOP_STATEMENT_COUNT; i++) {
         if (shop->texts[i].failed)
@@ -131,6 +134,7 @@ void shop_free(struct shop *shop)
     text_done(&shop->look_one);
     text_done(&shop->ask);
     text_done(&shop->ask_any);
+    text_done(&shop->required);
     free(shop);
 }
 
@@ -238,6 +242,22 @@ int shop_intake_keys(struct shop *shop, struct connection *lane, unsigned limit,
     return run(shop, lane, SHOP_INTAKE_KEYS, &values, INTAKE_TIMEOUT_MS, done, userdata);
 }
 
+static const struct statement parked_keys_statement = {
+    .name = "parked lines to try again",
+    .text =
+        "SELECT p.order_ref FROM chwsync.parked_lines p\n"
+        " WHERE p.sqlstate IS NOT NULL AND p.retry_at <= now() ORDER BY p.retry_at LIMIT $1::int",
+};
+
+int shop_parked_keys(struct connection *lane, unsigned limit, store_done done, void *userdata)
+{
+    struct values values = {0};
+    struct transaction transaction = {.statement = &parked_keys_statement, .values = &values};
+
+    values_add_integer(&values, limit);
+    return connection_run(lane, &transaction, done, userdata);
+}
+
 static const struct statement park_statement = {
     .name = "park a line",
     .text = "INSERT INTO chwsync.parked_lines (order_ref, sqlstate, reason, retry_at)\n"
@@ -282,6 +302,7 @@ int shop_claim(struct shop *shop, struct connection *lane, const struct claim_op
     values_add_text(&values, options->max_charge);
     values_add_text(&values, options->max_spend_per_day);
     values_add_boolean(&values, options->tell_shop);
+    values_add_text(&values, text_string(&shop->required));
     return run(shop, lane, SHOP_CLAIM, &values, shop->timeout_ms, done, userdata);
 }
 

@@ -66,6 +66,8 @@ void shop_intake_decode(const PGresult *rows, struct intake_result *ret_result);
  * that raises) that are neither in the ledger nor parked. Column 0: order_ref. */
 int shop_intake_keys(struct shop *shop, struct connection *lane, unsigned limit, store_done done,
                      void *userdata);
+/* Parked because their rows raised, and due to be tried again. Column 0: order_ref. */
+int shop_parked_keys(struct connection *lane, unsigned limit, store_done done, void *userdata);
 /* This key's row raises: left out until `retry_s` from now. */
 int shop_park(struct connection *lane, const char *order_ref, const char *sqlstate,
               const char *reason, unsigned retry_s, store_done done, void *userdata);

@@ -288,7 +288,8 @@ static enum add_verdict check_required(const char *type_name,
     const struct service_type *type = type_name ? service_type_of(type_name) : NULL;
 
     if (!is_given(parameters, "service")) {
-        problem_set(reterr_problem, "the view shows no service for this line");
+        problem_set(reterr_problem, "the line shows no service: it has none in the shop, or its "
+                                    "options cannot be used as they are");
         return ADD_UNSOUND;
     }
     if (!type_name && !is_given(parameters, "link") && !is_given(parameters, "username")) {

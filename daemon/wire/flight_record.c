@@ -4,7 +4,7 @@
 
 /*
  * Little endian:
- *     0  u16 mark, u16 length     8  u64 checksum of the rest    16 u64 sequence    24 i64 at_s
+ *     0  u16 mark, u16 length     8  u64 checksum of the rest    16 u64 sequence    24 i64 at_us
  *     32 i64 order_id   40 i64 wait_s   48 u32 account_id   52 u32 number   56 u16 http_status
  *     58 u8 kind   60 six strings, each ended by a NUL   then NULs up to a multiple of 8
  * Bytes 4 to 7 are zero. The mark is never zero, so zeros are no record.
@@ -134,7 +134,7 @@ size_t flight_record_encode(const struct flight_record *record,
     put16(ret_bytes, MARK);
     put16(ret_bytes + 2, (uint16_t)length);
     put64(ret_bytes + 16, record->sequence);
-    put64(ret_bytes + 24, (uint64_t)record->at_s);
+    put64(ret_bytes + 24, (uint64_t)record->at_us);
     put64(ret_bytes + 32, (uint64_t)record->order_id);
     put64(ret_bytes + 40, (uint64_t)record->wait_s);
     put32(ret_bytes + 48, (uint32_t)record->account_id);
@@ -182,7 +182,7 @@ size_t flight_record_decode(const uint8_t *bytes, size_t count,
         (record.kind != RECORD_LEAVES && record.kind != RECORD_ENDED) ||
         !split_strings(bytes, length, strings))
         return 0;
-    record.at_s = (int64_t)get64(bytes + 24);
+    record.at_us = (int64_t)get64(bytes + 24);
     record.order_id = (int64_t)get64(bytes + 32);
     record.wait_s = (int64_t)get64(bytes + 40);
     record.account_id = (int)get32(bytes + 48);

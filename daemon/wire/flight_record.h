@@ -26,7 +26,7 @@ enum flight_record_kind {
 struct flight_record {
     enum flight_record_kind kind;
     uint64_t sequence;
-    int64_t at_s; /* wall clock, for people and for how long it is kept */
+    int64_t at_us; /* wall clock */
     /* Which attempt. The ledger's ids may mean another order after a restore: the key is order_ref.
      */
     int account_id, number;

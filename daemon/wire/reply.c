@@ -1,6 +1,5 @@
 #include "wire/reply.h"
 #include "base/own.h"
-#include "base/text.h"
 #include "rules/service_type.h"
 #include "wire/value.h"
 #include <errno.h>
@@ -18,10 +17,25 @@ struct decoding {
     struct reply *reply;
 };
 
+/* Words of servers in one spelling: lower case without space, '_' and '-'. Longer ones match
+ * nothing we know. */
+#define WORD_SIZE 48
+
+static void fold_word(const char *word, char folded[WORD_SIZE])
+{
+    size_t used = 0;
+    for (; *word && used < WORD_SIZE - 1; word++) {
+        if (*word == ' ' || *word == '_' || *word == '-')
+            continue;
+        folded[used++] = *word >= 'A' && *word <= 'Z' ? (char)(*word - 'A' + 'a') : *word;
+    }
+    folded[used] = '\0';
+}
+
 static bool word_is_any(const char *word, const char *const *known)
 {
-    char folded[TEXT_WORD_SIZE];
-    text_fold_word(word, folded);
+    char folded[WORD_SIZE];
+    fold_word(word, folded);
     for (; *known; known++)
         if (strcmp(folded, *known) == 0)
             return true;
@@ -444,10 +458,20 @@ static const char *text_or_empty(struct json_object *value)
 }
 
 /* The document's spelling of a type, or the provider's when it is none of those. */
-static const char *spelt_type(const char *word)
+static const char *service_type(const char *word)
 {
-    const struct service_type *type = service_type_spelt(word);
-    return type ? type->name : word;
+    const struct service_type *type = service_type_of(word);
+    char folded[WORD_SIZE], known[WORD_SIZE];
+
+    if (type)
+        return type->name;
+    fold_word(word, folded);
+    for (size_t i = 0; (type = service_type_at(i)); i++) {
+        fold_word(type->name, known);
+        if (strcmp(folded, known) == 0)
+            return type->name;
+    }
+    return word;
 }
 
 /* Prices and bounds are never below zero; what is stays absent. */
@@ -463,7 +487,7 @@ static bool decode_service(struct json_object *row, struct reply_service *servic
     if (!service->service)
         return false;
     service->name = text_or_empty(value_member(row, "name"));
-    service->type = spelt_type(text_or_empty(value_member(row, "type")));
+    service->type = service_type(text_or_empty(value_member(row, "type")));
     service->category = text_or_empty(value_member(row, "category"));
     service->product_id = value_scalar(value_member(row, "product_id"));
     service_amount(value_member(row, "rate"), service->rate);
@@ -769,8 +793,8 @@ enum order_status order_status_parse(const char *word)
         {"error", ORDER_STATUS_FAILED},        {"expired", ORDER_STATUS_FAILED},
         {"refill", ORDER_STATUS_IN_PROGRESS},
     };
-    char folded[TEXT_WORD_SIZE];
-    text_fold_word(word, folded);
+    char folded[WORD_SIZE];
+    fold_word(word, folded);
     for (size_t i = 0; i < COUNT_OF(known); i++)
         if (strcmp(folded, known[i].word) == 0)
             return known[i].status;

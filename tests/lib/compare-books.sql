@@ -68,14 +68,15 @@ SELECT format('order %s is %s, and %s', o.order_ref, o.state, s.lack) FROM chwsy
        WHEN (o.state = 'queued') <> (q.order_id IS NOT NULL) THEN 'queued is ' || (q.order_id IS NOT NULL)
        WHEN (o.state = 'active') <> (p.order_id IS NOT NULL) THEN 'followed is ' || (p.order_id IS NOT NULL)
        WHEN o.state = 'active' AND o.provider_order_id IS NULL THEN 'has no id'
-       WHEN o.state = 'uncertain' AND (a.outcome IS DISTINCT FROM 'unknown' OR NOT a.open) THEN 'its attempt is ' || coalesce(a.outcome, 'without an end')
+       WHEN o.state = 'uncertain' AND NOT EXISTS (SELECT FROM chwsync.attempts u WHERE u.order_id = o.id AND u.open AND u.outcome = 'unknown')
+           THEN 'its attempt is ' || coalesce(a.outcome, 'without an end')
        WHEN o.state = 'submitting' AND (:settled OR a.outcome IS NOT NULL) THEN 'its attempt is ' || coalesce(a.outcome, 'without an end')
        WHEN o.state = 'rejected' AND o.error IS NULL THEN 'nothing says why' END AS lack) s
  WHERE s.lack IS NOT NULL
 UNION ALL
 SELECT format('attempt %s of order %s stands open, outcome %s, order %s', a.number, o.order_ref, a.outcome, o.state)
   FROM chwsync.attempts a JOIN chwsync.orders o ON o.id = a.order_id
- WHERE a.open AND (o.state NOT IN ('submitting', 'uncertain') OR a.number <> o.attempts)
+ WHERE a.open AND o.state <> 'uncertain' AND (o.state <> 'submitting' OR a.number <> o.attempts)
 UNION ALL
 SELECT 'nobody took line ' || v.order_ref FROM chwsync_shop.pending_orders v
  WHERE :settled AND NOT EXISTS (SELECT FROM chwsync.orders o WHERE o.order_ref = v.order_ref)

@@ -2,10 +2,12 @@
  * stepped_clock.so - a wall clock that a test sets, for any program: LD_PRELOAD=stepped_clock.so
  * CHW_CLOCK_FILE=FILE PROGRAM.
  *
- * FILE holds a number of seconds, 8 bytes in the machine's order, which is added to the time of
- * day; writing another one steps the clock of all processes that have it open, at once. The clocks
- * that nobody can set (monotonic, boot time, processor time) stay as they are. Calls go to the
- * kernel, not to the next library, so that it does not matter who else intercepts them.
+ * FILE holds two numbers of seconds, 8 bytes each in the machine's order. The first is added to the
+ * time of day: writing another one steps the clock of all processes that have it open, at once. The
+ * second, when it is there, is added to the boot time: so much longer they were suspended. The
+ * clocks that nobody can set and that stand still meanwhile (monotonic, processor time) stay as
+ * they are. Calls go to the kernel, not to the next library, so that it does not matter who else
+ * intercepts them.
  */
 #include <fcntl.h>
 #include <stdint.h>
@@ -16,16 +18,18 @@
 #include <time.h>
 #include <unistd.h>
 
-static volatile const int64_t *offset_s;
+static volatile const struct {
+    int64_t wall_s, suspended_s;
+} * offset;
 
 __attribute__((constructor)) static void open_file(void)
 {
     const char *path = getenv("CHW_CLOCK_FILE");
     int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
-    void *map = fd >= 0 ? mmap(NULL, sizeof *offset_s, PROT_READ, MAP_SHARED, fd, 0) : MAP_FAILED;
+    void *map = fd >= 0 ? mmap(NULL, sizeof *offset, PROT_READ, MAP_SHARED, fd, 0) : MAP_FAILED;
 
     if (map != MAP_FAILED)
-        offset_s = map;
+        offset = map;
     if (fd >= 0)
         close(fd);
 }
@@ -34,8 +38,10 @@ int clock_gettime(clockid_t clock, struct timespec *ret_time)
 {
     int r = (int)syscall(SYS_clock_gettime, clock, ret_time);
 
-    if (r == 0 && offset_s && (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE))
-        ret_time->tv_sec += *offset_s;
+    if (r == 0 && offset && (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE))
+        ret_time->tv_sec += offset->wall_s;
+    if (r == 0 && offset && clock == CLOCK_BOOTTIME)
+        ret_time->tv_sec += offset->suspended_s;
     return r;
 }
 

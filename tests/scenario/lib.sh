@@ -1,8 +1,9 @@
 # tests/scenario/lib.sh - what the scenarios share: a database, a simulated provider and the daemon. Source it first.
 #
-#     begin [own [clock]]         a database of its own in the shared cluster; `own`: a cluster of its own, to be stopped or frozen;
+#     begin [own|shared [clock]]  a database of its own in the shared cluster; `own`: a cluster of its own, to be stopped or frozen;
 #                                 `clock`: whose clock the test sets, and the daemon's that is started with $stepped
 #     clock_set database|daemon SECONDS   from now on that clock is so much ahead of the true time
+#     suspended daemon SECONDS    as if the machine under it had slept for so long, in all
 #     panel_start [OPTION...]     the provider, with key KEY-SECRET-1 and endless money
 #     other_start [OPTION...]     a second provider, "other", with key KEY-SECRET-3 and books of its own; configured from then on
 #     routes_begin, route SERVICE PROVIDER   the view gets a column `provider`; '' = the default one
@@ -118,11 +119,19 @@ begin() {
     conninfo="host=$PGHOST port=$PGPORT dbname=$database user=chwsync"
 }
 
-clock_set() { # WHOSE SECONDS: little endian, as one write
-    local i seconds=$2 bytes=''
+little_endian() { # SECONDS: as 8 bytes
+    local i seconds=$1 bytes=''
     for ((i = 0; i < 8; i++)); do bytes+=$(printf '\\%03o' $(((seconds >> (8 * i)) & 255))); done
-    printf "$bytes" 1<>"$directory/clock-$1"
+    printf "$bytes"
+}
+
+clock_set() { # WHOSE SECONDS: as one write
+    little_endian "$2" 1<>"$directory/clock-$1"
     chmod 0644 "$directory/clock-$1"
+}
+
+suspended() { # WHOSE SECONDS
+    little_endian "$2" | dd of="$directory/clock-$1" bs=8 seek=1 conv=notrunc status=none
 }
 
 ask() { # SQL: values joined by |, rows by newlines

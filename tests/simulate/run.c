@@ -663,7 +663,7 @@ static void answered(struct run *run, size_t number)
         refused(run, request);
         return;
     }
-    budget_was_let_through(&run->budget);
+    budget_was_let_through(&run->budget, (int64_t)(request->sent_s * 1e6));
     if (is_measured(run, now_s(run)))
         run->accepted++;
     if (!request->poll) {

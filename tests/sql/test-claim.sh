@@ -40,7 +40,9 @@ CREATE FUNCTION test.claim(at_most int DEFAULT 10, charge_limit numeric DEFAULT 
                CASE WHEN c.more THEN 'and more' END)
       FROM chwsync.claim('one', 1, '00000000-0000-0000-0000-000000000001', at_most, 30, NULL, 1,
                (SELECT claims FROM chwsync.leases), '00000000-0000-0000-0000-00000000000a',
-               'SELECT array_agg(r.order_ref), array_agg(test.veto(r)) FROM unnest($1) AS r', NULL, charge_limit, day_limit, true) c
+               'SELECT array_agg(r.order_ref), array_agg(test.veto(r)) FROM unnest($1) AS r', NULL, charge_limit, day_limit, true,
+               '{"Default": ["link", "quantity"], "Custom Comments": ["link", "comments"], "Mentions Custom List": ["link", "usernames"], "Package": ["link"],
+                 "Mentions Hashtag": ["link", "quantity", "hashtag"], "Comment Likes": ["link", "quantity", "username"]}') c
 $$;
 CREATE FUNCTION test.service(id text, product text, type text, charged text, rate numeric, min bigint, max bigint) RETURNS void
 LANGUAGE sql AS $$
@@ -61,6 +63,11 @@ line() { # REF SERVICE QUANTITY [JSON]
 hasten() { ask "UPDATE chwsync.queue SET next_at = now()" >/dev/null; }
 state() { ask "SELECT concat_ws(' ', o.state, q.held, o.error) FROM chwsync.orders o LEFT JOIN chwsync.queue q ON q.order_id = o.id WHERE o.order_ref = '$1'"; }
 expected() { ask "SELECT trim_scale(a.expected_charge) FROM chwsync.attempts a JOIN chwsync.orders o ON o.id = a.order_id WHERE o.order_ref = '$1' ORDER BY number DESC LIMIT 1"; }
+
+# ---- lines of a text, as wire/add_check sends them ----
+for case in "''|0" "'a'|1" "E'a\\r\\n\\r\\nb\\rc\\n \\t\\x0b\\f\\n'|3" "E'\\n \\r'|0" "E' a \\n\\u00a0'|2" "NULL|" "repeat(E'x\\r\\n', 10000)|10000"; do
+    is "lines of ${case%|*}" "${case#*|}" "$(ask "SELECT chwsync.count_lines(${case%|*})")"
+done
 
 # ---- no catalogue was ever read ----
 line a X 5
@@ -136,6 +143,61 @@ is "the shop is not asked about any of them" "0" "$(ask "SELECT count(*) FROM te
 hasten
 is "a rejected one is not opened again by itself" "end" "$(claim)"
 
+# What has to be counted and is not there is no matter of a price that nobody knows.
+anew
+line nothing LIKES NULL '{"max_charge": 2}'
+line nowords WORDS 5 '{"max_charge": 2}'
+line nousers 4 5 '{"max_charge": 2}'
+line blanks FREE NULL '{"max_charge": 2}'
+line minus FREE -5
+line nan LIKES 100 '{"max_charge": "NaN"}'
+ask "SELECT test.line('between', 'AUTO', NULL), test.line('low', 'AUTO', NULL), test.line('high', 'AUTO', NULL);
+    UPDATE chwsync.orders SET min = CASE order_ref WHEN 'low' THEN 9 ELSE 10 END, max = CASE order_ref WHEN 'high' THEN 5001 ELSE 5000 END
+     WHERE order_ref IN ('between', 'low', 'high');
+    SELECT test.line('unnamed', NULL, 5)" >/dev/null
+is "a subscription within the service's bounds goes, and nothing else of it" "between goes as Subscriptions" "$(claim 10 | grep 'goes as')"
+ask "SELECT test.service('9', 'TAGS', 'Mentions Hashtag', 'quantity', 2, 1, 100), test.service('10', 'CLIKES', 'Comment Likes', 'quantity', 2, 1, 100);
+    SELECT test.line('tag', 'TAGS', 5), test.line('notag', 'TAGS', 5), test.line('nulltag', 'TAGS', 5), test.line('liked', 'CLIKES', 5),
+           test.line('blank', 'CLIKES', 5), test.line('nolink', 'LIKES', 100);
+    UPDATE chwsync.orders SET params = CASE order_ref WHEN 'tag' THEN '{\"hashtag\": \"#a\"}' WHEN 'nulltag' THEN '{\"hashtag\": null}' END::jsonb,
+           username = CASE order_ref WHEN 'liked' THEN 'u' ELSE E' \\t\\x0b\\r\\n' END, link = CASE order_ref WHEN 'nolink' THEN '' ELSE link END
+     WHERE order_ref IN ('tag', 'notag', 'nulltag', 'liked', 'blank', 'nolink')" >/dev/null
+is "what has all that its type needs goes" "tag goes as Mentions Hashtag, liked goes as Comment Likes" "$(claim 10 | grep 'goes as' | paste -sd, | sed 's/,/, /g')"
+is "without a parameter" "rejected hashtag is missing: services of type Mentions Hashtag need it" "$(state notag)"
+is "with one that is null" "rejected hashtag is missing: services of type Mentions Hashtag need it" "$(state nulltag)"
+is "with blanks alone" "rejected username is missing: services of type Comment Likes need it" "$(state blank)"
+is "without a link" "rejected link is missing: services of type Default need it" "$(state nolink)"
+is "without a quantity" "rejected quantity is missing, or is no whole number: services of type Default need it" "$(state nothing)"
+is "also where no price is told" "rejected quantity is missing, or is no whole number: services of type Default need it" "$(state blanks)"
+is "without comments" "rejected comments is missing: services of type Custom Comments need it" "$(state nowords)"
+is "without usernames" "rejected usernames is missing: services of type Mentions Custom List need it" "$(state nousers)"
+is "below zero, where no minimum is told" "rejected the quantity is not positive" "$(state minus)"
+is "a limit that is no number" "rejected max_charge is not a number" "$(state nan)"
+is "a subscription's min" "rejected min 9 is below the minimum of 10 for service AUTO (Name 6)" "$(state low)"
+is "a subscription's max" "rejected max 5001 is above the maximum of 5000 for service AUTO (Name 6)" "$(state high)"
+is "no service" "rejected the line shows no service: it has none in the shop, or its options cannot be used as they are" "$(state unnamed)"
+
+# A catalogue that is older than the line may lack what the provider has begun to sell since.
+anew
+ask "UPDATE chwsync.catalogues SET read_at = now() - interval '20 minutes', tried_at = now() - interval '20 minutes'" >/dev/null
+line new NEWEST 5
+line known LIKES 100
+is "the others go" "known goes as Default" "$(claim 10 | grep 'goes as')"
+is "it waits" 'queued disabled the provider did not list service "NEWEST" when its list was read last; it is read again before the line goes or is rejected' "$(state new)"
+is "and the catalogue is wanted" "t" "$(ask "SELECT wanted_at > now() - interval '1 minute' FROM chwsync.catalogues")"
+ask "UPDATE chwsync.catalogues SET wanted_at = now() - interval '14 minutes'" >/dev/null
+hasten
+claim 10 >/dev/null
+is "once in a quarter of an hour" "t" "$(ask "SELECT wanted_at < now() - interval '13 minutes' FROM chwsync.catalogues")"
+ask "UPDATE chwsync.catalogues SET tried_at = now(), error = 'an HTML page'" >/dev/null
+hasten
+is "one that cannot be read decides nothing" "end" "$(claim 10)"
+ask "UPDATE chwsync.catalogues SET read_at = now(), error = NULL" >/dev/null
+hasten
+claim 10 >/dev/null
+is "one that was read does" 'rejected the provider does not sell service "NEWEST"' "$(state new)"
+ask "UPDATE chwsync.catalogues SET wanted_at = NULL" >/dev/null
+
 anew
 ask "UPDATE chwsync.catalogue_services SET listed = false WHERE service = '2'; UPDATE chwsync.catalogue_services SET refused_at = now() WHERE service = '5'" >/dev/null
 line gone VOTES 100
@@ -174,7 +236,7 @@ line c AUTO 1 '{"max_charge": 100}'
 line d PACK 1
 is "up to max_charge, and not a bit above" "a goes as Default" "$(claim '10, 49.98' | grep 'goes as')"
 is "above it" "queued price price 3 is above max_charge 2.9999; it goes when the price falls" "$(state b)"
-is "a charge that cannot be foreseen" "queued unpriced its price is not known beforehand, and max_charge 100 applies; it goes when a catalogue tells the price" "$(state c)"
+is "a charge that cannot be foreseen" "queued unpriced its price is not known beforehand for services of type Subscriptions, and max_charge 100 applies; it goes when that limit is taken away" "$(state c)"
 is "above the configured one" "queued limit price 49.99 is above max_charge_per_order 49.98; it goes when the price falls" "$(state d)"
 ask "UPDATE chwsync.catalogue_services SET rate = 1.4999 WHERE service = '1'" >/dev/null
 hasten
@@ -204,11 +266,30 @@ ask "UPDATE chwsync.budget_minutes SET minute = minute - interval '1 hour'" >/de
 hasten
 is "a day later there is room" "c d" "$(claim '10, NULL, 7.5' | grep -o '^. goes' | cut -d' ' -f1 | xargs)"
 
+# The limit is the provider's, whatever the key: what an earlier account of its name spent counts too.
+ask "INSERT INTO chwsync.accounts (provider, endpoint, key_digest) VALUES ('one', 'https://one.example/api', 'former'), ('two', 'u', 'd');
+    INSERT INTO chwsync.budget_minutes (account_id, minute, spent) SELECT a.id, date_trunc('minute', now()), 7 FROM chwsync.accounts a WHERE a.id > 1" >/dev/null
+line e LIKES 2000
+is "what another key of it spent counts" "" "$(claim '10, NULL, 15' | grep 'goes as')"
+is "so it waits" "queued spent" "$(state e | cut -d' ' -f1-2)"
+hasten
+is "and what another provider spent does not" "e goes as Default" "$(claim '10, NULL, 16' | grep 'goes as')"
+ask "SELECT state FROM chwsync.record_outcomes(ARRAY[(SELECT id FROM chwsync.orders WHERE order_ref = 'e')], ARRAY[1], ARRAY['refused'], ARRAY[NULL], ARRAY[200], ARRAY['no'], ARRAY[0], true, 5, ARRAY[NULL]::uuid[]);
+    DELETE FROM chwsync.budget_minutes WHERE account_id > 1; DELETE FROM chwsync.accounts WHERE id > 1" >/dev/null
+
 # What came to nothing was not spent.
 before=$(ask "SELECT trim_scale(sum(spent)) FROM chwsync.budget_minutes")
 ask "SELECT state FROM chwsync.record_outcomes(ARRAY[(SELECT id FROM chwsync.orders WHERE order_ref = 'c'), (SELECT id FROM chwsync.orders WHERE order_ref = 'd'), (SELECT id FROM chwsync.orders WHERE order_ref = 'a')],
     ARRAY[1, 1, 1], ARRAY['put off', 'unknown', 'accepted'], ARRAY[NULL, NULL, '77'], ARRAY[200, 200, 200], ARRAY['no', NULL, NULL], ARRAY[5, 0, 0], true, 5, ARRAY[NULL, NULL, NULL]::uuid[])" >/dev/null
 is "a put off order gives it back, an uncertain one does not" "12 9" "$before $(ask "SELECT trim_scale(sum(spent)) FROM chwsync.budget_minutes")"
+anew_adds() { ask "SELECT sum(adds) FROM chwsync.budget_minutes"; }
+before=$(anew_adds)
+line ours LIKES 100
+line theirs LIKES 100
+claim 10 >/dev/null
+ask "SELECT state FROM chwsync.record_outcomes(ARRAY[(SELECT id FROM chwsync.orders WHERE order_ref = 'ours'), (SELECT id FROM chwsync.orders WHERE order_ref = 'theirs')],
+    ARRAY[1, 1], ARRAY['refused', 'refused'], ARRAY[NULL, NULL], ARRAY[0, 200], ARRAY['a control character', 'Bad link'], ARRAY[0, 0], true, 5, ARRAY[NULL, NULL]::uuid[])" >/dev/null
+is "a line that we refuse ourselves is no request" 1 $(($(anew_adds) - before))
 ask "SELECT state FROM chwsync.record_outcomes(ARRAY[(SELECT id FROM chwsync.orders WHERE order_ref = 'c'), (SELECT id FROM chwsync.orders WHERE order_ref = 'd')],
     ARRAY[1, 1], ARRAY['put off', 'refused'], ARRAY[NULL, NULL], ARRAY[200, 200], ARRAY['no', 'no'], ARRAY[5, 0], true, 5, ARRAY[NULL, NULL]::uuid[])" >/dev/null
 is "once, and when it turns out to be refused" "6" "$(ask "SELECT trim_scale(sum(spent)) FROM chwsync.budget_minutes")"
@@ -243,6 +324,25 @@ hasten
 is "and all of them" "pack small young" "$(claim | grep -o '^[a-z]* goes' | cut -d' ' -f1 | xargs)"
 ask "SELECT state FROM chwsync.record_outcomes(ARRAY[(SELECT id FROM chwsync.orders WHERE order_ref = 'pack')], ARRAY[1], ARRAY['not executed'], ARRAY[NULL], ARRAY[0], ARRAY['nobody'], ARRAY[5], true, 5, ARRAY[NULL]::uuid[])" >/dev/null
 is "what was not executed is there again" "999.7" "$(ask "SELECT trim_scale(available) FROM chwsync.balances")"
+
+# Two at once: the money is there once. The second one waits for the first, and finds that the lease's count has moved on.
+anew
+ask "INSERT INTO chwsync.balances (account_id, balance, currency, asked_at, available) VALUES (1, 3, 'INR', now(), 3);
+    CREATE FUNCTION test.slow_veto(r chwsync.result) RETURNS boolean LANGUAGE sql AS 'SELECT pg_sleep(1) IS NOT NULL'" >/dev/null
+line a LIKES 2000
+line b LIKES 2000
+slow_claim() {
+    ask "SELECT coalesce(order_ref, 'end'), go FROM chwsync.claim('one', 1, '00000000-0000-0000-0000-000000000001', 10, 30, NULL, 1, $1,
+        '00000000-0000-0000-0000-00000000000a', 'SELECT array_agg(r.order_ref), array_agg(test.slow_veto(r)) FROM unnest(\$1) AS r', NULL, NULL, NULL, true, NULL)
+        WHERE go OR order_ref IS NULL"
+}
+claims=$(ask "SELECT claims FROM chwsync.leases")
+slow_claim "$claims" >/tmp/claim.$$ &
+until [ "$(ask "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%slow_veto%' AND wait_event = 'PgSleep' AND pid <> pg_backend_pid()")" = 1 ]; do sleep 0.02; done
+is "two claims at once: the second one takes nothing" "" "$(slow_claim "$claims")"
+wait $!
+is "the first one what the money reaches for" "a|t end|" "$(xargs </tmp/claim.$$; rm /tmp/claim.$$)"
+is "which is spoken for once" "0" "$(ask "SELECT trim_scale(available) FROM chwsync.balances")"
 
 # ---- one link ----
 anew
@@ -305,4 +405,19 @@ is "a thousand are looked at at once" "end and more 0" "$(claim 2 | tail -n 1) $
 is "behind all that wait the others go" "2 end and more" "$(claim 2 >/tmp/claim.$$; grep -c 'goes as' /tmp/claim.$$) $(tail -n 1 /tmp/claim.$$; rm /tmp/claim.$$)"
 is "and the last ones" "3 end" "$(claim 10 | cut -d' ' -f1-2 | grep -vc end) $(claim 10)"
 is "every one has its reason" "1500" "$(ask "SELECT count(*) FROM chwsync.orders o JOIN chwsync.queue q ON q.order_id = o.id WHERE q.held = 'price' AND o.error LIKE 'price 3 is above max_charge 1;%'")"
+
+# ---- what was claimed is on disk ----
+anew
+cluster_psql -o /dev/null <<'SQL' || exit 1
+CREATE OR REPLACE FUNCTION test.veto(r chwsync.result) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    SET LOCAL synchronous_commit = off; -- the shop is in a hurry
+    RETURN true;
+END $$;
+SQL
+for setting in on off local remote_apply; do
+    line "durable-$setting" LIKES 100
+    is "with synchronous_commit = $setting, and a shop that sets it off" "1 on" "$(PGOPTIONS="-c synchronous_commit=$setting" ask "BEGIN;
+        SELECT count(*) FROM test.claim(1) c WHERE c.said LIKE 'durable% goes as%'; SHOW synchronous_commit; COMMIT" | xargs)"
+done
 done_testing

@@ -141,6 +141,10 @@ VALUES (5, 1, 1, gen_random_uuid(), 1, now() - interval '1 hour', now(), 'IG-1',
        (9, 1, 1, gen_random_uuid(), 1, now() - interval '2 hours', now(), 'IG-1', 'https://example.org/secret-9', 1000, NULL, 'refused',
         now() - interval '2 hours' + interval '2 s', false, NULL, 200, NULL);
 UPDATE chwsync.attempts SET answer = 'Insufficient balance' WHERE order_id = 9;
+UPDATE chwsync.orders SET comments = (SELECT string_agg('Kommentar 😍 ' || i, E'\r\n') FROM generate_series(1, 1000) i) WHERE id = 11;
+INSERT INTO chwsync.attempts (order_id, number, account_id, instance, claim, send_before, service, further, outcome, ended_at, open, http_status, answer)
+SELECT 11, 1, 1, gen_random_uuid(), 1, now(), 'IG-1', jsonb_build_object('comments', comments), 'refused', now(), false, 0, 'link is missing'
+  FROM chwsync.orders WHERE id = 11;
 UPDATE chwsync.orders SET max_charge = 2.00 WHERE id = 5;
 UPDATE chwsync.orders SET provider = 'elsewhere', error = 'provider "elsewhere" is not configured: ...' WHERE id = 10;
 INSERT INTO chwsync.catalogue_services (account_id, service, product_id, name, type, rate, charged_by)
@@ -224,6 +228,14 @@ one_order_tells_its_story() {
     told orders line-9
     has "a queued one that was refused: the provider's words" "refused after 2.000 s, HTTP 200: Insufficient balance" "$said"
     has "... is sent again" "It is sent in" "$said"
+    told orders line-11
+    is "thousands of comments: some of them, an entry a line" "Kommentar 😍 1|Kommentar 😍 2|Kommentar 😍 5|and 995 more; --json tells all of them" \
+        "$(sed -nE 's/^  comments +//p; s/^ +(Kommentar 😍 [25])$/\1/p; s/^ +(and 995 more.*)/\1/p' <<<"$said" | paste -sd '|')"
+    has "... and no more of what was asked for" "\.\.\. \([0-9]+ bytes; --json tells all of them\)" "$(tr '\n' ' ' <<<"$said" | tr -s ' ')"
+    has "what we refused ourselves was not sent" "not sent: service IG-1, .*refused by ourselves after .* s: link is missing" "$(tr '\n' ' ' <<<"$said" | tr -s ' ')"
+    is "... within 80 columns, wide characters taking two" yes "$([ "$(LC_ALL=C.UTF-8 wc -L <<<"$said")" -le 80 ] && echo yes || echo "$said")"
+    told orders line-11 --json
+    is "... as JSON all of it" 1000 "$(json '{comments}' | wc -l)"
     told orders line-10
     has "one for a provider that is not configured" "It is sent when provider elsewhere is configured, or when the view names another" "$(tr '\n' ' ' <<<"$said" | tr -s ' ')"
     told orders line-6
@@ -304,6 +316,8 @@ check_finds() {
     told check "${credentials[@]}" --json
     is "... as JSON" "0 ok" "$(json '{exit_code}') $(json '{findings,0,severity}')"
     is "... what each provider told" "panel true USD t t" "$(json '{providers,0,name}') $(json '{providers,0,key_accepted}') $(json '{providers,0,currency}') $(ask "SELECT (\$j\$$said\$j\$::json #>> '{providers,0,services}')::int > 0") $(ask "SELECT (\$j\$$said\$j\$::json #>> '{providers,0,latency_ms}')::int < 10000")"
+    said=$(COLUMNS=80 script -qec "$chwsyncd check --config $CLUSTER_DIR/chwsyncd.conf ${credentials[*]}" /dev/null </dev/null | tr -d '\r')
+    is "... on a terminal within 80 columns" "All is well. " "$(tail -n 1 <<<"$said") $(too_wide)"
     before=$(ask "SELECT sum(reads) FROM chwsync.budget_minutes")
     told check "${credentials[@]}"
     is "... three requests, all counted" 3 "$(($(ask "SELECT sum(reads) FROM chwsync.budget_minutes") - before))"

@@ -96,6 +96,12 @@ is "another account has a catalogue of its own" '' "$(store "$one" '9||Nine|Defa
 is "which says nothing about the first" '1 t' "$(ask "SELECT count(*), bool_and(listed) FROM chwsync.catalogue_services WHERE account_id = 1 AND service = '4'" | tr '|' ' ')"
 account=1
 
+account=7
+ask "INSERT INTO chwsync.catalogue_services (account_id, service, name, type, rate, charged_by, listed) VALUES (7, '1', 'One', 'Default', 1, 'runs', false)" >/dev/null
+is "what an account has taken over is not back with its first catalogue, but has another price" 'price|1|1|One|1|1.50' "$(store "$one" | grep -E '^(back|new|price)')"
+is "and is listed" t "$(ask "SELECT listed FROM chwsync.catalogue_services WHERE account_id = 7")"
+account=1
+
 # What is held for a catalogue is due when one changed something.
 ask "INSERT INTO chwsync.queue (order_id, provider, next_at, held) SELECT i, CASE i WHEN 8 THEN 'q' ELSE 'p' END, now() + interval '1 day',
      (ARRAY['disabled', 'unpriced', 'price', 'identity', 'funds', 'spent', NULL, 'price'])[i] FROM generate_series(1, 8) i" >/dev/null

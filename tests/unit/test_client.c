@@ -12,6 +12,7 @@
 #include <cmocka.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #define PATIENCE_US (15 * US_PER_S)
 #define OK_HEAD "HTTP/1.1 200 OK\r\n\r\n" /* the body goes on to the connection's end */
@@ -148,37 +149,55 @@ static const struct pause_case pause_cases[] = {
     {"server's error", "HTTP/1.1 500 No\r\nContent-Length: 3\r\n\r\n<p>", REPLY_UNKNOWN, 0, 0},
 };
 
-static void test_pauses(void **state)
+static void pauses(const struct pause_case *expected)
 {
     static const struct parameter parameters[] = {{"service", "1"}, {"link", "a"}};
     static const struct api_request add = {
         .action = ACTION_ADD, .parameters = parameters, .parameter_count = COUNT_OF(parameters)};
+    const struct wire_step script[] = {
+        {WIRE_EXPECT, NULL}, {WIRE_SEND, expected->reply}, {WIRE_END, NULL}};
+    const struct wire_step *const scripts[] = {script, NULL};
+    struct answer answer = {.gate_open = true};
+    struct bench bench;
+
+    print_message("# %s\n", expected->name);
+    set_up(&bench, scripts);
+    ask(&bench, &add, &answer);
+    assert_true(answer.sent);
+    assert_true(answer.has_reply);
+    assert_int_equal(answer.outcome, expected->outcome);
+    assert_in_range(paused_s(&bench), expected->least_s, expected->most_s);
+    assert_int_equal(client_take(bench.client, BUDGET_ADD, 1, 0, clock_monotonic_us()),
+                     expected->most_s == 0);
+    assert_int_equal(budget_minute_used(client_budget(bench.client), clock_monotonic_us()),
+                     1 + (expected->most_s == 0));
+    close_client(&bench);
+    assert_non_null(strstr(wire_server_last_request(bench.server),
+                           "\r\n\r\nkey=sekret&action=add&service=1&link=a"));
+    wire_server_free(bench.server);
+}
+
+static void test_pauses(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(pause_cases); i++)
+        pauses(&pause_cases[i]);
+}
+
+/* Retry-After as a date. */
+static void test_pause_until_a_date(void **state)
+{
+    char reply[160];
+    struct tm then;
+    time_t at_s = (time_t)clock_wall_s() + 100;
 
     (void)state;
-    for (size_t i = 0; i < COUNT_OF(pause_cases); i++) {
-        const struct pause_case *expected = &pause_cases[i];
-        const struct wire_step script[] = {
-            {WIRE_EXPECT, NULL}, {WIRE_SEND, expected->reply}, {WIRE_END, NULL}};
-        const struct wire_step *const scripts[] = {script, NULL};
-        struct answer answer = {.gate_open = true};
-        struct bench bench;
-
-        print_message("# %s\n", expected->name);
-        set_up(&bench, scripts);
-        ask(&bench, &add, &answer);
-        assert_true(answer.sent);
-        assert_true(answer.has_reply);
-        assert_int_equal(answer.outcome, expected->outcome);
-        assert_in_range(paused_s(&bench), expected->least_s, expected->most_s);
-        assert_int_equal(client_take(bench.client, BUDGET_ADD, 1, 0, clock_monotonic_us()),
-                         expected->most_s == 0);
-        assert_int_equal(budget_minute_used(client_budget(bench.client), clock_monotonic_us()),
-                         1 + (expected->most_s == 0));
-        close_client(&bench);
-        assert_non_null(strstr(wire_server_last_request(bench.server),
-                               "\r\n\r\nkey=sekret&action=add&service=1&link=a"));
-        wire_server_free(bench.server);
-    }
+    assert_non_null(gmtime_r(&at_s, &then));
+    assert_true(strftime(reply, sizeof reply,
+                         "HTTP/1.1 429 No\r\nRetry-After: %a, %d %b %Y %H:%M:%S GMT\r\n"
+                         "Content-Length: 0\r\n\r\n",
+                         &then) > 0);
+    pauses(&(struct pause_case){"until a date", reply, REPLY_NOT_EXECUTED, 90, 105});
 }
 
 static void test_decoding_knows_the_request(void **state)
@@ -306,6 +325,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pauses),
+        cmocka_unit_test(test_pause_until_a_date),
         cmocka_unit_test(test_decoding_knows_the_request),
         cmocka_unit_test(test_slots_of_failures),
         cmocka_unit_test(test_take),

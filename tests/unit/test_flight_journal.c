@@ -237,31 +237,56 @@ static void a_changed_byte_proves_nothing(void **state)
 static void an_interrupted_record_is_none(void **state)
 {
     char path[128];
-    struct reading reading;
-    uint8_t page[4096];
-    off_t end_of_records = 0;
     unsigned doubted = 0;
+
+    (void)state;
+    for (off_t beyond = 0; beyond < 200; beyond += 4) {
+        struct reading reading;
+        uint8_t page[4096];
+        off_t end_of_records = 0;
+        int fd;
+
+        write_and_die(path);
+        fd = open(path, O_RDWR);
+        assert_int_equal(pread(fd, page, sizeof page, 4096), sizeof page);
+        for (size_t i = 0; i < sizeof page; i++)
+            if (page[i])
+                end_of_records = (off_t)i + 1;
+        assert_int_equal(pwrite(fd, "x", 1, 4096 + end_of_records + beyond), 1);
+        close(fd);
+        reading = read_one();
+        assert_int_equal(reading.log.count, 2);
+        doubted += !reading.log.complete;
+        if (beyond >= 32) /* its body, which is stored first */
+            assert_true(reading.log.complete);
+        end_reading(&reading);
+        unlink(path);
+    }
+    assert_in_range(doubted, 4, 8); /* mark and checksum, and what fills up the record before */
+}
+
+/* What the disk lost, or somebody put back as it was: the file was changed later than it tells. */
+static void lost_pages_prove_nothing(void **state)
+{
+    static const uint8_t zeros[4096];
+    struct reading reading;
+    char path[128];
     int fd;
 
     (void)state;
     write_and_die(path);
+    usleep(800 * 1000);
+    reading = read_one();
+    assert_true(reading.log.complete);
+    end_reading(&reading);
     fd = open(path, O_RDWR);
-    assert_int_equal(pread(fd, page, sizeof page, 4096), sizeof page);
-    for (size_t i = 0; i < sizeof page; i++)
-        if (page[i])
-            end_of_records = (off_t)i + 1;
-    for (off_t at = end_of_records; at < end_of_records + 200; at++) {
-        assert_int_equal(pwrite(fd, "x", 1, 4096 + at), 1);
-        reading = read_one();
-        assert_int_equal(reading.log.count, 2);
-        doubted += !reading.log.complete;
-        if (at >= end_of_records + 32) /* its body, which is stored first */
-            assert_true(reading.log.complete);
-        end_reading(&reading);
-        assert_int_equal(pwrite(fd, "", 1, 4096 + at), 1);
-    }
-    assert_in_range(doubted, 16, 31); /* mark and checksum, and what fills up the record before */
+    assert_int_equal(pwrite(fd, zeros, sizeof zeros, 4096), sizeof zeros);
     close(fd);
+    reading = read_one();
+    assert_int_equal(reading.r, 0);
+    assert_int_equal(reading.log.count, 0);
+    assert_false(reading.log.complete);
+    end_reading(&reading);
 }
 
 /* The file of another boot, and a copy put in its place, prove nothing by what is not in them. */
@@ -461,6 +486,27 @@ static void an_unused_one_leaves_nothing(void **state)
     assert_int_equal(files_there(), 0);
 }
 
+/* What was claimed under it and never left is proved by that alone. */
+static void a_claimed_one_stays(void **state)
+{
+    struct flight_journal *journal = open_journal();
+    struct flight_file *file = hold(journal);
+    struct reading reading;
+
+    (void)state;
+    flight_file_note_claim(file);
+    flight_file_note_empty_claim(file); /* it held nothing */
+    flight_file_note_claim(file);
+    flight_file_release(file);
+    flight_journal_free(journal);
+    assert_int_equal(files_there(), 1);
+    reading = read_one();
+    assert_int_equal(reading.r, 0);
+    assert_int_equal(reading.log.count, 0);
+    assert_true(reading.log.complete);
+    end_reading(&reading);
+}
+
 static void old_ones_are_removed(void **state)
 {
     struct reading reading;
@@ -506,7 +552,8 @@ int main(void)
         TEST(a_copy_proves_nothing),         TEST(a_living_process_is_left_alone),
         TEST(long_ones_are_read_back),       TEST(full_stops_new_requests_only),
         TEST(a_removed_one_is_replaced),     TEST(no_directory_no_journal),
-        TEST(an_unused_one_leaves_nothing),  TEST(old_ones_are_removed),
+        TEST(lost_pages_prove_nothing),      TEST(an_unused_one_leaves_nothing),
+        TEST(a_claimed_one_stays),           TEST(old_ones_are_removed),
         TEST(a_record_costs_little),
     };
 

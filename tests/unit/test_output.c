@@ -78,6 +78,10 @@ static void print_foreign(FILE *stream)
 {
     output_field(stream, "", 74, "\xc3\xa4\xc3\xb6\xc3\xbc\xc3\x9f \x1b[31m");
 }
+static void print_wide(FILE *stream)
+{
+    output_field(stream, "⭐", 74, "⭐⭐ 你 ❤️❤ 😍éée");
+}
 static void print_empty(FILE *stream)
 {
     output_field(stream, "x", 4, "");
@@ -89,16 +93,17 @@ static void fields_are_wrapped(void **state)
         void (*print)(FILE *stream);
         const char *expected;
     } cases[] = {
-        {print_words, "  label%63snine char\n%70snine char\n"},
-        {print_long_word, "%74sabcdef\n%74sghijkl\n"},
-        {print_foreign, "%74säöüß\n%74s?[31m\n"},
-        {print_empty, "x   \n%s%s"},
+        {print_words, "  label%63snine char\n%70snine char\n%s"},
+        {print_long_word, "%74sabcdef\n%74sghijkl\n%s"},
+        {print_foreign, "%74säöüß\n%74s?[31m\n%s"},
+        {print_wide, "⭐%72s⭐⭐\n%74s你 ❤️❤\n%74s😍éée\n"},
+        {print_empty, "x   \n%s%s%s"},
     };
     (void)state;
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         char expected[400];
         char *got = printed(cases[i].print);
-        snprintf(expected, sizeof expected, cases[i].expected, "", "");
+        snprintf(expected, sizeof expected, cases[i].expected, "", "", "");
         assert_string_equal(got, expected);
         free(got);
     }
@@ -115,6 +120,9 @@ static void print_table(FILE *stream)
     table_add(&table, "a name of which much has to be left away, as it is so very long");
     table_add(&table, "1234567");
     table_add(&table, "and a remark that is long as well, ünïcode included, for good measure");
+    table_add(&table, "⭐ Followers ⭐");
+    table_add(&table, "1");
+    table_add(&table, "😍😍😍😍😍😍😍😍😍😍😍😍😍😍😍😍😍😍😍😍");
     table_print(&table, 0, stream);
     table_done(&table);
 }
@@ -126,7 +134,8 @@ static void tables_fit(void **state)
     assert_string_equal(
         got, "Name                                  Number  Remark\n"
              "short                                      7  -\n"
-             "a name of which much has to be l...  1234567  and a remark that is long as we...\n");
+             "a name of which much has to be l...  1234567  and a remark that is long as we...\n"
+             "⭐ Followers ⭐                            1  😍😍😍😍😍😍😍😍😍😍😍😍😍😍😍...\n");
     free(got);
 }
 

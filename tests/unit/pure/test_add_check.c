@@ -174,7 +174,9 @@ static void test_columns(void **state)
         struct add_line line;
         const char *why;
     } cases[] = {
-        {{.columns = {[ADD_SERVICE] = " "}}, "the view shows no service for this line"},
+        {{.columns = {[ADD_SERVICE] = " "}},
+         "the line shows no service: it has none in the shop, or its options cannot be used as "
+         "they are"},
         {LINE(NULL, [ADD_QUANTITY] = "5"), "link and username are both missing"},
         {LINE(NULL, LINK, [ADD_QUANTITY] = "0"),
          "quantity is 0: it must be a whole number above 0"},

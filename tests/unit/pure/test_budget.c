@@ -214,10 +214,12 @@ static void test_one_probe_after_a_refusal(void **state)
     assert_int_equal(budget_available(&budget, BUDGET_ADD, 9, MINUTE - 1), 0);
     assert_int_equal(budget_next_us(&budget, BUDGET_READ, 0), MINUTE);
     assert_int_equal(budget_available(&budget, BUDGET_ADD, 9, MINUTE), 1);
-    /* An answer to what left before the refusal is no answer to the probe. */
-    budget_was_let_through(&budget);
+    /* An answer to what left before the refusal is no answer to the probe, sooner or later. */
+    budget_was_let_through(&budget, 0);
     assert_int_equal(budget_available(&budget, BUDGET_ADD, 9, MINUTE), 1);
     budget_take(&budget, BUDGET_ADD, 1, MINUTE);
+    assert_int_equal(budget_available(&budget, BUDGET_ADD, 9, MINUTE), 0);
+    budget_was_let_through(&budget, -1);
     assert_int_equal(budget_available(&budget, BUDGET_ADD, 9, MINUTE), 0);
     assert_int_equal(budget_next_us(&budget, BUDGET_ADD, MINUTE), INT64_MAX);
     /* It was never sent. */
@@ -229,7 +231,10 @@ static void test_one_probe_after_a_refusal(void **state)
     assert_int_equal(budget_available(&budget, BUDGET_ADD, 9, 2 * MINUTE), 1);
     budget_take(&budget, BUDGET_ADD, 1, 2 * MINUTE);
     budget_answered(&budget, 2 * MINUTE);
-    budget_was_let_through(&budget);
+    budget_was_let_through(&budget,
+                           MINUTE); /* which was slow, and left before the second refusal */
+    assert_int_equal(budget_available(&budget, BUDGET_ADD, 90, 2 * MINUTE + SECOND), 0);
+    budget_was_let_through(&budget, 2 * MINUTE);
     assert_in_range(budget_available(&budget, BUDGET_ADD, 90, 2 * MINUTE + SECOND), 50, 60);
     budget_done(&budget);
 }

@@ -14,7 +14,7 @@ static struct flight_record leaving(uint64_t sequence)
 {
     return (struct flight_record){.kind = RECORD_LEAVES,
                                   .sequence = sequence,
-                                  .at_s = 1795339615,
+                                  .at_us = 1795339615,
                                   .account_id = 3,
                                   .number = 2,
                                   .order_id = INT64_MAX,
@@ -29,7 +29,7 @@ static struct flight_record ended(uint64_t sequence)
 {
     return (struct flight_record){.kind = RECORD_ENDED,
                                   .sequence = sequence,
-                                  .at_s = -1,
+                                  .at_us = -1,
                                   .account_id = 3,
                                   .number = 2,
                                   .order_id = 7,
@@ -46,7 +46,7 @@ static void assert_same(const struct flight_record *a, const struct flight_recor
 {
     assert_int_equal(a->kind, b->kind);
     assert_int_equal(a->sequence, b->sequence);
-    assert_int_equal(a->at_s, b->at_s);
+    assert_int_equal(a->at_us, b->at_us);
     assert_int_equal(a->account_id, b->account_id);
     assert_int_equal(a->number, b->number);
     assert_int_equal(a->order_id, b->order_id);

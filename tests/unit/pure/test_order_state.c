@@ -28,8 +28,8 @@ static const struct {
     { ORDER_CANCELED,     "-------" "ACPDFE" "----U" },
     { ORDER_REFUNDED,     "-------" "ACPDFE" "----U" },
     { ORDER_FAILED,       "-------" "ACPDFE" "---QU" },
-    { ORDER_REJECTED,     "---A---" "------" "---Q-" },
-    { ORDER_WITHDRAWN,    "--QA---" "------" "-----" },
+    { ORDER_REJECTED,     "---A---" "------" "---QU" },
+    { ORDER_WITHDRAWN,    "--QA---" "------" "----U" },
     { ORDER_UNCERTAIN,    "---AJQ-" "------" "AQB--" },
     { ORDER_ABANDONED,    "---A---" "------" "A----" },
 };

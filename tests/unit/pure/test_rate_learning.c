@@ -73,7 +73,13 @@ static void test_one_refusal(void **state)
          1,
          true},
         {"a long wait is a day's", 1, {.retry_after_s = 3600, .day_used = 2000}, 60, 1970, 1, true},
-        {"never to nothing", 1, {.retry_after_s = 3600, .day_used = 3}, 60, 100, 1, true},
+        {"a quiet day's keeps a quarter",
+         1,
+         {.retry_after_s = 3600, .day_used = 3},
+         60,
+         1250,
+         1,
+         true},
         {"a number for a second", 1, {.limit = 2, .period_s = 1}, 42, 5000, 1, true},
         {"a day above ours", 1, {.retry_after_s = 3600, .day_used = 6000}, 60, 5000, 1, false},
     };
@@ -111,6 +117,27 @@ static void test_cuts_repeat(void **state)
     for (int64_t i = 1; i < 20; i++)
         (void)rate_learning_refused(&learning, &refusal, i * MINUTE);
     assert_int_equal(learning.per_minute, 6);
+}
+
+/* Of a day as well, whether a number was named or not; and never to nothing. */
+static void test_cuts_of_a_day_repeat(void **state)
+{
+    const struct rate_refusal named = {.limit = 2500, .period_s = 86400, .day_used = 2500},
+                              wait = {.retry_after_s = 3600, .day_used = 2000};
+    struct rate_learning learning;
+    (void)state;
+    rate_learning_init(&learning, &configured, 0);
+    assert_true(rate_learning_refused(&learning, &named, 0));
+    assert_false(rate_learning_refused(&learning, &named, SECOND));
+    assert_false(rate_learning_refused(&learning, &wait, 29 * SECOND));
+    assert_int_equal(learning.per_day, 2500);
+    assert_true(rate_learning_refused(&learning, &wait, 30 * SECOND));
+    assert_false(rate_learning_refused(&learning, &wait, 31 * SECOND));
+    assert_int_equal(learning.per_day, 1970);
+    for (int64_t i = 1; i < 20; i++)
+        (void)rate_learning_refused(
+            &learning, &(struct rate_refusal){.retry_after_s = 3600, .day_used = 1}, i * MINUTE);
+    assert_int_equal(learning.per_day, 100);
 }
 
 static void test_recovers_to_the_configuration(void **state)
@@ -233,6 +260,9 @@ static void test_restore(void **state)
     assert_int_equal(learning.refusals, 1);
     (void)rate_learning_recover(&learning, 6 * DAY);
     assert_int_equal(learning.per_minute, 30);
+    /* The week is that of the refusal. */
+    (void)rate_learning_recover(&learning, 7 * DAY);
+    assert_int_equal(learning.per_minute, 33);
     /* The administrator changed the limits: what was learned of others is forgotten. */
     other.per_minute = 600;
     rate_learning_init(&learning, &other, 5 * DAY);
@@ -263,6 +293,30 @@ static void test_restore_of_nothing(void **state)
     assert_false(rate_learning_recover(&learning, 50 * DAY));
 }
 
+/* However often the process ends, a day comes back in its time, neither later nor sooner. */
+static void test_recovers_over_restarts(void **state)
+{
+    const struct rate_refusal day = {.retry_after_s = 3600, .day_used = 4000};
+    struct rate_learning learning, earlier;
+    (void)state;
+    rate_learning_init(&learning, &configured, 0);
+    (void)rate_learning_refused(&learning, &day, 0);
+    for (int64_t now = 0; now < 4 * DAY; now += 6 * 60 * MINUTE) {
+        earlier = learning;
+        rate_learning_init(&learning, &configured, now);
+        rate_learning_restore(&learning, &earlier, now);
+        (void)rate_learning_recover(&learning, now);
+        assert_int_equal(learning.per_day, now < 2 * DAY ? 3940 : 4190);
+    }
+    /* What is not known, or is still to come by a clock that was set back, is now. */
+    earlier.refused_us = earlier.raised_us = INT64_MIN;
+    earlier.day_raised_us = 9 * DAY;
+    rate_learning_init(&learning, &configured, 5 * DAY);
+    rate_learning_restore(&learning, &earlier, 5 * DAY);
+    assert_true(learning.refused_us == 5 * DAY && learning.raised_us == 5 * DAY);
+    assert_true(learning.day_raised_us == 5 * DAY);
+}
+
 /* A burst that was given up holds for the burst it was learned of. */
 static void test_restore_of_a_burst(void **state)
 {
@@ -290,6 +344,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_refusal),
         cmocka_unit_test(test_cuts_repeat),
+        cmocka_unit_test(test_cuts_of_a_day_repeat),
         cmocka_unit_test(test_recovers_to_the_configuration),
         cmocka_unit_test(test_told_numbers_hold),
         cmocka_unit_test(test_unlimited),
@@ -297,6 +352,7 @@ int main(void)
         cmocka_unit_test(test_a_small_limit_recovers),
         cmocka_unit_test(test_restore_of_nothing),
         cmocka_unit_test(test_restore),
+        cmocka_unit_test(test_recovers_over_restarts),
         cmocka_unit_test(test_restore_of_a_burst),
     };
     return cmocka_run_group_tests_name("rate_learning", tests, NULL, NULL);

@@ -93,27 +93,6 @@ static void test_form(void **state)
     assert_string_equal(text_string(&text), "a%00b");
 }
 
-static void test_fold_word(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *word, *folded;
-    } cases[] = {
-        {"", ""},
-        {" _-", ""},
-        {"In Progress", "inprogress"},
-        {"custom_COMMENTS-package", "customcommentspackage"},
-        {"Ünï 1", "Ünï1"},
-        {"0123456789012345678901234567890123456789012345678",
-         "01234567890123456789012345678901234567890123456"},
-    };
-    for (size_t i = 0; i < COUNT_OF(cases); i++) {
-        char folded[TEXT_WORD_SIZE];
-        text_fold_word(cases[i].word, folded);
-        assert_string_equal(folded, cases[i].folded);
-    }
-}
-
 static void test_utf8(void **state)
 {
     (void)state;
@@ -245,7 +224,6 @@ int main(void)
         cmocka_unit_test(test_out_of_memory_is_remembered),
         cmocka_unit_test(test_form),
         cmocka_unit_test(test_utf8),
-        cmocka_unit_test(test_fold_word),
         cmocka_unit_test(test_distance),
         cmocka_unit_test(test_one_line),
     };

@@ -1,0 +1,4 @@
+-- 018-certainty.sql - outcomes are on disk before they count as recorded, and nothing is queued while another attempt of it may exist
+-- (functions.sql): nothing of the tables changes.
+--
+-- Run inside one transaction by `chwsyncd schema install|upgrade`, as the owner of schema chwsync.

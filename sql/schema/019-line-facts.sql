@@ -1,0 +1,3 @@
+-- 019-line-facts.sql - what is taken up and judged of a line (functions.sql): nothing of the tables changes.
+--
+-- Run inside one transaction by `chwsyncd schema install|upgrade`, as the owner of schema chwsync.

@@ -1,0 +1,92 @@
+#!/bin/bash
+# Intake by the function itself: its plans over thousands of lines, and what becomes of lines that cannot be taken.
+cd "$(dirname "$0")/../.." || exit 1
+. tests/lib/cluster.sh
+. tests/lib/tap.sh
+build=${BUILD:-build}
+trap cluster_stop_all EXIT
+ask() { cluster_psql -At -c "$1" 2>&1; }
+
+# Statistics are those of tables that are known to be empty, as they are a minute after the tables were.
+cluster_start fsync=off autovacuum=off || exit 1
+export PGOPTIONS='-c client_min_messages=warning'
+"$build/chwsyncd" schema install --conninfo "host=$PGHOST port=$PGPORT dbname=postgres user=postgres" >/dev/null || exit 1
+cluster_psql <<'SQL' || exit 1
+CREATE SCHEMA test;
+CREATE TABLE test.lines (order_ref text, service text DEFAULT 'S', link text, quantity bigint DEFAULT 100, raises boolean DEFAULT false);
+CREATE VIEW test.shown AS SELECT order_ref, service, link, quantity / (NOT raises)::int AS quantity FROM test.lines;
+-- As the daemon asks (store/shop): the whole, or one line.
+CREATE FUNCTION test.intake(anew boolean, only_ref text DEFAULT NULL, at_most int DEFAULT 100000) RETURNS text LANGUAGE sql AS $$
+    SELECT concat_ws(' ', i.taken, i.followed, i.parked, i.parked_in_all, i.parked_lines)
+      FROM chwsync.intake('one', '{one}', at_most, false, 'test.shown',
+               'SELECT v.order_ref::text, v.service, v.link, v.quantity, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::text,
+                       NULL::text, NULL::text, NULL::text, NULL::jsonb, NULL::text, NULL::numeric, NULL::text, NULL::timestamptz
+                  FROM test.shown v WHERE ' || CASE WHEN only_ref IS NULL THEN
+                  'v.order_ref IS NULL OR NOT v.order_ref::text = ANY (ARRAY(SELECT p.order_ref FROM chwsync.parked_lines p
+                                                                              WHERE p.sqlstate IS NOT NULL))'
+                  ELSE 'v.order_ref::text = $1' END, only_ref, anew, 'no %s') i
+$$;
+SQL
+
+# ---- plans ----
+# One session, as the daemon's: what was planned for an empty ledger must not serve a full one. Each line compared with each takes
+# minutes, each looked up takes a second.
+lines=20000
+cluster_psql -c 'VACUUM ANALYZE' || exit 1
+is "a session that planned for nothing takes $lines lines, follows them twice, and takes some more" \
+    "0 0 0 0
+$lines 0 0 0
+0 0 0 0
+0 $lines 0 0
+10 0 0 0" "$(cluster_psql -At 2>&1 <<SQL
+SET statement_timeout = '15 s';
+SELECT test.intake(true);
+INSERT INTO test.lines (order_ref) SELECT 'line-' || g FROM generate_series(1, $lines) g;
+SELECT test.intake(true);
+SELECT test.intake(true);
+UPDATE test.lines SET quantity = 200;
+SELECT test.intake(true);
+INSERT INTO test.lines (order_ref) SELECT 'more-' || g FROM generate_series(1, 10) g;
+SELECT test.intake(true);
+SQL
+)"
+ask "TRUNCATE test.lines; INSERT INTO test.lines (order_ref) SELECT 'row-' || g % $lines FROM generate_series(1, 200000) g" >/dev/null
+is "of $((lines * 10)) faulty rows and $lines parked keys each is looked up too" "0 0 $lines $lines
+0 0 0 $lines" "$(cluster_psql -At 2>&1 <<'SQL' | sed 's/ row-.*//' | grep -v '^row-'
+SET statement_timeout = '15 s';
+SELECT test.intake(true);
+SELECT test.intake(true);
+SQL
+)"
+
+# ---- lines that cannot be taken ----
+parked() { ask "SELECT concat_ws(' ', order_ref, sqlstate, CASE WHEN retry_at > now() + interval '4 minutes' THEN 'later' ELSE 'now' END) FROM chwsync.parked_lines ORDER BY 1"; }
+ask "TRUNCATE test.lines; INSERT INTO test.lines (order_ref) VALUES ('twice'), ('twice'), ('good-1')" >/dev/null
+is "a look at the whole parks what is shown twice, and forgets what is not any more" "1 0 1 $((lines + 1)) twice: the view shows this order_ref more than once
+twice now" "$(ask "SELECT test.intake(true)")
+$(parked)"
+is "looked at alone it waits, so that others have their turn" "0 0 0 1
+twice later" "$(ask "SELECT test.intake(false, 'twice')")
+$(parked)"
+is "shown once, it is taken all the same" "1 0 0 1
+" "$(ask "DELETE FROM test.lines WHERE ctid = (SELECT min(ctid) FROM test.lines WHERE order_ref = 'twice')
+          RETURNING NULL" >/dev/null; ask "SELECT test.intake(true)")
+$(parked)"
+
+park() { ask "INSERT INTO chwsync.parked_lines (order_ref, sqlstate, reason) VALUES ('$1', '22012', 'division by zero')" >/dev/null; }
+ask "INSERT INTO test.lines (order_ref, raises) VALUES ('bad-1', true), ('bad-2', true)" >/dev/null
+is "a line that raises spoils the look at the whole" "ERROR:  division by zero" "$(ask "SELECT test.intake(true)" | head -n 1)"
+park bad-1
+park bad-2
+ask "INSERT INTO test.lines (order_ref) VALUES ('good-2')" >/dev/null
+is "and is left out of it, when it is parked" "1 0 0 2
+bad-1 22012 now
+bad-2 22012 now" "$(ask "SELECT test.intake(true)")
+$(parked)"
+ask "UPDATE test.lines SET raises = false WHERE order_ref = 'bad-1'; DELETE FROM test.lines WHERE order_ref = 'bad-2'" >/dev/null
+is "mended, it is taken when it is tried again" "1 0 0 2" "$(ask "SELECT test.intake(false, 'bad-1')")"
+is "no longer shown, it is forgotten" "0 0 0 1
+" "$(ask "SELECT test.intake(false, 'bad-2')")
+$(parked)"
+echo "1..$tests"
+[ $failed = 0 ]

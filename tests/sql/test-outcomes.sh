@@ -1,0 +1,77 @@
+#!/bin/bash
+# How attempts end: nothing is queued while another attempt of the order may exist at the provider, and what is recorded is on disk.
+cd "$(dirname "$0")/../.." || exit 1
+. tests/lib/cluster.sh
+. tests/lib/tap.sh
+trap cluster_stop_all EXIT
+ask() { cluster_psql -At -c "$1" 2>&1; }
+
+cluster_start fsync=off && cluster_psql -c 'CREATE DATABASE shop' || exit 1
+export PGDATABASE=shop PGOPTIONS='-c client_min_messages=warning'
+"${BUILD:-build}/chwsyncd" schema install --conninfo "host=$PGHOST dbname=shop user=postgres" >/dev/null || exit 1
+ask "INSERT INTO chwsync.accounts (provider, endpoint, key_digest) VALUES ('one', 'https://one.example/api', 'd')" >/dev/null
+
+# An order whose attempts stand as told, the last one under way: `order REF OUTCOME...`, where - is without an end, and all but - are open
+# when they are unknown.
+order() {
+    local ref=$1 number=0 outcome
+    shift
+    ask "INSERT INTO chwsync.orders (order_ref, provider, service, link, quantity, state, attempts, account_id)
+         VALUES ('$ref', 'one', 'LIKES', 'https://x.example/$ref', 100, 'submitting', $#, 1)" >/dev/null
+    for outcome; do
+        number=$((number + 1))
+        ask "INSERT INTO chwsync.attempts (order_id, number, account_id, instance, claim, send_before, open, outcome, ended_at)
+             SELECT id, $number, 1, gen_random_uuid(), 1, now(), '$outcome' IN ('-', 'unknown'), nullif('$outcome', '-'),
+                    CASE WHEN '$outcome' <> '-' THEN now() END FROM chwsync.orders WHERE order_ref = '$ref'" >/dev/null
+    done
+}
+ends() { # REF NUMBER OUTCOME [ID]: where the order stands then, whether it is queued and followed, which attempts are open
+    ask "SELECT chwsync.record_outcomes(ARRAY[id], ARRAY[$2], ARRAY['$3'], ARRAY[nullif('${4:-}', '')], ARRAY[200], ARRAY['words'], ARRAY[0], true, 5,
+         ARRAY[NULL]::uuid[]) FROM chwsync.orders WHERE order_ref = '$1'" >/dev/null
+    ask "SELECT concat_ws(' ', o.state, (SELECT 'queued' FROM chwsync.queue q WHERE q.order_id = o.id),
+                (SELECT 'followed' FROM chwsync.polls p WHERE p.order_id = o.id),
+                (SELECT 'open ' || string_agg(a.number::text, ',' ORDER BY number) FROM chwsync.attempts a WHERE a.order_id = o.id AND a.open))
+           FROM chwsync.orders o WHERE o.order_ref = '$1'"
+}
+
+order alone -
+is "the only attempt was put off: it is queued again" "queued queued" "$(ends alone 1 'put off')"
+order known refused -
+is "another one that has ended is in nobody's way" "queued queued" "$(ends known 2 'not executed')"
+for outcome in 'put off' 'not executed' refused; do
+    order "two $outcome" unknown -
+    is "$outcome, and an earlier one may exist: it is uncertain, and not sent again" "uncertain open 1" "$(ends "two $outcome" 2 "$outcome")"
+done
+is "the earlier one's late answer: it was not executed" "queued queued" "$(ends 'two put off' 1 'not executed')"
+is "... it was refused" "rejected" "$(ends 'two not executed' 1 refused)"
+is "... it was accepted" "active followed" "$(ends 'two refused' 1 accepted 77)"
+order both unknown -
+is "two may exist" "uncertain open 1,2" "$(ends both 2 unknown)"
+is "one of them does not" "uncertain open 2" "$(ends both 1 'not executed')"
+is "nor does the other" "queued queued" "$(ends both 2 'not executed')"
+order bought unknown -
+is "accepted is accepted, whatever else may exist" "active followed open 1" "$(ends bought 2 accepted 78)"
+is "and stays it when the other turns out to be nothing" "active followed" "$(ends bought 1 'not executed')"
+
+# An attempt that only a journal knows, of an order that is being bought again.
+order again -
+is "it is put back" submitting "$(ask "SELECT chwsync.restore_attempt('again', 'one', 1, gen_random_uuid(), 1, now(), 'LIKES', 'https://x.example/again', 100,
+    'unknown', NULL, 0, NULL, true, 5)")"
+is "what was not executed now may have been then" "uncertain open 0" "$(ends again 1 'put off')"
+
+# The server may confirm what is not on disk; not so for an outcome.
+for setting in off local; do
+    order "durable $setting" -
+    is "recorded with synchronous_commit = $setting: it is on" on "$(PGOPTIONS="-c synchronous_commit=$setting" ask "BEGIN;
+        SELECT FROM chwsync.orders o, chwsync.record_outcomes(ARRAY[o.id], ARRAY[1], ARRAY['accepted'], ARRAY['9-$setting'], ARRAY[200], ARRAY[NULL], ARRAY[0],
+            true, 5, ARRAY[NULL]::uuid[]) WHERE o.order_ref = 'durable $setting';
+        SHOW synchronous_commit; COMMIT" | grep -xE 'on|off|local')"
+    is "... put back with it" on "$(PGOPTIONS="-c synchronous_commit=$setting" ask "BEGIN;
+        SELECT chwsync.restore_attempt('lost $setting', 'one', 1, gen_random_uuid(), 1, now(), 'LIKES', 'l', 1, 'accepted', '8-$setting', 200, NULL, true, 5);
+        SHOW synchronous_commit; COMMIT" | grep -xE 'on|off|local')"
+done
+order durable -
+is "what is stricter stays" remote_apply "$(PGOPTIONS="-c synchronous_commit=remote_apply" ask "BEGIN;
+    SELECT FROM chwsync.orders o, chwsync.record_outcomes(ARRAY[o.id], ARRAY[1], ARRAY['accepted'], ARRAY['9'], ARRAY[200], ARRAY[NULL], ARRAY[0],
+        true, 5, ARRAY[NULL]::uuid[]) WHERE o.order_ref = 'durable'; SHOW synchronous_commit; COMMIT" | grep -xE 'on|off|local|remote_apply')"
+done_testing
