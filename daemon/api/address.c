@@ -1,16 +1,8 @@
 #include "api/address.h"
-#include <arpa/inet.h>
+#include "host/config_value.h"
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-
-static bool is_loopback(const char *host)
-{
-    struct in_addr address;
-
-    return strcmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0 ||
-           (inet_pton(AF_INET, host, &address) == 1 && ntohl(address.s_addr) >> 24 == 127);
-}
 
 int address_init(struct address *address, const char *string, struct problem *reterr_problem)
 {
@@ -33,7 +25,7 @@ int address_init(struct address *address, const char *string, struct problem *re
     address->plain = strcmp(scheme, "http") == 0;
     if (!address->plain && strcmp(scheme, "https") != 0) {
         problem_set(reterr_problem, "the url must begin with https://");
-    } else if (address->plain && !is_loopback(host)) {
+    } else if (address->plain && !config_value_is_loopback(host)) {
         problem_set(reterr_problem, "http:// to %s would show the key to the network",
                     address->host);
         problem_hint(reterr_problem, "use https://; http:// is for addresses of this machine only");

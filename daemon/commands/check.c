@@ -51,17 +51,26 @@ static bool check_config(struct check *check, struct config **ret_config)
         problem_set(found(check, SEVERITY_FAULT, "configuration", EXIT_CONFIGURATION),
                     "unable to read %s: %s", path, strerror(-r));
     for (size_t i = 0; r > 0 && i < faults.count; i++) {
-        const struct config_fault *fault = &faults.faults[i];
-        struct problem *problem = found(check, SEVERITY_FAULT, "configuration", EXIT_CONFIGURATION);
-        if (fault->line)
-            problem_set(problem, "%s:%u: %s", path, fault->line, fault->problem.text);
-        else
-            problem_set(problem, "%s: %s", path, fault->problem.text);
-        if (fault->problem.hint[0])
-            problem_hint(problem, "%s", fault->problem.hint);
+        struct problem problem;
+        config_fault_describe(&faults.faults[i], path, &problem);
+        found_problem(check, SEVERITY_FAULT, "configuration", EXIT_CONFIGURATION, &problem);
     }
     config_faults_done(&faults);
     return false;
+}
+
+/* Only the keys themselves tell. The second one is not asked anything. */
+static void check_same_account(struct check *check, size_t first, size_t second)
+{
+    const struct provider_config *providers = check->config->providers;
+    struct secret *keys = check->keys;
+    struct problem problem;
+    if (!keys[first].text || !keys[second].text ||
+        !config_same_account(&providers[first], keys[first].text, &providers[second],
+                             keys[second].text, &problem))
+        return;
+    found_problem(check, SEVERITY_FAULT, "credentials", EXIT_CONFIGURATION, &problem);
+    secret_done(&keys[second]);
 }
 
 static void check_credentials(struct check *check)
@@ -80,10 +89,12 @@ static void check_credentials(struct check *check)
             problem_set(found(check, SEVERITY_OK, "credentials", EXIT_DONE),
                         "%s: the key can be read", provider->name);
         else if (r > 0)
-            found_problem(check, SEVERITY_FAULT, "credentials", EXIT_CONFIGURATION, &problem);
+            found_problem(check, SEVERITY_FAULT, "credentials", EXIT_PERMISSION, &problem);
         else
-            problem_set(found(check, SEVERITY_FAULT, "credentials", EXIT_CONFIGURATION),
+            problem_set(found(check, SEVERITY_FAULT, "credentials", EXIT_PERMISSION),
                         "%s: unable to read the key: %s", provider->name, strerror(-r));
+        for (size_t j = 0; r == 0 && j < i; j++)
+            check_same_account(check, j, i);
     }
 }
 
@@ -209,8 +220,8 @@ static void check_rows(struct check *check, const struct contract *contract,
     struct problem *found_one;
     if (view->without_service) {
         found_one = found(check, SEVERITY_WARNING, "contract", EXIT_DONE);
-        problem_set(found_one, "%" PRId64 " rows of %s have no service: they will be refused",
-                    view->without_service, contract->view_sql);
+        problem_set(found_one, "rows of %s that have no service, and will be refused: %" PRId64,
+                    contract->view_sql, view->without_service);
         problem_hint(found_one, "SELECT order_ref FROM %s WHERE service IS NULL;",
                      contract->view_sql);
     }

@@ -146,6 +146,16 @@ static void tell_silence(struct inquiry *inquiry, const struct client_answer *an
                                          : "look at url, the network, and ca_file");
 }
 
+/* An HTML page, an empty body, half a reply: `words` say what. */
+static void tell_nonsense(struct inquiry *inquiry, const char *words)
+{
+    struct problem *problem = found(inquiry->check, SEVERITY_FAULT, "provider", EXIT_UNAVAILABLE);
+
+    problem_set(problem, "%s gives no usable answer: %s", inquiry->provider->name, words);
+    problem_hint(problem, "is url the API's address? If it is, the provider is out of order: the "
+                          "daemon goes on by itself when it answers again");
+}
+
 static void tell_refusal(struct inquiry *inquiry, const struct client_answer *answer)
 {
     const struct reply *reply = answer->reply;
@@ -162,6 +172,10 @@ static void tell_refusal(struct inquiry *inquiry, const struct client_answer *an
     }
     text_one_line(words, sizeof words,
                   reply->error ? reply->error : "an answer that is not understood");
+    if (reply->outcome == REPLY_UNKNOWN) {
+        tell_nonsense(inquiry, words);
+        return;
+    }
     problem = found(inquiry->check, SEVERITY_FAULT, "provider", EXIT_FINDING);
     problem_set(problem, "%s refuses: %s (HTTP %ld)", inquiry->provider->name, words,
                 answer->http_status);
@@ -190,7 +204,8 @@ static bool take_reply(struct inquiry *inquiry, const struct client_answer *answ
 
     switch (questions[inquiry->next]) {
     case ACTION_PING:
-        if (reply->class == ERROR_RATE || reply->class == ERROR_ENDPOINT)
+        if (reply->class == ERROR_RATE || reply->class == ERROR_ENDPOINT ||
+            (reply->outcome == REPLY_UNKNOWN && answer->http_status >= 500))
             break;
         tell_reached(inquiry, answer);
         return true;
@@ -371,7 +386,8 @@ static void tell_limits(struct check *check, const struct provider_config *provi
     add_limit(&text, account->limit_minute, account->configured_minute, "a minute");
     text_add(&text, ", ");
     add_limit(&text, account->limit_day, account->configured_day, "a day");
-    text_format(&text, "; used in the last day: %" PRId64, account->used_day);
+    if (check->has_ledger) /* it counts them */
+        text_format(&text, "; used in the last day: %" PRId64, account->used_day);
     problem = found(check, learned || full ? SEVERITY_WARNING : SEVERITY_OK, "provider", EXIT_DONE);
     problem_set(problem, "%s", text_string(&text));
     if (full)

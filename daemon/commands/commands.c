@@ -24,7 +24,7 @@ const struct command commands[] = {
      "configuration's, reached as the calling user; --conninfo names another one, and then no "
      "configuration is needed.",
      FOR_SCHEMA, command_schema},
-    {"adapter", "NAME|off|on", 0, 1, "what connects a shop: ready, or written for a table",
+    {"adapter", "[NAME|off|on]", 0, 1, "what connects a shop: ready, or written for a table",
      "NAME      prints a ready adapter, to be run with psql; without NAME, their list\n"
      "--table   writes one for any table of paid lines, after a look at it; nothing is changed\n"
      "off       before an upgrade of the shop: takes the view away and keeps its text\n"
@@ -36,9 +36,7 @@ const struct command commands[] = {
      FOR_ADAPTER, command_adapter},
     {"status", "", 0, 0, "providers, budget, queue, what is held up and why",
      "Reads the ledger only; the daemon need not run. With --watch it fills the screen and is "
-     "drawn "
-     "anew every 2 seconds\n"
-     "until q or Ctrl-C.",
+     "drawn anew every 2 seconds until q or Ctrl-C.",
      FOR_STATUS, command_status},
     {"orders", "[REF]", 0, 1, "one order's whole story, or a list",
      "With REF, the key of an order line in the shop: what the shop wants, where it stands and "
@@ -52,8 +50,7 @@ const struct command commands[] = {
      "the budget, and takes it when the provider knows the id and no other order has it. The "
      "answer is waited for, at most 30 s; later it stands in `chwsyncd orders REF`.\n"
      "--not-placed   it does not exist there: it is queued and bought again. Finding nothing "
-     "proves "
-     "nothing, so the daemon never says this by itself.\n"
+     "proves nothing, so the daemon never says this by itself.\n"
      "--give-up      it is abandoned and never bought again; --placed can still reopen it.\n"
      "\n"
      "With --release instead of REF it lets orders be sent again that were stopped because the "
@@ -94,8 +91,8 @@ const struct command commands[] = {
      FOR_REFILL, command_refill},
     {"metrics", "", 0, 0, "figures for a monitoring system",
      "Prints OpenMetrics text. With --http it answers one HTTP request on standard input, for a "
-     "socket of systemd's\n"
-     "(chwsyncd-metrics.socket). Reads the ledger only; the daemon need not run.",
+     "socket of systemd's (chwsyncd-metrics.socket). Reads the ledger only; the daemon need not "
+     "run.",
      FOR_METRICS, command_metrics},
 };
 const size_t command_count = COUNT_OF(commands);

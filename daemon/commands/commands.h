@@ -108,8 +108,6 @@ DEFINE_OWN(struct config, config_free, command_config_freep)
 
 /* Who types this, for the history of an order: "name", or "name (as root)" behind sudo. */
 void command_name_operator(char *ret_name, size_t size);
-/* A provider's id: one printable word without a comma. */
-bool command_is_id(const char *id);
 /* "chwsyncd: what is wrong" and an indented hint, on stderr. */
 void command_complain(const struct problem *problem);
 /* "chwsyncd: unknown WHAT "GIVEN"" and the nearest of the names (NULL ends them) when one is near.

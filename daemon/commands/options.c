@@ -90,11 +90,11 @@ static const struct option_row {
     {"--interval", "WHAT", "minutes between them", FOR_ADAPTER, TEXT(adapter[CONTRACT_INTERVAL])},
     {"--min", "WHAT", "of a subscription", FOR_ADAPTER, TEXT(adapter[CONTRACT_MIN])},
     {"--max", "WHAT", "of a subscription", FOR_ADAPTER, TEXT(adapter[CONTRACT_MAX])},
-    {"--comments", "WHAT", "one a line; so are the next two", FOR_ADAPTER,
-     TEXT(adapter[CONTRACT_COMMENTS])},
-    {"--usernames", "WHAT", "", FOR_ADAPTER, TEXT(adapter[CONTRACT_USERNAMES])},
-    {"--hashtags", "WHAT", "", FOR_ADAPTER, TEXT(adapter[CONTRACT_HASHTAGS])},
-    {"--username", "WHAT", "", FOR_ADAPTER, TEXT(adapter[CONTRACT_USERNAME])},
+    {"--comments", "WHAT", "comments, one a line", FOR_ADAPTER, TEXT(adapter[CONTRACT_COMMENTS])},
+    {"--usernames", "WHAT", "names, one a line", FOR_ADAPTER, TEXT(adapter[CONTRACT_USERNAMES])},
+    {"--hashtags", "WHAT", "hashtags, one a line", FOR_ADAPTER, TEXT(adapter[CONTRACT_HASHTAGS])},
+    {"--username", "WHAT", "a single name, where the type asks for one", FOR_ADAPTER,
+     TEXT(adapter[CONTRACT_USERNAME])},
     {"--params", "WHAT", "any other parameters, as JSON", FOR_ADAPTER,
      TEXT(adapter[CONTRACT_PARAMS])},
     {"--check", NULL, "run it in a transaction that is rolled back", FOR_ADAPTER,
@@ -121,15 +121,26 @@ static void print_options(const struct command *command, FILE *stream)
     }
 }
 
+/* "--placed ID    it exists there ...": what stands behind the gap is broken beside it. */
+static void print_paragraph(const char *paragraph, FILE *stream)
+{
+    char label[OUTPUT_WIDTH];
+    const char *gap = strstr(paragraph, "  ");
+    size_t label_length = gap ? (size_t)(gap - paragraph) : 0;
+    size_t indent = gap ? label_length + strspn(gap, " ") : 0;
+    snprintf(label, sizeof label, "%.*s", (int)label_length, paragraph);
+    output_field(stream, label, (int)indent, paragraph + indent);
+}
+
 static void print_help(const struct command *command, FILE *stream)
 {
     fprintf(stream, "Usage: chwsyncd %s%s%s [OPTION]...\n\n", command->name,
             command->words[0] ? " " : "", command->words);
     for (const char *line = command->help; *line;) {
-        char paragraph[512];
+        OWN(text_done) struct text paragraph = {0};
         size_t length = strcspn(line, "\n");
-        snprintf(paragraph, sizeof paragraph, "%.*s", (int)length, line);
-        output_field(stream, "", 0, paragraph);
+        text_add_bytes(&paragraph, line, length);
+        print_paragraph(text_string(&paragraph), stream);
         line += length + (line[length] == '\n');
     }
     fputc('\n', stream);

@@ -8,17 +8,6 @@
 
 enum { INDENT = 14, LIST_LIMIT = 20, ENTRIES_TOLD = 5, FURTHER_TOLD = 400 };
 
-static const char *cell(const PGresult *rows, int row, int column)
-{
-    return PQgetisnull(rows, row, column) ? NULL : PQgetvalue(rows, row, column);
-}
-
-static int64_t moment(const PGresult *rows, int row, int column)
-{
-    const char *value = cell(rows, row, column);
-    return value ? strtoll(value, NULL, 10) : 0;
-}
-
 /* The words of the ledger and of the contract; NULL ends them. */
 static void list_states(const char *ret_names[ORDER_STATE_COUNT + 3])
 {
@@ -54,7 +43,7 @@ static bool is_mixed(const PGresult *rows)
 /* Ids are a provider's own: in a list of several the name stands before it. */
 static void add_id(struct table *table, const PGresult *rows, int row, bool mixed)
 {
-    const char *id = cell(rows, row, LINE_PROVIDER_ORDER_ID);
+    const char *id = row_text(rows, row, LINE_PROVIDER_ORDER_ID);
     OWN(text_done) struct text text = {0};
     if (mixed) {
         text_format(&text, "%s%s%s", PQgetvalue(rows, row, LINE_PROVIDER), id ? " " : "",
@@ -78,13 +67,13 @@ static void print_list(const PGresult *rows, int64_t now_s, long limit)
     struct table table = {.columns = columns, .column_count = COUNT_OF(columns)};
     for (int row = 0; row < PQntuples(rows); row++) {
         char age[DURATION_SIZE];
-        output_duration(now_s - moment(rows, row, LINE_CREATED_AT), age);
-        table_add(&table, cell(rows, row, LINE_REF));
-        table_add(&table, cell(rows, row, LINE_STATUS));
+        output_duration(now_s - row_integer(rows, row, LINE_CREATED_AT, 0), age);
+        table_add(&table, row_text(rows, row, LINE_REF));
+        table_add(&table, row_text(rows, row, LINE_STATUS));
         add_id(&table, rows, row, mixed);
-        table_add(&table, cell(rows, row, LINE_SERVICE));
-        table_add(&table, cell(rows, row, LINE_QUANTITY));
-        table_add(&table, cell(rows, row, LINE_CHARGE));
+        table_add(&table, row_text(rows, row, LINE_SERVICE));
+        table_add(&table, row_text(rows, row, LINE_QUANTITY));
+        table_add(&table, row_text(rows, row, LINE_CHARGE));
         table_add(&table, age);
     }
     if (PQntuples(rows))
@@ -132,19 +121,13 @@ static void story_done(struct story *story)
     PQclear(story->history);
 }
 
-static void print_field(const char *label, const char *value)
-{
-    if (value && value[0])
-        output_field(stdout, label, INDENT, value);
-}
-
 static void print_moment(const char *label, const PGresult *order, int column, int64_t now_s)
 {
     char text[RELATION_SIZE];
-    if (!cell(order, 0, column))
+    if (!row_text(order, 0, column))
         return;
-    output_relation(moment(order, 0, column), now_s, text);
-    print_field(label, text);
+    output_relation(row_integer(order, 0, column, 0), now_s, text);
+    output_fact(label, text);
 }
 
 /* An amount or count with what it is counted in. */
@@ -158,7 +141,7 @@ static void print_pair(const char *label, const char *value, const char *unit)
         text_add_char(&text, ' ');
         text_add(&text, unit);
     }
-    print_field(label, text_string(&text));
+    output_fact(label, text_string(&text));
 }
 
 /* What has one entry a line: there may be thousands. */
@@ -183,13 +166,13 @@ static void print_entries(const char *label, const char *value)
 static void print_service(const PGresult *order)
 {
     OWN(text_done) struct text text = {0};
-    const char *type = cell(order, 0, STORY_SERVICE_TYPE),
-               *rate = cell(order, 0, STORY_SERVICE_RATE);
-    if (!cell(order, 0, STORY_SERVICE_NAME))
+    const char *type = row_text(order, 0, STORY_SERVICE_TYPE),
+               *rate = row_text(order, 0, STORY_SERVICE_RATE);
+    if (!row_text(order, 0, STORY_SERVICE_NAME))
         return;
-    text_format(&text, "%s (%s%s%s)", cell(order, 0, STORY_SERVICE_NAME), type ? type : "no type",
-                rate ? ", rate " : "", rate ? rate : "");
-    print_field("", text_string(&text));
+    text_format(&text, "%s (%s%s%s)", row_text(order, 0, STORY_SERVICE_NAME),
+                type ? type : "no type", rate ? ", rate " : "", rate ? rate : "");
+    output_fact("", text_string(&text));
 }
 
 static void print_wanted(const PGresult *order, int64_t now_s)
@@ -199,23 +182,23 @@ static void print_wanted(const PGresult *order, int64_t now_s)
         enum report_story column;
         void (*print)(const char *label, const char *value);
     } fields[] = {
-        {"  provider", STORY_PROVIDER, print_field},
-        {"  service", STORY_SERVICE, print_field},
-        {"  link", STORY_LINK, print_field},
-        {"  quantity", STORY_QUANTITY, print_field},
-        {"  runs", STORY_RUNS, print_field},
-        {"  interval", STORY_INTERVAL, print_field},
-        {"  min", STORY_MIN, print_field},
-        {"  max", STORY_MAX, print_field},
-        {"  username", STORY_USERNAME, print_field},
+        {"  provider", STORY_PROVIDER, output_fact},
+        {"  service", STORY_SERVICE, output_fact},
+        {"  link", STORY_LINK, output_fact},
+        {"  quantity", STORY_QUANTITY, output_fact},
+        {"  runs", STORY_RUNS, output_fact},
+        {"  interval", STORY_INTERVAL, output_fact},
+        {"  min", STORY_MIN, output_fact},
+        {"  max", STORY_MAX, output_fact},
+        {"  username", STORY_USERNAME, output_fact},
         {"  usernames", STORY_USERNAMES, print_entries},
         {"  hashtags", STORY_HASHTAGS, print_entries},
         {"  comments", STORY_COMMENTS, print_entries},
-        {"  params", STORY_PARAMS, print_field},
+        {"  params", STORY_PARAMS, output_fact},
     };
     puts("\nWhat the shop wants");
     for (size_t i = 0; i < COUNT_OF(fields); i++) {
-        fields[i].print(fields[i].label, cell(order, 0, fields[i].column));
+        fields[i].print(fields[i].label, row_text(order, 0, fields[i].column));
         if (fields[i].column == STORY_SERVICE)
             print_service(order);
     }
@@ -226,13 +209,13 @@ static void print_wanted(const PGresult *order, int64_t now_s)
 static void print_standing(const PGresult *order, int64_t now_s)
 {
     puts("\nWhere it stands");
-    print_pair("  status", cell(order, 0, STORY_STATUS), "");
-    print_field("  because", cell(order, 0, STORY_ERROR));
-    print_field("  order id", cell(order, 0, STORY_PROVIDER_ORDER_ID));
-    print_field("  their word", cell(order, 0, STORY_PROVIDER_STATUS));
-    print_field("  start count", cell(order, 0, STORY_START_COUNT));
-    print_field("  remains", cell(order, 0, STORY_REMAINS));
-    print_field("  attempts", cell(order, 0, STORY_ATTEMPTS));
+    print_pair("  status", row_text(order, 0, STORY_STATUS), "");
+    output_fact("  because", row_text(order, 0, STORY_ERROR));
+    output_fact("  order id", row_text(order, 0, STORY_PROVIDER_ORDER_ID));
+    output_fact("  their word", row_text(order, 0, STORY_PROVIDER_STATUS));
+    output_fact("  start count", row_text(order, 0, STORY_START_COUNT));
+    output_fact("  remains", row_text(order, 0, STORY_REMAINS));
+    output_fact("  attempts", row_text(order, 0, STORY_ATTEMPTS));
     print_moment("  accepted", order, STORY_ACCEPTED_AT, now_s);
     print_moment("  last asked", order, STORY_POLLED_AT, now_s);
     print_moment("  last moved", order, STORY_CHANGED_AT, now_s);
@@ -241,18 +224,18 @@ static void print_standing(const PGresult *order, int64_t now_s)
 /* Amounts are PostgreSQL's; nothing is reckoned here. */
 static void print_money(const PGresult *order)
 {
-    const char *charge = cell(order, 0, STORY_CHARGE),
-               *expected = cell(order, 0, STORY_EXPECTED_CHARGE),
-               *highest = cell(order, 0, STORY_MAX_CHARGE),
-               *difference = cell(order, 0, STORY_DIFFERENCE),
-               *currency = cell(order, 0, STORY_CURRENCY);
+    const char *charge = row_text(order, 0, STORY_CHARGE),
+               *expected = row_text(order, 0, STORY_EXPECTED_CHARGE),
+               *highest = row_text(order, 0, STORY_MAX_CHARGE),
+               *difference = row_text(order, 0, STORY_DIFFERENCE),
+               *currency = row_text(order, 0, STORY_CURRENCY);
     if (!charge && !expected && !highest)
         return;
     puts("\nMoney");
     print_pair("  expected", expected, currency);
     print_pair("  charge", charge, currency);
     if (difference && strspn(difference, "-0.") == strlen(difference))
-        print_field("  difference", "none");
+        output_fact("  difference", "none");
     else
         print_pair("  difference", difference, currency);
     print_pair("  max charge", highest, currency);
@@ -272,8 +255,8 @@ static void add_pause(struct text *text, const PGresult *order, enum report_stor
                       const char *what, int64_t now_s)
 {
     char until[RELATION_SIZE];
-    int64_t until_s = moment(order, 0, column);
-    const char *reason = cell(order, 0, STORY_PAUSE_REASON);
+    int64_t until_s = row_integer(order, 0, column, 0);
+    const char *reason = row_text(order, 0, STORY_PAUSE_REASON);
     if (until_s <= now_s)
         return;
     output_until(until_s, now_s, until);
@@ -305,14 +288,15 @@ static const char *held_sentence(const char *held)
 
 static bool is_true(const PGresult *order, enum report_story column)
 {
-    const char *value = cell(order, 0, column);
+    const char *value = row_text(order, 0, column);
     return value && value[0] == 't';
 }
 
 static void describe_queued(const PGresult *order, const struct config *config, int64_t now_s,
                             struct text *text)
 {
-    const char *provider = PQgetvalue(order, 0, STORY_PROVIDER), *held = cell(order, 0, STORY_HELD);
+    const char *provider = PQgetvalue(order, 0, STORY_PROVIDER),
+               *held = row_text(order, 0, STORY_HELD);
     if (!config_provider(config, provider)) {
         text_format(text,
                     "It is sent when provider %s is configured, or when the view names another.",
@@ -321,13 +305,14 @@ static void describe_queued(const PGresult *order, const struct config *config, 
     }
     if (held)
         text_format(text, "It is sent %s; looked at again", held_sentence(held));
-    add_when(text, held ? "" : "It is sent", moment(order, 0, STORY_NEXT_ATTEMPT_AT), now_s);
+    add_when(text, held ? "" : "It is sent", row_integer(order, 0, STORY_NEXT_ATTEMPT_AT, 0),
+             now_s);
     if (is_true(order, STORY_ACCOUNT_UNDECIDED))
         text_format(text,
                     "; but nothing is sent to this provider until it is decided whose account its "
                     "key is: chwsyncd resolve --account %s",
                     provider);
-    if (moment(order, 0, STORY_STOPS) > 0)
+    if (row_integer(order, 0, STORY_STOPS, 0) > 0)
         text_format(text,
                     "; but nothing is sent to this provider until %s lost attempts are looked at: "
                     "chwsyncd status",
@@ -340,18 +325,18 @@ static void describe_uncertain(const PGresult *order, int64_t now_s, struct text
 {
     text_add(text, "It is not sent again by itself, because it may exist at the provider. Look "
                    "there for the link and compare, then: chwsyncd resolve.");
-    if (cell(order, 0, STORY_NEXT_LOOK_AT))
-        add_when(text, " The daemon looks for it again", moment(order, 0, STORY_NEXT_LOOK_AT),
-                 now_s);
+    if (row_text(order, 0, STORY_NEXT_LOOK_AT))
+        add_when(text, " The daemon looks for it again",
+                 row_integer(order, 0, STORY_NEXT_LOOK_AT, 0), now_s);
 }
 
 static void describe_followed(const PGresult *order, int64_t now_s, struct text *text)
 {
-    if (!cell(order, 0, STORY_NEXT_POLL_AT)) {
+    if (!row_text(order, 0, STORY_NEXT_POLL_AT)) {
         text_add(text, "It has ended.");
-        if (cell(order, 0, STORY_NEXT_RECHECK_AT))
+        if (row_text(order, 0, STORY_NEXT_RECHECK_AT))
             add_when(text, " Whether the provider changed its mind is looked at",
-                     moment(order, 0, STORY_NEXT_RECHECK_AT), now_s);
+                     row_integer(order, 0, STORY_NEXT_RECHECK_AT, 0), now_s);
         return;
     }
     if (is_true(order, STORY_ACCOUNT_IS_FORMER)) {
@@ -361,7 +346,8 @@ static void describe_followed(const PGresult *order, int64_t now_s, struct text 
                     PQgetvalue(order, 0, STORY_PROVIDER));
         return;
     }
-    add_when(text, "The provider is asked about it", moment(order, 0, STORY_NEXT_POLL_AT), now_s);
+    add_when(text, "The provider is asked about it", row_integer(order, 0, STORY_NEXT_POLL_AT, 0),
+             now_s);
     add_pause(text, order, STORY_ALL_PAUSED_UNTIL, "this provider gets no request", now_s);
 }
 
@@ -408,11 +394,12 @@ static void describe_next(const PGresult *order, const struct config *config, in
 static void print_refill(const PGresult *order, int64_t now_s)
 {
     OWN(text_done) struct text text = {0};
-    if (!cell(order, 0, STORY_REFILL))
+    if (!row_text(order, 0, STORY_REFILL))
         return;
     text_format(&text, "Refill: %s", PQgetvalue(order, 0, STORY_REFILL));
-    if (moment(order, 0, STORY_REFILL_LOOK_AT) > now_s)
-        add_when(&text, "; the provider is asked", moment(order, 0, STORY_REFILL_LOOK_AT), now_s);
+    if (row_integer(order, 0, STORY_REFILL_LOOK_AT, 0) > now_s)
+        add_when(&text, "; the provider is asked", row_integer(order, 0, STORY_REFILL_LOOK_AT, 0),
+                 now_s);
     output_field(stdout, "  ", 2, text_string(&text));
 }
 
@@ -423,10 +410,10 @@ static void print_next(const PGresult *order, const struct config *config, int64
     puts("\nWhat happens next");
     output_field(stdout, "  ", 2, text_string(&text));
     print_refill(order, now_s);
-    if (!cell(order, 0, STORY_NEXT_WRITE_BACK_AT))
+    if (!row_text(order, 0, STORY_NEXT_WRITE_BACK_AT))
         return;
-    add_when(&shop, "The shop is told", moment(order, 0, STORY_NEXT_WRITE_BACK_AT), now_s);
-    if (cell(order, 0, STORY_WRITE_BACK_ERROR))
+    add_when(&shop, "The shop is told", row_integer(order, 0, STORY_NEXT_WRITE_BACK_AT, 0), now_s);
+    if (row_text(order, 0, STORY_WRITE_BACK_ERROR))
         text_format(&shop, "; failures so far: %s, the last: %s (%s)",
                     PQgetvalue(order, 0, STORY_WRITE_BACK_FAILURES),
                     PQgetvalue(order, 0, STORY_WRITE_BACK_ERROR),
@@ -437,8 +424,8 @@ static void print_next(const PGresult *order, const struct config *config, int64
 /* What we refuse ourselves, the provider never sees. */
 static bool was_sent(const PGresult *attempts, int row)
 {
-    const char *outcome = cell(attempts, row, ATTEMPT_OUTCOME),
-               *http = cell(attempts, row, ATTEMPT_HTTP_STATUS);
+    const char *outcome = row_text(attempts, row, ATTEMPT_OUTCOME),
+               *http = row_text(attempts, row, ATTEMPT_HTTP_STATUS);
     return !outcome || strcmp(outcome, "refused") != 0 || (http && strcmp(http, "0") != 0);
 }
 
@@ -468,29 +455,29 @@ static void describe_request(const PGresult *attempts, int row, struct text *tex
     const char *separator = "";
     text_add(text, was_sent(attempts, row) ? "asked for " : "not sent: ");
     for (size_t i = 0; i < COUNT_OF(sent); i++)
-        if (cell(attempts, row, sent[i].column)) {
+        if (row_text(attempts, row, sent[i].column)) {
             text_format(text, "%s%s ", separator, sent[i].name);
-            add_cut(text, cell(attempts, row, sent[i].column));
+            add_cut(text, row_text(attempts, row, sent[i].column));
             separator = ", ";
         }
-    if (cell(attempts, row, ATTEMPT_ENDPOINT) && was_sent(attempts, row))
-        text_format(text, " at %s", cell(attempts, row, ATTEMPT_ENDPOINT));
-    if (cell(attempts, row, ATTEMPT_EXPECTED_CHARGE))
-        text_format(text, "; expected charge %s", cell(attempts, row, ATTEMPT_EXPECTED_CHARGE));
+    if (row_text(attempts, row, ATTEMPT_ENDPOINT) && was_sent(attempts, row))
+        text_format(text, " at %s", row_text(attempts, row, ATTEMPT_ENDPOINT));
+    if (row_text(attempts, row, ATTEMPT_EXPECTED_CHARGE))
+        text_format(text, "; expected charge %s", row_text(attempts, row, ATTEMPT_EXPECTED_CHARGE));
 }
 
 static void describe_reply(const PGresult *attempts, int row, struct text *text)
 {
-    const char *outcome = cell(attempts, row, ATTEMPT_OUTCOME),
-               *id = cell(attempts, row, ATTEMPT_PROVIDER_ORDER_ID),
-               *http = cell(attempts, row, ATTEMPT_HTTP_STATUS),
-               *found_by = cell(attempts, row, ATTEMPT_FOUND_BY),
-               *answer = cell(attempts, row, ATTEMPT_ANSWER);
+    const char *outcome = row_text(attempts, row, ATTEMPT_OUTCOME),
+               *id = row_text(attempts, row, ATTEMPT_PROVIDER_ORDER_ID),
+               *http = row_text(attempts, row, ATTEMPT_HTTP_STATUS),
+               *found_by = row_text(attempts, row, ATTEMPT_FOUND_BY),
+               *answer = row_text(attempts, row, ATTEMPT_ANSWER);
     text_add(text, !was_sent(attempts, row) ? "refused by ourselves"
                    : outcome                ? outcome
                                             : "no answer yet");
-    if (cell(attempts, row, ATTEMPT_TOOK_S))
-        text_format(text, " after %s s", cell(attempts, row, ATTEMPT_TOOK_S));
+    if (row_text(attempts, row, ATTEMPT_TOOK_S))
+        text_format(text, " after %s s", row_text(attempts, row, ATTEMPT_TOOK_S));
     if (id)
         text_format(text, ", order id %s", id);
     if (http && strcmp(http, "0") != 0)
@@ -509,7 +496,7 @@ static void print_attempts(const PGresult *attempts)
     for (int row = 0; row < PQntuples(attempts); row++) {
         OWN(text_done) struct text request = {0}, reply = {0};
         char when[MOMENT_SIZE], label[MOMENT_SIZE + 24];
-        output_moment(moment(attempts, row, ATTEMPT_CLAIMED_AT), when);
+        output_moment(row_integer(attempts, row, ATTEMPT_CLAIMED_AT, 0), when);
         snprintf(label, sizeof label, "  %s  %s", PQgetvalue(attempts, row, ATTEMPT_NUMBER), when);
         describe_request(attempts, row, &request);
         describe_reply(attempts, row, &reply);
@@ -524,10 +511,10 @@ static void print_history(const PGresult *history)
     for (int row = 0; row < PQntuples(history); row++) {
         OWN(text_done) struct text text = {0};
         char when[MOMENT_SIZE], label[MOMENT_SIZE + 2];
-        const char *attempt = cell(history, row, HAPPENED_ATTEMPT),
-                   *detail = cell(history, row, HAPPENED_DETAIL);
-        const char *id = cell(history, row, HAPPENED_PROVIDER_ORDER_ID);
-        output_moment(moment(history, row, HAPPENED_AT), when);
+        const char *attempt = row_text(history, row, HAPPENED_ATTEMPT),
+                   *detail = row_text(history, row, HAPPENED_DETAIL);
+        const char *id = row_text(history, row, HAPPENED_PROVIDER_ORDER_ID);
+        output_moment(row_integer(history, row, HAPPENED_AT, 0), when);
         snprintf(label, sizeof label, "  %s", when);
         text_add(&text, PQgetvalue(history, row, HAPPENED_EVENT));
         if (attempt)
@@ -545,7 +532,7 @@ static void print_story(const struct story *story, const struct config *config, 
     const PGresult *order = story->order;
     OWN(text_done) struct text title = {0};
     text_format(&title, "Order %s", PQgetvalue(order, 0, STORY_REF));
-    if (cell(order, 0, STORY_DISPLAY_REF))
+    if (row_text(order, 0, STORY_DISPLAY_REF))
         text_format(&title, " (%s)", PQgetvalue(order, 0, STORY_DISPLAY_REF));
     text_format(&title, ": %s", PQgetvalue(order, 0, STORY_STATUS));
     output_field(stdout, "", 0, text_string(&title));

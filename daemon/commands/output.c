@@ -174,6 +174,13 @@ void output_field(FILE *stream, const char *label, int indent, const char *text)
     } while (*rest);
 }
 
+void output_fact(const char *label, const char *value)
+{
+    enum { INDENT = 14 };
+    if (value && value[0])
+        output_field(stdout, label, INDENT, value);
+}
+
 void table_add(struct table *table, const char *cell)
 {
     char line[512];

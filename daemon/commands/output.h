@@ -34,6 +34,10 @@ void output_until(int64_t epoch_s, int64_t now_s, char ret_until[RELATION_SIZE])
  */
 void output_field(FILE *stream, const char *label, int indent, const char *text);
 
+/* One fact of something that is told whole: "  label" and its value, on stdout. Nothing without a
+ * value (NULL or ""). */
+void output_fact(const char *label, const char *value);
+
 /* A table: cells are added row by row, then printed with aligned columns. Starts as { 0 }. */
 #define TABLE_COLUMNS_MAX 8
 struct table_column {

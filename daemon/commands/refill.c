@@ -2,6 +2,7 @@
 #include "commands/commands.h"
 #include "commands/output.h"
 #include "store/refills.h"
+#include "wire/value.h"
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -159,7 +160,7 @@ static enum exit_code check_words(const struct arguments *arguments)
               stderr);
         return EXIT_USAGE;
     }
-    if (arguments->placed && !command_is_id(arguments->placed)) {
+    if (arguments->placed && !value_is_id(arguments->placed)) {
         fputs("chwsyncd: the ID after --placed is the provider's refill id, one word\n", stderr);
         return EXIT_USAGE;
     }

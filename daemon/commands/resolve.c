@@ -4,13 +4,14 @@
 #include "rules/order_state.h"
 #include "store/comparisons.h"
 #include "store/settle.h"
+#include "wire/value.h"
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { INDENT = 14, WAIT_S = 30, POLL_MS = 200, ID_MAX = 64 };
+enum { WAIT_S = 30, POLL_MS = 200 };
 
 void command_name_operator(char *ret_name, size_t size)
 {
@@ -74,12 +75,6 @@ static enum order_state state_of(const PGresult *facts)
 
 /* ---- what is known ---- */
 
-static void print_field(const char *label, const char *value)
-{
-    if (value && value[0])
-        output_field(stdout, label, INDENT, value);
-}
-
 static void print_when(const char *label, const PGresult *facts, enum resolve_column column)
 {
     char text[RELATION_SIZE];
@@ -88,7 +83,7 @@ static void print_when(const char *label, const PGresult *facts, enum resolve_co
         return;
     output_relation(row_integer(facts, 0, column, 0), row_integer(facts, 0, RESOLVE_NOW_S, 0),
                     text);
-    print_field(label, text);
+    output_fact(label, text);
 }
 
 static void print_evidence(const char *order_ref, const PGresult *facts)
@@ -100,14 +95,14 @@ static void print_evidence(const char *order_ref, const PGresult *facts)
                 display_ref ? display_ref : "", display_ref ? ")" : "",
                 row_text(facts, 0, RESOLVE_STATE));
     output_field(stdout, "", 0, text_string(&title));
-    print_field("  provider", row_text(facts, 0, RESOLVE_PROVIDER));
-    print_field("  service", row_text(facts, 0, RESOLVE_SERVICE));
-    print_field("  link", row_text(facts, 0, RESOLVE_LINK));
-    print_field("  quantity", row_text(facts, 0, RESOLVE_QUANTITY));
+    output_fact("  provider", row_text(facts, 0, RESOLVE_PROVIDER));
+    output_fact("  service", row_text(facts, 0, RESOLVE_SERVICE));
+    output_fact("  link", row_text(facts, 0, RESOLVE_LINK));
+    output_fact("  quantity", row_text(facts, 0, RESOLVE_QUANTITY));
     print_when("  claimed", facts, RESOLVE_CLAIMED_AT);
     print_when("  given up", facts, RESOLVE_ENDED_AT);
-    print_field("  answer", row_text(facts, 0, RESOLVE_ANSWER));
-    print_field("  evidence", row_text(facts, 0, RESOLVE_EVIDENCE)
+    output_fact("  answer", row_text(facts, 0, RESOLVE_ANSWER));
+    output_fact("  evidence", row_text(facts, 0, RESOLVE_EVIDENCE)
                                   ? row_text(facts, 0, RESOLVE_EVIDENCE)
                                   : "none was collected yet");
     print_when("  next look", facts, RESOLVE_NEXT_LOOK_AT);
@@ -163,13 +158,13 @@ static void print_stops(const PGresult *stops, int64_t now_s)
                     row_text(stops, i, STOP_STATE));
         output_field(stdout, "", 0, text_string(&title));
         output_relation(row_integer(stops, i, STOP_FOUND_AT, 0), now_s, when);
-        print_field("  provider", row_text(stops, i, STOP_PROVIDER));
-        print_field("  service", row_text(stops, i, STOP_SERVICE));
-        print_field("  link", row_text(stops, i, STOP_LINK));
-        print_field("  quantity", row_text(stops, i, STOP_QUANTITY));
-        print_field("  was lost", row_text(stops, i, STOP_DETAIL));
-        print_field("  found", when);
-        print_field("  followed as", row_text(stops, i, STOP_PROVIDER_ORDER_ID));
+        output_fact("  provider", row_text(stops, i, STOP_PROVIDER));
+        output_fact("  service", row_text(stops, i, STOP_SERVICE));
+        output_fact("  link", row_text(stops, i, STOP_LINK));
+        output_fact("  quantity", row_text(stops, i, STOP_QUANTITY));
+        output_fact("  was lost", row_text(stops, i, STOP_DETAIL));
+        output_fact("  found", when);
+        output_fact("  followed as", row_text(stops, i, STOP_PROVIDER_ORDER_ID));
     }
     fflush(stdout);
 }
@@ -246,16 +241,6 @@ static enum exit_code release(const struct arguments *arguments)
 }
 
 /* ---- --placed ---- */
-
-bool command_is_id(const char *id)
-{
-    size_t length = strlen(id);
-
-    for (size_t i = 0; i < length; i++)
-        if (id[i] <= ' ' || id[i] > '~' || id[i] == ',')
-            return false;
-    return length > 0 && length <= ID_MAX;
-}
 
 /* Waits until the daemon has answered. EXIT_UNAVAILABLE when it does not. */
 static enum exit_code await_answer(struct session *session, int64_t resolution_id,
@@ -359,7 +344,7 @@ static enum exit_code check_words(const struct arguments *arguments)
               stderr);
         return EXIT_USAGE;
     }
-    if (arguments->placed && !command_is_id(arguments->placed)) {
+    if (arguments->placed && !value_is_id(arguments->placed)) {
         fputs("chwsyncd: the ID after --placed is the provider's order id, one word\n", stderr);
         return EXIT_USAGE;
     }
@@ -399,10 +384,10 @@ static enum exit_code print_undecided(struct session *session, const char *provi
             continue;
         *ret_open += row_integer(rows, i, UNDECIDED_OPEN_ORDERS, 0);
         output_relation(row_integer(rows, i, UNDECIDED_FOUND_AT, 0), now_s, when);
-        print_field("  url before", row_text(rows, i, UNDECIDED_EARLIER_ENDPOINT));
-        print_field("  open orders", row_text(rows, i, UNDECIDED_OPEN_ORDERS));
-        print_field("  changed", when);
-        print_field("  evidence", row_text(rows, i, UNDECIDED_EVIDENCE)
+        output_fact("  url before", row_text(rows, i, UNDECIDED_EARLIER_ENDPOINT));
+        output_fact("  open orders", row_text(rows, i, UNDECIDED_OPEN_ORDERS));
+        output_fact("  changed", when);
+        output_fact("  evidence", row_text(rows, i, UNDECIDED_EVIDENCE)
                                       ? row_text(rows, i, UNDECIDED_EVIDENCE)
                                       : "the provider was not asked yet");
     }

@@ -30,26 +30,21 @@ enum exit_code command_run(const struct arguments *arguments)
     struct engine *engine = NULL;
     struct problem problem = {0};
     enum exit_code code;
-    int r = engine_new(arguments->config_path, credentials_directory(arguments->credentials_dir),
-                       &engine, &problem);
+    int r;
 
+    /* Until the configuration says otherwise. */
+    log_open(LOG_LEVEL_INFO, LOG_TARGET_AUTO);
+    r = engine_new(arguments->config_path, credentials_directory(arguments->credentials_dir),
+                   &engine, &problem);
     if (r < 0) {
         log_event(LOG_LEVEL_ERROR, MESSAGE_START_FAILED, "unable to start: %s", strerror(-r));
         return EXIT_FINDING;
     }
-    switch ((enum engine_verdict)r) {
-    case ENGINE_READY:
-        break;
-    case ENGINE_WRONG_CONFIGURATION:
-        log_event(LOG_LEVEL_ERROR, MESSAGE_START_FAILED,
-                  "unable to start: the configuration is wrong");
-        return EXIT_CONFIGURATION;
-    case ENGINE_NO_PERMISSION:
+    if (r != ENGINE_READY) {
         log_write(LOG_LEVEL_ERROR,
-                  &(struct log_entry){.message_id = MESSAGE_START_FAILED,
-                                      .hint = problem.hint[0] ? problem.hint : NULL},
+                  &(struct log_entry){.message_id = MESSAGE_START_FAILED, .hint = problem.hint},
                   "unable to start: %s", problem.text);
-        return EXIT_PERMISSION;
+        return r == ENGINE_NO_PERMISSION ? EXIT_PERMISSION : EXIT_CONFIGURATION;
     }
     code = run(engine);
     engine_free(engine);

@@ -118,11 +118,6 @@ static void size_text(const char *bytes, char *ret_text, size_t size)
         snprintf(ret_text, size, "%.1f GB", kilobytes / 1024 / 1024);
 }
 
-static const char *cell(const PGresult *rows, int row, int column)
-{
-    return PQgetisnull(rows, row, column) ? NULL : PQgetvalue(rows, row, column);
-}
-
 static void print_objects(const struct schema_overview *overview)
 {
     enum { KIND, NAME, OWNER, ROWS, BYTES };
@@ -135,12 +130,12 @@ static void print_objects(const struct schema_overview *overview)
     const PGresult *rows = overview->objects;
     for (int row = 0; row < PQntuples(rows); row++) {
         char size[32] = "";
-        if (cell(rows, row, BYTES))
-            size_text(cell(rows, row, BYTES), size, sizeof size);
-        table_add(&table, cell(rows, row, NAME));
-        table_add(&table, cell(rows, row, KIND));
-        table_add(&table, cell(rows, row, OWNER));
-        table_add(&table, cell(rows, row, ROWS) ? cell(rows, row, ROWS) : "");
+        if (row_text(rows, row, BYTES))
+            size_text(row_text(rows, row, BYTES), size, sizeof size);
+        table_add(&table, row_text(rows, row, NAME));
+        table_add(&table, row_text(rows, row, KIND));
+        table_add(&table, row_text(rows, row, OWNER));
+        table_add(&table, row_text(rows, row, ROWS) ? row_text(rows, row, ROWS) : "");
         table_add(&table, size);
     }
     table_print(&table, 2, stdout);
@@ -150,15 +145,15 @@ static void print_objects(const struct schema_overview *overview)
 static void print_overview(const struct session *session, const struct schema_overview *overview)
 {
     const PGresult *state = overview->state, *roles = overview->roles;
-    const char *version = cell(state, 0, SCHEMA_STATE_VERSION);
+    const char *version = row_text(state, 0, SCHEMA_STATE_VERSION);
     char size[32];
     size_text(PQgetvalue(state, 0, SCHEMA_STATE_BYTES), size, sizeof size);
     printf("Database %s: schema chwsync is at version %s (this chwsyncd needs %d), %s\n",
            session_database(session), version ? version : "? (not readable)",
            schema_version_wanted(), size);
-    printf("  chwsync       belongs to %s\n", cell(state, 0, SCHEMA_STATE_OWNER));
+    printf("  chwsync       belongs to %s\n", row_text(state, 0, SCHEMA_STATE_OWNER));
     printf("  chwsync_shop  %s%s\n",
-           cell(state, 0, SCHEMA_STATE_SHOP_OWNER) ? "belongs to " : "does not exist",
+           row_text(state, 0, SCHEMA_STATE_SHOP_OWNER) ? "belongs to " : "does not exist",
            PQgetvalue(state, 0, SCHEMA_STATE_SHOP_OWNER));
     puts("\nRoles");
     for (int row = 0; row < PQntuples(roles); row++) {

@@ -14,7 +14,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { INDENT = 14, LIST_LIMIT = 20, CHANGES_TOLD = 10 };
+enum { LIST_LIMIT = 20, CHANGES_TOLD = 10 };
 
 DEFINE_OWN(char, free, services_textp)
 DEFINE_OWN(struct client, client_free, services_clientp)
@@ -358,17 +358,11 @@ static void print_changes(const PGresult *rows, int indent)
     table_done(&table);
 }
 
-static void print_field(const char *label, const char *value)
-{
-    if (value && value[0])
-        output_field(stdout, label, INDENT, value);
-}
-
 static void print_moment(const char *label, const PGresult *rows, int column, int64_t now_s)
 {
     char text[RELATION_SIZE];
     output_relation(row_integer(rows, 0, column, 0), now_s, text);
-    print_field(label, text);
+    output_fact(label, text);
 }
 
 static void print_service(const PGresult *rows, const PGresult *changes, int64_t now_s)
@@ -380,16 +374,16 @@ static void print_service(const PGresult *rows, const PGresult *changes, int64_t
                 row_text(rows, 0, SERVICE_NAME));
     output_field(stdout, "", 0, text_string(&title));
     text_format(&rate, "%s%s", price ? price : "not told", !price ? "" : fixed ? "" : " per 1000");
-    print_field("  provider", row_text(rows, 0, SERVICE_PROVIDER));
-    print_field("  product id", row_text(rows, 0, SERVICE_PRODUCT_ID));
-    print_field("  category", row_text(rows, 0, SERVICE_CATEGORY));
-    print_field("  type", row_text(rows, 0, SERVICE_TYPE));
-    print_field("  rate", text_string(&rate));
-    print_field("  charged by", row_text(rows, 0, SERVICE_CHARGED_BY));
-    print_field("  min", row_text(rows, 0, SERVICE_MIN));
-    print_field("  max", row_text(rows, 0, SERVICE_MAX));
-    print_field("  refill", row_boolean(rows, 0, SERVICE_REFILL) ? "yes" : "no");
-    print_field("  available", row_boolean(rows, 0, SERVICE_AVAILABLE)
+    output_fact("  provider", row_text(rows, 0, SERVICE_PROVIDER));
+    output_fact("  product id", row_text(rows, 0, SERVICE_PRODUCT_ID));
+    output_fact("  category", row_text(rows, 0, SERVICE_CATEGORY));
+    output_fact("  type", row_text(rows, 0, SERVICE_TYPE));
+    output_fact("  rate", text_string(&rate));
+    output_fact("  charged by", row_text(rows, 0, SERVICE_CHARGED_BY));
+    output_fact("  min", row_text(rows, 0, SERVICE_MIN));
+    output_fact("  max", row_text(rows, 0, SERVICE_MAX));
+    output_fact("  refill", row_boolean(rows, 0, SERVICE_REFILL) ? "yes" : "no");
+    output_fact("  available", row_boolean(rows, 0, SERVICE_AVAILABLE)
                                    ? "yes"
                                    : "no: orders for it wait until it is listed again");
     print_moment("  first seen", rows, SERVICE_FIRST_SEEN_AT, now_s);

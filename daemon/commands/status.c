@@ -63,25 +63,15 @@ static enum session_verdict collect(struct session *session, struct status *stat
     return verdict;
 }
 
-static const char *cell(const PGresult *rows, int row, int column)
-{
-    return PQgetisnull(rows, row, column) ? NULL : PQgetvalue(rows, row, column);
-}
-
-static int64_t number(const PGresult *rows, int row, int column)
-{
-    const char *value = cell(rows, row, column);
-    return value ? strtoll(value, NULL, 10) : 0;
-}
-
 /* ---- providers ---- */
 
 /* An account that is no longer in use is shown while anything of it is open. */
 static bool is_shown(const PGresult *providers, int row)
 {
     return PQgetvalue(providers, row, PROVIDER_IS_CURRENT)[0] == 't' ||
-           number(providers, row, PROVIDER_OPEN) || number(providers, row, PROVIDER_UNDER_WAY) ||
-           number(providers, row, PROVIDER_UNCERTAIN);
+           row_integer(providers, row, PROVIDER_OPEN, 0) ||
+           row_integer(providers, row, PROVIDER_UNDER_WAY, 0) ||
+           row_integer(providers, row, PROVIDER_UNCERTAIN, 0);
 }
 
 static void add_used(struct table *table, const char *used, bool limited, unsigned limit)
@@ -150,9 +140,9 @@ static void print_trouble_of(const struct status *status, int row)
     OWN(text_done) struct text text = {0};
     char when[RELATION_SIZE];
     const char *name = PQgetvalue(rows, row, PROVIDER_NAME),
-               *reason = cell(rows, row, PROVIDER_PAUSE_REASON);
-    int64_t submits_s = number(rows, row, PROVIDER_SUBMITS_PAUSED_UNTIL),
-            all_s = number(rows, row, PROVIDER_ALL_PAUSED_UNTIL);
+               *reason = row_text(rows, row, PROVIDER_PAUSE_REASON);
+    int64_t submits_s = row_integer(rows, row, PROVIDER_SUBMITS_PAUSED_UNTIL, 0),
+            all_s = row_integer(rows, row, PROVIDER_ALL_PAUSED_UNTIL, 0);
     if (all_s > status->now_s) {
         output_until(all_s, status->now_s, when);
         text_format(&text, "%s: no request %s%s%s", name, when, reason ? ": " : "",
@@ -164,8 +154,8 @@ static void print_trouble_of(const struct status *status, int row)
                     reason ? reason : "");
         output_field(stdout, "  ", 2, text_string(&text));
     }
-    if (cell(rows, row, PROVIDER_LAST_ERROR)) {
-        output_relation(number(rows, row, PROVIDER_LAST_ERROR_AT), status->now_s, when);
+    if (row_text(rows, row, PROVIDER_LAST_ERROR)) {
+        output_relation(row_integer(rows, row, PROVIDER_LAST_ERROR_AT, 0), status->now_s, when);
         text_clear(&text);
         text_format(&text, "%s: last error %s: %s", name, when,
                     PQgetvalue(rows, row, PROVIDER_LAST_ERROR));
@@ -181,18 +171,19 @@ static void describe_learned(const struct status *status, int row, struct text *
         config_provider(status->config, PQgetvalue(rows, row, PROVIDER_NAME));
     char when[RELATION_SIZE];
     if (configured &&
-        (number(rows, row, PROVIDER_LIMIT_MINUTE) != configured->requests_per_minute ||
-         number(rows, row, PROVIDER_LIMIT_DAY) != configured->requests_per_day))
+        (row_integer(rows, row, PROVIDER_LIMIT_MINUTE, 0) != configured->requests_per_minute ||
+         row_integer(rows, row, PROVIDER_LIMIT_DAY, 0) != configured->requests_per_day))
         text_format(text, "; limits as learned: %s a minute, %s a day (0 = none)",
                     PQgetvalue(rows, row, PROVIDER_LIMIT_MINUTE),
                     PQgetvalue(rows, row, PROVIDER_LIMIT_DAY));
-    if (cell(rows, row, PROVIDER_TOLD_MINUTE) || cell(rows, row, PROVIDER_TOLD_DAY))
+    if (row_text(rows, row, PROVIDER_TOLD_MINUTE) || row_text(rows, row, PROVIDER_TOLD_DAY))
         text_add(text, ", named by the provider");
-    if (number(rows, row, PROVIDER_BURST) < number(rows, row, PROVIDER_CONFIGURED_BURST))
+    if (row_integer(rows, row, PROVIDER_BURST, 0) <
+        row_integer(rows, row, PROVIDER_CONFIGURED_BURST, 0))
         text_format(text, "; at most %s at once, as learned",
                     PQgetvalue(rows, row, PROVIDER_BURST));
-    if (number(rows, row, PROVIDER_RATE_REFUSALS) > 0) {
-        output_relation(number(rows, row, PROVIDER_RATE_REFUSED_AT), status->now_s, when);
+    if (row_integer(rows, row, PROVIDER_RATE_REFUSALS, 0) > 0) {
+        output_relation(row_integer(rows, row, PROVIDER_RATE_REFUSED_AT, 0), status->now_s, when);
         text_format(text, "; refused for rate %s times, last %s",
                     PQgetvalue(rows, row, PROVIDER_RATE_REFUSALS), when);
     }
@@ -207,14 +198,14 @@ static void describe_budget(const struct status *status, int row, struct text *t
     const char *name = PQgetvalue(rows, row, PROVIDER_NAME);
     char when[RELATION_SIZE];
     text_format(text, "%s: ", name);
-    if (number(rows, row, PROVIDER_LIMIT_MINUTE) > 0)
+    if (row_integer(rows, row, PROVIDER_LIMIT_MINUTE, 0) > 0)
         text_format(text, "at most %s requests a minute", PQgetvalue(rows, row, PROVIDER_PACE));
     else
         text_add(text, "no limit for a minute");
-    if (cell(rows, row, PROVIDER_LEFT_DAY)) {
+    if (row_text(rows, row, PROVIDER_LEFT_DAY)) {
         text_format(text, ", %s left of the day", PQgetvalue(rows, row, PROVIDER_LEFT_DAY));
-        if (cell(rows, row, PROVIDER_DAY_ENDS_AT)) {
-            output_relation(number(rows, row, PROVIDER_DAY_ENDS_AT), status->now_s, when);
+        if (row_text(rows, row, PROVIDER_DAY_ENDS_AT)) {
+            output_relation(row_integer(rows, row, PROVIDER_DAY_ENDS_AT, 0), status->now_s, when);
             text_format(text, " that ends %s", when);
         }
         text_format(text, ", %s kept for a burst", PQgetvalue(rows, row, PROVIDER_RESERVE));
@@ -224,9 +215,9 @@ static void describe_budget(const struct status *status, int row, struct text *t
         text_format(text, ", ends are known after %s s (planned %s s)",
                     PQgetvalue(rows, row, PROVIDER_MEASURED_DELAY_S),
                     PQgetvalue(rows, row, PROVIDER_PLANNED_DELAY_S));
-    if (number(rows, row, PROVIDER_QUEUED) > 0 &&
-        number(rows, row, PROVIDER_QUEUE_ENDS_AT) > status->now_s) {
-        output_relation(number(rows, row, PROVIDER_QUEUE_ENDS_AT), status->now_s, when);
+    if (row_integer(rows, row, PROVIDER_QUEUED, 0) > 0 &&
+        row_integer(rows, row, PROVIDER_QUEUE_ENDS_AT, 0) > status->now_s) {
+        output_relation(row_integer(rows, row, PROVIDER_QUEUE_ENDS_AT, 0), status->now_s, when);
         text_format(text, "; the queue ends %s", when);
     }
     describe_learned(status, row, text);
@@ -235,7 +226,7 @@ static void describe_budget(const struct status *status, int row, struct text *t
 static void print_budget_of(const struct status *status, int row)
 {
     OWN(text_done) struct text text = {0};
-    if (!cell(status->providers, row, PROVIDER_PACE))
+    if (!row_text(status->providers, row, PROVIDER_PACE))
         return; /* the daemon has not kept it yet */
     describe_budget(status, row, &text);
     output_field(stdout, "  ", 2, text_string(&text));
@@ -248,7 +239,7 @@ static void print_undecided(const struct status *status)
     for (int row = 0; row < PQntuples(rows); row++) {
         OWN(text_done) struct text text = {0};
         const char *name = PQgetvalue(rows, row, UNDECIDED_PROVIDER),
-                   *evidence = cell(rows, row, UNDECIDED_EVIDENCE);
+                   *evidence = row_text(rows, row, UNDECIDED_EVIDENCE);
         if (!config_provider(status->config, name))
             continue;
         text_format(&text,
@@ -267,20 +258,21 @@ static void print_money_of(const struct status *status, int row)
     const PGresult *rows = status->providers;
     OWN(text_done) struct text text = {0};
     char when[RELATION_SIZE];
-    const char *amount = cell(rows, row, PROVIDER_BALANCE);
-    int64_t held = number(rows, row, PROVIDER_HELD_FOR_FUNDS);
+    const char *amount = row_text(rows, row, PROVIDER_BALANCE);
+    int64_t held = row_integer(rows, row, PROVIDER_HELD_FOR_FUNDS, 0);
     if (!amount)
         return; /* never told */
-    output_relation(number(rows, row, PROVIDER_BALANCE_AT), status->now_s, when);
+    output_relation(row_integer(rows, row, PROVIDER_BALANCE_AT, 0), status->now_s, when);
     text_format(&text, "%s: balance %s%s%s, told %s", PQgetvalue(rows, row, PROVIDER_NAME), amount,
-                cell(rows, row, PROVIDER_CURRENCY) ? " " : "",
+                row_text(rows, row, PROVIDER_CURRENCY) ? " " : "",
                 PQgetvalue(rows, row, PROVIDER_CURRENCY), when);
     if (strcmp(amount, PQgetvalue(rows, row, PROVIDER_AVAILABLE)) != 0)
         text_format(&text, ", %s of it not spoken for", PQgetvalue(rows, row, PROVIDER_AVAILABLE));
     if (PQgetvalue(rows, row, PROVIDER_BALANCE_IS_LOW)[0] == 't')
         text_add(&text, "; LOW: add funds");
-    if (cell(rows, row, PROVIDER_OUT_OF_FUNDS_SINCE_AT)) {
-        output_relation(number(rows, row, PROVIDER_OUT_OF_FUNDS_SINCE_AT), status->now_s, when);
+    if (row_text(rows, row, PROVIDER_OUT_OF_FUNDS_SINCE_AT)) {
+        output_relation(row_integer(rows, row, PROVIDER_OUT_OF_FUNDS_SINCE_AT, 0), status->now_s,
+                        when);
         text_format(&text, "; out of funds, first seen %s", when);
     }
     if (held > 0)
@@ -358,7 +350,7 @@ static void print_states(const struct status *status)
         char oldest[DURATION_SIZE];
         bool waits = strcmp(state, "queued") == 0 || strcmp(state, "submitting") == 0 ||
                      strcmp(state, "active") == 0 || strcmp(state, "uncertain") == 0;
-        output_duration(status->now_s - number(rows, row, STATE_OLDEST_AT), oldest);
+        output_duration(status->now_s - row_integer(rows, row, STATE_OLDEST_AT, 0), oldest);
         printf("  %-10s %10s%s%s\n", state, PQgetvalue(rows, row, STATE_ORDERS),
                waits ? "   oldest " : "", waits ? oldest : "");
     }
@@ -374,11 +366,11 @@ static void print_troubles(const struct status *status)
     const PGresult *rows = status->troubles;
     for (int row = 0; row < PQntuples(rows); row++) {
         char ago[DURATION_SIZE];
-        output_duration(status->now_s - number(rows, row, TROUBLE_AT), ago);
-        table_add(&table, cell(rows, row, TROUBLE_REF));
-        table_add(&table, cell(rows, row, TROUBLE_STATE));
+        output_duration(status->now_s - row_integer(rows, row, TROUBLE_AT, 0), ago);
+        table_add(&table, row_text(rows, row, TROUBLE_REF));
+        table_add(&table, row_text(rows, row, TROUBLE_STATE));
         table_add(&table, ago);
-        table_add(&table, cell(rows, row, TROUBLE_TEXT));
+        table_add(&table, row_text(rows, row, TROUBLE_TEXT));
     }
     if (PQntuples(rows)) {
         puts("\nLast errors");
@@ -393,8 +385,8 @@ static void print_write_backs(const struct status *status)
 {
     const PGresult *rows = status->write_backs, *faults = status->write_back_faults;
     char oldest[DURATION_SIZE], due[RELATION_SIZE];
-    output_duration(status->now_s - number(rows, 0, WRITE_BACK_OLDEST_AT), oldest);
-    if (number(rows, 0, WRITE_BACK_WAITING) == 0)
+    output_duration(status->now_s - row_integer(rows, 0, WRITE_BACK_OLDEST_AT, 0), oldest);
+    if (row_integer(rows, 0, WRITE_BACK_WAITING, 0) == 0)
         puts("  told everything");
     else
         printf("  write-backs waiting %s, failing %s, the oldest for %s\n",
@@ -402,10 +394,10 @@ static void print_write_backs(const struct status *status)
                oldest);
     for (int row = 0; row < PQntuples(faults); row++) {
         OWN(text_done) struct text text = {0};
-        output_relation(number(faults, row, WRITE_BACK_FAULT_DUE_AT), status->now_s, due);
+        output_relation(row_integer(faults, row, WRITE_BACK_FAULT_DUE_AT, 0), status->now_s, due);
         text_format(&text, "%s: %s (%s), again %s", PQgetvalue(faults, row, WRITE_BACK_FAULT_REF),
-                    cell(faults, row, WRITE_BACK_FAULT_ERROR)
-                        ? cell(faults, row, WRITE_BACK_FAULT_ERROR)
+                    row_text(faults, row, WRITE_BACK_FAULT_ERROR)
+                        ? row_text(faults, row, WRITE_BACK_FAULT_ERROR)
                         : "no answer",
                     PQgetvalue(faults, row, WRITE_BACK_FAULT_SQLSTATE), due);
         output_field(stdout, "    ", 4, text_string(&text));
@@ -418,14 +410,16 @@ static void print_contract(const struct status *status)
     for (int row = 0; row < PQntuples(rows); row++) {
         OWN(text_done) struct text text = {0};
         char since[DURATION_SIZE];
-        output_duration(status->now_s - number(rows, row, CONTRACT_FAULT_SINCE_AT), since);
-        text_format(
-            &text, "%s%s, for %s",
-            cell(rows, row, CONTRACT_FAULT_STOPS_INTAKE)[0] == 't' ? "no new line is taken: " : "",
-            cell(rows, row, CONTRACT_FAULT_SENTENCE), since);
+        output_duration(status->now_s - row_integer(rows, row, CONTRACT_FAULT_SINCE_AT, 0), since);
+        text_format(&text, "%s%s, for %s",
+                    row_text(rows, row, CONTRACT_FAULT_STOPS_INTAKE)[0] == 't'
+                        ? "no new line is taken: "
+                        : "",
+                    row_text(rows, row, CONTRACT_FAULT_SENTENCE), since);
         output_field(stdout, "  ", 4, text_string(&text));
-        if (cell(rows, row, CONTRACT_FAULT_REMEDY) && cell(rows, row, CONTRACT_FAULT_REMEDY)[0])
-            output_field(stdout, "    ", 4, cell(rows, row, CONTRACT_FAULT_REMEDY));
+        if (row_text(rows, row, CONTRACT_FAULT_REMEDY) &&
+            row_text(rows, row, CONTRACT_FAULT_REMEDY)[0])
+            output_field(stdout, "    ", 4, row_text(rows, row, CONTRACT_FAULT_REMEDY));
     }
 }
 
@@ -439,10 +433,10 @@ static void print_busy(const struct status *status)
     for (int row = 0; row < PQntuples(rows); row++) {
         OWN(text_done) struct text text = {0};
         char since[DURATION_SIZE], next[RELATION_SIZE];
-        output_duration(status->now_s - number(rows, row, BUSY_SINCE_AT), since);
-        output_relation(number(rows, row, BUSY_NEXT_AT), status->now_s, next);
-        text_format(&text, "%s: %s times, for %s, again %s", cell(rows, row, BUSY_REF),
-                    cell(rows, row, BUSY_TIMES), since, next);
+        output_duration(status->now_s - row_integer(rows, row, BUSY_SINCE_AT, 0), since);
+        output_relation(row_integer(rows, row, BUSY_NEXT_AT, 0), status->now_s, next);
+        text_format(&text, "%s: %s times, for %s, again %s", row_text(rows, row, BUSY_REF),
+                    row_text(rows, row, BUSY_TIMES), since, next);
         output_field(stdout, "    ", 4, text_string(&text));
     }
 }
@@ -456,7 +450,7 @@ static void print_parked(const struct status *status)
     for (int row = 0; row < PQntuples(rows); row++) {
         OWN(text_done) struct text text = {0};
         char since[DURATION_SIZE];
-        output_duration(status->now_s - number(rows, row, PARKED_SINCE_AT), since);
+        output_duration(status->now_s - row_integer(rows, row, PARKED_SINCE_AT, 0), since);
         text_format(&text, "%s: %s, for %s", PQgetvalue(rows, row, PARKED_REF),
                     PQgetvalue(rows, row, PARKED_REASON), since);
         output_field(stdout, "    ", 4, text_string(&text));

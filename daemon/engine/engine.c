@@ -206,8 +206,9 @@ int engine_run(struct engine *engine)
 
     if (r < 0)
         return r;
-    log_event(LOG_LEVEL_NOTICE, MESSAGE_STARTED, "started: chwsyncd %s, %zu providers",
-              CHWSYNCD_VERSION, engine->world->provider_count);
+    log_event(LOG_LEVEL_NOTICE, MESSAGE_STARTED, "started: chwsyncd %s, %zu provider%s",
+              CHWSYNCD_VERSION, engine->world->provider_count,
+              engine->world->provider_count == 1 ? "" : "s");
     notify_ready();
     for (;;) {
         int64_t now_us = clock_monotonic_us(), next_us;
@@ -239,14 +240,12 @@ int engine_run(struct engine *engine)
 static int load(struct engine *engine, struct problem *reterr_problem)
 {
     struct config *config = NULL;
-    struct config_faults faults = {0};
-    int r = config_load(engine->config_path, &config, &faults);
+    int r = world_read_configuration(engine->config_path, MESSAGE_START_FAILED, &config);
 
     if (r < 0)
         return r;
     if (r == 1) {
-        config_faults_print(&faults, engine->config_path, stderr);
-        config_faults_done(&faults);
+        problem_set(reterr_problem, "the configuration is wrong");
         return ENGINE_WRONG_CONFIGURATION;
     }
     log_open(config->log_level, config->log_target);
@@ -255,8 +254,7 @@ static int load(struct engine *engine, struct problem *reterr_problem)
         config_free(config);
         return r;
     }
-    r = world_new(&engine->ground, config, &engine->world, reterr_problem);
-    return r == 1 ? ENGINE_NO_PERMISSION : r;
+    return world_new(&engine->ground, config, &engine->world, reterr_problem);
 }
 
 int engine_new(const char *config_path, const char *credentials_directory,

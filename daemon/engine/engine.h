@@ -17,8 +17,8 @@ struct engine;
 
 enum engine_verdict {
     ENGINE_READY,
-    ENGINE_WRONG_CONFIGURATION, /* all faults are on stderr */
-    ENGINE_NO_PERMISSION,       /* credentials or the state directory: *reterr_problem */
+    ENGINE_WRONG_CONFIGURATION, /* *reterr_problem; each fault of the file was logged */
+    ENGINE_NO_PERMISSION,       /* a key cannot be read: *reterr_problem */
 };
 
 /* Negative errno, or a verdict; *ret_engine is owned (engine_free) on ENGINE_READY. Nothing is

@@ -37,8 +37,7 @@ static void lane_down(void *userdata, const struct problem *problem, int64_t ret
 
     (void)retry_us;
     log_repeated(&world->ground->down_log, LOG_LEVEL_ERROR,
-                 &(struct log_entry){.message_id = MESSAGE_DATABASE_AWAY,
-                                     .hint = problem->hint[0] ? problem->hint : NULL},
+                 &(struct log_entry){.message_id = MESSAGE_DATABASE_AWAY, .hint = problem->hint},
                  "the database is away: %s; trying again, at most 30 s apart", problem->text);
     workshop_note_error(&world->workshop, "database: %s", problem->text);
 }

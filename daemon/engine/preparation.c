@@ -33,6 +33,8 @@ static void account_was_opened(void *userdata, const struct store_answer *answer
                          account->config->name, answer->problem.text);
         return;
     }
+    if (log_recovered(&provider->world->ground->ledger_log))
+        log_event(LOG_LEVEL_NOTICE, MESSAGE_LEDGER_WELL, "accounts can be opened again");
     account_open(account, answer, now_us);
     submit_look(&provider->submit);
     poll_wake(&provider->poll, 0, now_us);
@@ -69,6 +71,14 @@ static void make_digests(struct world *world)
     }
 }
 
+static const char *ledger_remedy(const struct store_answer *answer, int version)
+{
+    if (strcmp(answer->sqlstate, "42501") == 0)
+        return "database.conninfo must connect as role chwsync; chwsyncd schema upgrade repeats "
+               "its grants";
+    return version ? "run: chwsyncd schema upgrade" : "run: chwsyncd schema install";
+}
+
 static void ledger_read(void *userdata, const struct store_answer *answer)
 {
     struct world *world = userdata;
@@ -92,8 +102,7 @@ static void ledger_read(void *userdata, const struct store_answer *answer)
         log_repeated(&world->ground->schema_log, LOG_LEVEL_ERROR,
                      &(struct log_entry){.sqlstate = answer->sqlstate,
                                          .message_id = MESSAGE_LEDGER_MISSING,
-                                         .hint = version ? "run: chwsyncd schema upgrade"
-                                                         : "run: chwsyncd schema install"},
+                                         .hint = ledger_remedy(answer, version)},
                      "the database has no ledger of this version (%s); looked at again every %d s",
                      answer->verdict == STORE_REFUSED ? answer->problem.text : "an older one",
                      LOOK_AGAIN_S);

@@ -10,6 +10,25 @@ DEFINE_OWN(struct world, world_free, world_freep)
 
 #define RELOAD_PATIENCE_US (10 * US_PER_S) /* for a database that is up to record outcomes */
 
+int world_read_configuration(const char *path, const char *message_id, struct config **ret_config)
+{
+    struct config_faults faults = {0};
+    int r = config_load(path, ret_config, &faults);
+
+    if (r != 1)
+        return r;
+    for (size_t i = 0; i < faults.count; i++) {
+        struct problem problem;
+
+        config_fault_describe(&faults.faults[i], path, &problem);
+        log_write(LOG_LEVEL_ERROR,
+                  &(struct log_entry){.message_id = message_id, .hint = problem.hint}, "%s",
+                  problem.text);
+    }
+    config_faults_done(&faults);
+    return r;
+}
+
 bool world_is_settled(const struct world *world)
 {
     for (size_t i = 0; i < world->provider_count; i++)
@@ -54,31 +73,14 @@ static void leave_world(struct world *world)
               unrecorded);
 }
 
-/* 0, or 1 when its faults were told, or negative errno. */
-static int read_configuration(const char *path, struct config **ret_config)
-{
-    struct config_faults faults = {0};
-    int r = config_load(path, ret_config, &faults);
-
-    if (r != 1)
-        return r;
-    for (size_t i = 0; i < faults.count; i++)
-        log_write(LOG_LEVEL_ERROR,
-                  &(struct log_entry){.message_id = MESSAGE_RELOAD_REFUSED,
-                                      .hint = faults.faults[i].problem.hint},
-                  "%s:%u: %s", path, faults.faults[i].line, faults.faults[i].problem.text);
-    config_faults_done(&faults);
-    return r;
-}
-
 /* When the old world is left unsettled, the ground gets another instance and another journal; the
- * caller keeps those of before. 0, 1 with a problem, or negative errno. */
+ * caller keeps those of before. Not 0: refused, with a problem unless it was told already. */
 static int make_next(struct ground *ground, const char *config_path, bool settled,
                      struct world **ret_world, struct problem *reterr_problem)
 {
     OWN(world_freep) struct world *world = NULL;
     struct config *config = NULL;
-    int r = read_configuration(config_path, &config);
+    int r = world_read_configuration(config_path, MESSAGE_RELOAD_REFUSED, &config);
 
     if (r != 0)
         return r;
@@ -101,11 +103,25 @@ static int make_next(struct ground *ground, const char *config_path, bool settle
 static void tell_refused(const struct problem *problem)
 {
     log_write(LOG_LEVEL_ERROR,
-              &(struct log_entry){.message_id = MESSAGE_RELOAD_REFUSED,
-                                  .hint = problem->hint[0] ? problem->hint : NULL},
+              &(struct log_entry){.message_id = MESSAGE_RELOAD_REFUSED, .hint = problem->hint},
               "the new configuration is refused, the old one stays in force%s%s",
               problem->text[0] ? ": " : "", problem->text);
     notify_ready();
+}
+
+/* The flight journal is the process's. */
+static void tell_what_waits(const struct world *world)
+{
+    const char *wanted = world->config->state_directory,
+               *used = flight_journal_directory(world->ground->journal);
+
+    if (strcmp(wanted, used) != 0)
+        log_write(LOG_LEVEL_WARNING,
+                  &(struct log_entry){.message_id = MESSAGE_RELOADED,
+                                      .hint = "systemctl restart chwsyncd"},
+                  "state_directory %s comes into force at the next start: until then the flight "
+                  "journal stays in %s",
+                  wanted, used);
 }
 
 void world_reload(struct world **world, const char *config_path, bool settled)
@@ -135,5 +151,6 @@ void world_reload(struct world **world, const char *config_path, bool settled)
         flight_journal_free(journal); /* its locks end: it is a dead one from now on */
     log_open(next->config->log_level, next->config->log_target);
     log_event(LOG_LEVEL_NOTICE, MESSAGE_RELOADED, "the configuration %s is in force", config_path);
+    tell_what_waits(next);
     notify_ready();
 }

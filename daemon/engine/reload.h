@@ -7,6 +7,9 @@
 #pragma once
 #include "engine/world.h"
 
+/* 0 with *ret_config owned (config_free); 1: each fault of the file was logged with that
+ * MESSAGE_ID; or negative errno. */
+int world_read_configuration(const char *path, const char *message_id, struct config **ret_config);
 /* A claim whose commit is not known would be nobody's in the next world. */
 bool world_is_settled(const struct world *world);
 /*

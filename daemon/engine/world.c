@@ -1,5 +1,6 @@
 #include "engine/world.h"
 #include "base/own.h"
+#include "engine/engine.h"
 #include "engine/wiring.h"
 #include "host/clock.h"
 #include "host/credentials.h"
@@ -13,6 +14,7 @@
 
 static void provider_done(struct provider *provider)
 {
+    secret_done(&provider->key); /* also of one that came no further than its key */
     if (!provider->account.client)
         return;
     client_free(provider->account.client);
@@ -23,7 +25,6 @@ static void provider_done(struct provider *provider)
     settle_done(&provider->settle);
     catalogue_done(&provider->catalogue);
     compare_done(&provider->compare);
-    secret_done(&provider->key);
 }
 
 void world_free(struct world *world)
@@ -55,18 +56,13 @@ DEFINE_OWN(struct world, world_free, world_freep)
 static bool is_configured_twice(const struct world *world, size_t index,
                                 struct problem *reterr_problem)
 {
-    const struct provider *provider = &world->providers[index];
+    const struct provider *providers = world->providers;
     const struct provider_config *configs = world->config->providers;
 
     for (size_t i = 0; i < index; i++)
-        if (strcmp(configs[i].url, configs[index].url) == 0 &&
-            strcmp(world->providers[i].key.text, provider->key.text) == 0) {
-            problem_set(reterr_problem,
-                        "providers %s and %s are the same account: same url, same key",
-                        configs[i].name, configs[index].name);
-            problem_hint(reterr_problem, "configure it once; a budget belongs to an account");
+        if (config_same_account(&configs[i], providers[i].key.text, &configs[index],
+                                providers[index].key.text, reterr_problem))
             return true;
-        }
     return false;
 }
 
@@ -85,7 +81,7 @@ static int make_client(struct provider *provider, int64_t now_us, struct problem
                       &provider->account.client, reterr_problem);
 }
 
-/* 0, 1 with a problem, or negative errno. */
+/* 0, another engine_verdict with a problem, or negative errno. */
 static int provider_init(struct world *world, size_t index, struct problem *reterr_problem)
 {
     struct provider *provider = &world->providers[index];
@@ -95,14 +91,14 @@ static int provider_init(struct world *world, size_t index, struct problem *rete
                              reterr_problem);
 
     if (r != 0)
-        return r;
+        return r < 0 ? r : ENGINE_NO_PERMISSION;
     if (is_configured_twice(world, index, reterr_problem))
-        return 1;
+        return ENGINE_WRONG_CONFIGURATION;
     provider->world = world;
     provider->account = (struct account){.workshop = &world->workshop, .config = config};
     r = make_client(provider, now_us, reterr_problem);
     if (r != 0)
-        return r;
+        return r < 0 ? r : ENGINE_WRONG_CONFIGURATION;
     account_init(&provider->account, now_us);
     submit_init(&provider->submit, &provider->account);
     poll_init(&provider->poll, &provider->account);

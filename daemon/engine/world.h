@@ -86,8 +86,8 @@ struct world {
 /* One name for the whole run: a claim from before a reload is still this process's own. */
 void ground_name_instance(struct ground *ground);
 
-/* Takes the configuration in every case. 0, 1 with a problem, or negative errno; *ret_world is
- * owned (world_free), and nothing is connected yet. */
+/* Takes the configuration in every case. 0, another engine_verdict with a problem, or negative
+ * errno; *ret_world is owned (world_free), and nothing is connected yet. */
 int world_new(struct ground *ground, struct config *config, struct world **ret_world,
               struct problem *reterr_problem);
 void world_free(struct world *world);

@@ -615,25 +615,45 @@ const struct provider_config *config_provider(const struct config *config, const
     return NULL;
 }
 
+bool config_same_account(const struct provider_config *a, const char *a_key,
+                         const struct provider_config *b, const char *b_key,
+                         struct problem *reterr_problem)
+{
+    if (!config_value_same_url(a->url, b->url) || strcmp(a_key, b_key) != 0)
+        return false;
+    problem_set(reterr_problem, "providers %s and %s are the same account: same url, same key",
+                a->name, b->name);
+    problem_hint(reterr_problem, "configure it once; a budget belongs to an account");
+    return true;
+}
+
 void config_faults_done(struct config_faults *faults)
 {
     free(faults->faults);
     *faults = (struct config_faults){0};
 }
 
-void config_faults_print(const struct config_faults *faults, const char *path, FILE *stream)
+void config_fault_describe(const struct config_fault *fault, const char *path,
+                           struct problem *ret_problem)
 {
-    char shown[1024];
+    char shown[256];
 
     text_one_line(shown, sizeof shown, path);
-    for (size_t i = 0; i < faults->count; i++) {
-        const struct config_fault *fault = &faults->faults[i];
+    if (fault->line)
+        problem_set(ret_problem, "%s:%u: %s", shown, fault->line, fault->problem.text);
+    else
+        problem_set(ret_problem, "%s: %s", shown, fault->problem.text);
+    problem_hint(ret_problem, "%s", fault->problem.hint);
+}
 
-        if (fault->line)
-            fprintf(stream, "%s:%u: %s\n", shown, fault->line, fault->problem.text);
-        else
-            fprintf(stream, "%s: %s\n", shown, fault->problem.text);
-        if (*fault->problem.hint)
-            fprintf(stream, "    HINT: %s\n", fault->problem.hint);
+void config_faults_print(const struct config_faults *faults, const char *path, FILE *stream)
+{
+    for (size_t i = 0; i < faults->count; i++) {
+        struct problem problem;
+
+        config_fault_describe(&faults->faults[i], path, &problem);
+        fprintf(stream, "%s\n", problem.text);
+        if (*problem.hint)
+            fprintf(stream, "    HINT: %s\n", problem.hint);
     }
 }

@@ -62,7 +62,10 @@ struct config_faults {
     size_t count;
 };
 void config_faults_done(struct config_faults *faults);
-/* "FILE:LINE: what is wrong" and an indented "HINT: ..." for each. */
+/* "FILE:LINE: what is wrong" with its hint; without a line for the file as a whole. */
+void config_fault_describe(const struct config_fault *fault, const char *path,
+                           struct problem *ret_problem);
+/* The same for each, its hint indented on a line of its own. */
 void config_faults_print(const struct config_faults *faults, const char *path, FILE *stream);
 
 /* 0: *ret_config is owned (config_free). 1: the file is wrong, *reterr_faults is filled. Negative
@@ -74,6 +77,10 @@ int config_load_text(const char *text, size_t length, const char *path, struct c
                      struct config_faults *reterr_faults);
 void config_free(struct config *config);
 const struct provider_config *config_provider(const struct config *config, const char *name);
+/* Whether two of them, with the keys that were read, are one account: then the problem says so. */
+bool config_same_account(const struct provider_config *a, const char *a_key,
+                         const struct provider_config *b, const char *b_key,
+                         struct problem *reterr_problem);
 
 /*
  * What a setting's value must be. Texts are UTF-8 without control characters; "" is allowed where

@@ -218,7 +218,7 @@ static int set_day(const struct setting *setting, struct provider_config *provid
     return 0;
 }
 
-static bool is_loopback(const char *host)
+bool config_value_is_loopback(const char *host)
 {
     struct in_addr address;
 
@@ -292,7 +292,7 @@ static int check_url(const char *name, const char *value, struct problem *reterr
         problem_set(reterr_problem, "%s has no valid host and port", name);
         return 1;
     }
-    if (!encrypted && !is_loopback(authority)) {
+    if (!encrypted && !config_value_is_loopback(authority)) {
         problem_set(reterr_problem, "%s uses http:// to another machine", name);
         problem_hint(reterr_problem, "the key would travel in the open: use https://; http:// is "
                                      "for 127.0.0.1, [::1] and localhost only");

@@ -15,5 +15,7 @@ int config_value_set_text(const struct setting *setting, void *target, const cha
  * other byte. */
 int config_value_set_integer(const struct setting *setting, void *target, const char *literal,
                              struct problem *reterr_problem);
+/* A host as it stands in an address ("[::1]"): this machine, by name or number. */
+bool config_value_is_loopback(const char *host);
 /* Whether two addresses name the same endpoint, as far as their text tells. */
 bool config_value_same_url(const char *a, const char *b);

@@ -80,9 +80,8 @@ static int find_path(const char *directory, const char *key_file, char **ret_pat
                     "unable to read key file \"%.200s\": there is no credentials directory",
                     key_file);
         problem_hint(reterr_problem,
-                     "add LoadCredential=%.60s:/etc/chwsyncd/credentials/%.60s to the unit, or "
-                     "give --credentials-dir DIR",
-                     key_file, key_file);
+                     "say --credentials-dir DIR (/etc/chwsyncd/credentials); a unit gives it by "
+                     "LoadCredential=credentials:DIR");
         return 1;
     }
     *ret_path = credential_file(directory, key_file);

@@ -128,7 +128,7 @@ static void add_entry(struct text *datagram, enum log_level level, const struct 
     snprintf(priority, sizeof priority, "%d", priority_of(level));
     snprintf(http_status, sizeof http_status, "%ld", entry->http_status);
     add_clean(&body, message, "\n");
-    if (entry->hint) {
+    if (entry->hint && *entry->hint) {
         text_add(&body, "\nHINT: ");
         add_clean(&body, entry->hint, "\n");
     }
@@ -218,7 +218,7 @@ static bool deliver_to_stream(enum log_level level, const struct log_entry *entr
     if (sink.line_open)
         text_add_char(&lines, '\n');
     add_line(&lines, level, "", message, STREAM_MESSAGE_MAX);
-    if (entry->hint)
+    if (entry->hint && *entry->hint)
         add_line(&lines, level, "HINT: ", entry->hint, STREAM_HINT_MAX);
     /* Each escaped line feed added a byte; past PIPE_BUF a pipe could block, so there the end is
      * lost. */
@@ -330,7 +330,7 @@ static enum log_form stderr_form(void)
 {
     if (isatty(STDERR_FILENO))
         return LOG_FORM_TERMINAL;
-    if (is_journal_stream(STDERR_FILENO) || getenv("JOURNAL_STREAM") || getenv("INVOCATION_ID"))
+    if (getenv("JOURNAL_STREAM") || getenv("INVOCATION_ID"))
         return LOG_FORM_PREFIXED;
     return LOG_FORM_PLAIN;
 }

@@ -32,7 +32,7 @@ struct log_field {
 /* Everything an entry can have besides its text; { 0 } is none of it. */
 struct log_entry {
     const char *message_id; /* MESSAGE_... of host/events.h, or NULL */
-    const char *hint;       /* or NULL */
+    const char *hint;       /* or NULL, or "" */
     const char *order_ref, *provider, *action,
         *sqlstate;    /* CHW_ORDER_REF, CHW_PROVIDER, CHW_ACTION, CHW_SQLSTATE, or NULL */
     long http_status; /* CHW_HTTP_STATUS, 0 = none */

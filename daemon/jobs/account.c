@@ -521,11 +521,12 @@ void account_note_silence(struct account *account, enum api_action action,
                               .provider = account->config->name,
                               .action = api_action_name(action),
                               .http_status = answer->http_status,
-                              .hint = answer->problem.hint[0] ? answer->problem.hint : NULL};
+                              .hint = answer->problem.hint};
 
     log_repeated(&account->silence_log, LOG_LEVEL_WARNING, &entry,
-                 "provider %s gives no usable answer to %s: %s", account->config->name,
-                 api_action_name(action), words ? words : "no answer");
+                 "provider %s gives no usable answer to %s: %s%s", account->config->name,
+                 api_action_name(action), words ? words : "no answer",
+                 action == ACTION_REFILL ? "" : "; it is asked again in its turn");
     workshop_note_error(account->workshop, "provider %s: %s", account->config->name,
                         words ? words : "no answer");
 }

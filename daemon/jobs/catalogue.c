@@ -8,6 +8,7 @@
 
 #define LOOK_INTERVAL_US (60 * US_PER_S) /* somebody may want one, and was not heard */
 #define LEASE_LOOK_US (5 * US_PER_S)     /* another instance has the lease, and may be reading */
+#define SLOT_LOOK_US (250 * US_PER_MS)   /* while it was never read */
 #define WAKE_LOOK_US (2 * US_PER_S)      /* a busy shop wakes us many times a second */
 #define LEDGER_RETRY_S 15
 #define LOST_MAX 3 /* then it is more likely that this catalogue is what ends the connection */
@@ -139,7 +140,7 @@ static void tell_change(const struct catalogue *catalogue, enum catalogue_change
 static void tell_news(const struct catalogue *catalogue)
 {
     const struct reply *reply = &catalogue->reply;
-    OWN(text_done) struct text others = {0};
+    OWN(text_done) struct text others = {0}, odd = {0};
 
     tell_change(catalogue, CHANGE_PRICE, LOG_LEVEL_NOTICE, "changed the price of",
                 MESSAGE_PRICES_CHANGED);
@@ -149,11 +150,14 @@ static void tell_news(const struct catalogue *catalogue)
     if (others.length > 0)
         log_info("the catalogue of provider %s changed: %s", provider_of(catalogue),
                  text_string(&others));
+    if (reply->bad_rows > 0)
+        text_format(&odd, "; rows that name none: %zu", reply->bad_rows);
+    if (catalogue->repeats > 0)
+        text_format(&odd, "; rows that name one again: %zu", catalogue->repeats);
     log_write(catalogue->read_before ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO,
               &(struct log_entry){.provider = provider_of(catalogue)},
-              "the catalogue of provider %s was read: %zu services; %zu rows name none, %zu name "
-              "one again",
-              provider_of(catalogue), reply->service_count, reply->bad_rows, catalogue->repeats);
+              "the catalogue of provider %s was read: %zu services%s", provider_of(catalogue),
+              reply->service_count, text_string(&odd));
 }
 
 static void ended(void *userdata, const struct store_answer *answer)
@@ -389,6 +393,16 @@ void catalogue_wake(struct catalogue *catalogue, int64_t now_us)
         catalogue->next_us = soon_us > now_us ? soon_us : now_us;
 }
 
+/* At a first start orders wait for the list: they make way as soon as their claim finds that there
+ * is none, which nobody tells. */
+static int64_t next_slot_us(const struct catalogue *catalogue, int64_t now_us)
+{
+    int64_t next_us = client_next_us(catalogue->account->client, BUDGET_READ, 0, now_us);
+
+    return !catalogue->read_before && next_us > now_us + SLOT_LOOK_US ? now_us + SLOT_LOOK_US
+                                                                      : next_us;
+}
+
 /* Whoever had the lease before may have read it a moment ago: with the lease it is looked again. */
 static int64_t work_towards_asking(struct catalogue *catalogue, int64_t now_us)
 {
@@ -399,7 +413,7 @@ static int64_t work_towards_asking(struct catalogue *catalogue, int64_t now_us)
         if (account_free_us(account, now_us) > now_us)
             return account_free_us(account, now_us);
         if (client_take(account->client, BUDGET_READ, 1, 0, now_us) == 0)
-            return client_next_us(account->client, BUDGET_READ, 0, now_us);
+            return next_slot_us(catalogue, now_us);
         ask(catalogue, now_us);
     } else if (holds || now_us >= catalogue->looked_us + LEASE_LOOK_US) {
         look(catalogue, now_us);

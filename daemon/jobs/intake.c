@@ -102,7 +102,7 @@ static void failed(struct intake *intake, const struct store_answer *answer)
 {
     struct log_entry entry = {.message_id = MESSAGE_INTAKE_FAILED,
                               .sqlstate = answer->sqlstate,
-                              .hint = answer->problem.hint[0] ? answer->problem.hint : NULL};
+                              .hint = answer->problem.hint};
 
     /* The look at the contract says it, unless it finds nothing and the next reading fails again.
      */

@@ -328,7 +328,8 @@ static void applied(void *userdata, const struct store_answer *answer)
                      &(struct log_entry){.message_id = MESSAGE_LEDGER_FAILED,
                                          .provider = poll->account->config->name,
                                          .sqlstate = answer->sqlstate},
-                     "unable to record statuses: %s", answer->problem.text);
+                     "unable to record statuses: %s; they are asked for again in their turn",
+                     answer->problem.text);
         if (batch->single_next == 0 && batch->answer_count > 1) {
             batch->single_next = 1;
             apply(batch);
@@ -382,8 +383,9 @@ static void refused(struct poll *poll, const struct reply *reply)
                      &(struct log_entry){.message_id = MESSAGE_PROVIDER_SILENT,
                                          .provider = poll->account->config->name,
                                          .action = "status"},
-                     "provider %s refuses to tell statuses: %s", poll->account->config->name,
-                     reply->error);
+                     "provider %s refuses to tell statuses: %s; they are asked for again in their "
+                     "turn",
+                     poll->account->config->name, reply->error);
     }
 }
 

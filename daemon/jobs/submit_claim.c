@@ -98,10 +98,12 @@ static void note_judged(struct submit *submit, const PGresult *rows, int row)
 /* The shop answered NULL: its row is locked, or its view shows nothing at all. */
 static void note_busy(struct submit *submit, const char *order_ref)
 {
-    log_repeated(&submit->busy_log, LOG_LEVEL_INFO,
-                 &(struct log_entry){.order_ref = order_ref, .provider = submit_provider(submit)},
-                 "the shop cannot say now whether order %s may be sent; it is asked again",
-                 order_ref);
+    log_repeated(
+        &submit->busy_log, LOG_LEVEL_INFO,
+        &(struct log_entry){.order_ref = order_ref, .provider = submit_provider(submit)},
+        "the shop cannot say now whether order %s may be sent; it is asked again in 2 s, then "
+        "at growing intervals of up to 30 s",
+        order_ref);
 }
 
 static void note_withdrawn(const struct submit *submit, const char *order_ref)

@@ -7,6 +7,8 @@
 #include <string.h>
 
 #define DELIVER_LIMIT 100
+/* As put off in the ledger (store/orders, chwsync.deliver). */
+#define WHEN_AGAIN "in 1 s, then at growing intervals of up to an hour"
 
 static void put_off_done(void *userdata, const struct store_answer *answer)
 {
@@ -28,7 +30,7 @@ static void single_failed(struct write_back *write_back, const struct store_answ
         answer->verdict == STORE_LOST ? "the database connection broke" : answer->problem.text;
 
     log_repeated(&write_back->failed_log, LOG_LEVEL_WARNING, &entry,
-                 "the shop's function fails: %s; tried again later", words);
+                 "the shop's function fails: %s; tried again " WHEN_AGAIN, words);
     workshop_note_error(workshop, "write-back: %s", words);
     if (orders_write_back_failed(workshop->lanes.ledger, order_id, answer->sqlstate, words,
                                  put_off_done, write_back) == 0)
@@ -49,7 +51,7 @@ static void note_answers(struct write_back *write_back, const PGresult *rows)
             log_repeated(&write_back->failed_log, LOG_LEVEL_NOTICE,
                          &(struct log_entry){.message_id = MESSAGE_WRITE_BACK_FAILED,
                                              .order_ref = order_ref},
-                         "the shop's function answers NULL; told again later");
+                         "the shop's function answers NULL; told again " WHEN_AGAIN);
         else if (!row_boolean(rows, i, DELIVER_ANSWER))
             log_debug("the shop does not know order %s; its result stands in chwsync.order_status",
                       order_ref);

@@ -21,7 +21,8 @@ suite() {
     shift
     while [ ${#suites_name[@]} -ge "$suites_jobs" ]; do suites_reap; done
     file=$suites_directory/${name//[\/ ]/-}
-    (exec timeout -k 10 "$suites_limit_s" "$@") >"$file.tap" 2>"$file.log" </dev/null &
+    # Without the descriptor of the lock that `check` holds: what a test left behind would keep it.
+    (exec timeout -k 10 "$suites_limit_s" "$@") >"$file.tap" 2>"$file.log" </dev/null 9>&- &
     suites_name[$!]=$name
     suites_began[$!]=${EPOCHREALTIME//[!0-9]/}
 }

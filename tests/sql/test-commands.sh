@@ -326,7 +326,7 @@ check_finds() {
 
     mv "$CLUSTER_DIR/panel.key" "$CLUSTER_DIR/other.key"
     told check "${credentials[@]}"
-    is "check without the key file" 78 "$code"
+    is "check without the key file: what run ends with" 77 "$code"
     has "... names it" "fault +credentials .*panel.key" "$said"
     printf 'wrong-key\n' >"$CLUSTER_DIR/panel.key"
     chmod 600 "$CLUSTER_DIR/panel.key"
@@ -337,6 +337,12 @@ check_finds() {
     is "... nothing more is asked" "" "$(grep sells <<<"$said")"
     is "... never the key" "" "$(grep wrong-key <<<"$said")"
     mv "$CLUSTER_DIR/other.key" "$CLUSTER_DIR/panel.key"
+
+    curl -sS "http://127.0.0.1:$port/control/fault" --data kind=html-503 >/dev/null
+    told check "${credentials[@]}"
+    is "check of a provider that shows an HTML page: unavailable" 69 "$code"
+    has "... said once" "fault +provider +panel gives no usable answer: HTTP 503 with an HTML page$" "$said"
+    is "... and not taken for an answer" 0 "$(grep -cE 'panel answers in|panel refuses' <<<"$said")"
 
     ask "UPDATE chwsync.accounts SET all_paused_until = now() + interval '5 min'" >/dev/null
     told check "${credentials[@]}"
@@ -457,6 +463,7 @@ what_is_away() {
     told check --credentials-dir "$CLUSTER_DIR"
     is "check without the database" 69 "$code"
     has "... says so" "fault +database +unable to reach the database" "$said"
+    is "... and counts no requests, as the ledger does that" 0 "$(grep -c 'used in the last day' <<<"$said")"
 }
 
 cluster_start || exit 1

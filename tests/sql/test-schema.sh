@@ -79,6 +79,7 @@ superuser_installs() {
     schema postgres shop install
     is "a superuser installs" 0 "$code"
     has "... version $version" "installed at version $version" "$said"
+    is "... which the README shows too" "" "$(grep -oE 'is (installed )?at version [0-9]+' README.md | grep -v " $version\$")"
     is "... for the roles" "chwsync_owner chwsync_adapter" "$(owner shop chwsync) $(owner shop chwsync_shop)"
     local before
     before=$(ask shop "SELECT installed_at, digest_salt, schema_version, upgraded_at FROM chwsync.ledger")

@@ -68,6 +68,14 @@ comes "without its key it does not start, and is not tried again" 10 prop_is Act
 is "with the exit code for that" "77 0" "$(prop ExecMainStatus) $(prop NRestarts)"
 holds "the journal says which key, and where to put it" log_has -u chwsyncd "MESSAGE_ID=$(message START_FAILED)" PRIORITY=3
 (umask 077 && echo KEY-1 >/etc/chwsyncd/credentials/panel.key)
+configure /etc/chwsyncd/chwsyncd.conf shop panel.key 'max_in_flite = 4;'
+systemctl reset-failed chwsyncd
+systemctl start chwsyncd >/dev/null 2>&1
+comes "with a wrong configuration neither" 10 prop_is ActiveState failed
+is "with the exit code for that" "$(prop ExecMainStatus) $(prop NRestarts)" "78 0"
+comes "the journal names the line, as an error that journalctl -x explains" 10 sh -c "journalctl -q --no-pager -o cat -u chwsyncd \
+    MESSAGE_ID=$(message START_FAILED) PRIORITY=3 | grep -q '^/etc/chwsyncd/chwsyncd.conf:[0-9]*: unknown setting \"max_in_flite\"'"
+configure /etc/chwsyncd/chwsyncd.conf shop panel.key
 systemctl reset-failed chwsyncd
 holds "it starts although its role is not there yet" systemctl start chwsyncd
 comes "and says what is missing" 10 log_has -u chwsyncd "MESSAGE_ID=$(message DATABASE_AWAY)"

@@ -185,8 +185,8 @@ static void test_places(void **state)
         {"/d", "a/../k", "key file \"a/../k\" leaves the credentials directory",
          "name a file inside it, or give an absolute path"},
         {NULL, "k", "unable to read key file \"k\": there is no credentials directory",
-         "add LoadCredential=k:/etc/chwsyncd/credentials/k to the unit, or give --credentials-dir "
-         "DIR"},
+         "say --credentials-dir DIR (/etc/chwsyncd/credentials); a unit gives it by "
+         "LoadCredential=credentials:DIR"},
         {"/nowhere", "k", "unable to read key file /nowhere/k: No such file or directory",
          "put the API key into it, or correct key_file"},
     };
