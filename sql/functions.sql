@@ -367,7 +367,7 @@ BEGIN
                (SELECT s.*, false FROM chwsync.catalogue_services s WHERE s.account_id = $2 AND s.product_id = w.wanted
                  ORDER BY s.listed DESC, s.changed_at DESC LIMIT 1)
                LIMIT 1) AS k
-    ), known AS (
+    ), known AS MATERIALIZED (
         SELECT a.next_at, a.held, a.id, a.order_ref, a.seq, a.state, left(a.wanted, 80) AS wanted, a.max_charge, a.runs,
                a.line_min, a.line_max, a.updated_at,
                CASE WHEN k.needs IS NULL THEN NULL
@@ -387,12 +387,12 @@ BEGIN
                                  WHEN 'comments' THEN chwsync.count_lines(a.comments)
                                  WHEN 'usernames' THEN chwsync.count_lines(a.usernames) END AS pieces
           FROM asked_for a LEFT JOIN sold k ON k.wanted = a.wanted
-    ), priced AS (
+    ), priced AS MATERIALIZED (
         SELECT k.*, CASE k.charged_by WHEN 'fixed' THEN k.rate
                                       WHEN 'runs' THEN k.rate * k.pieces * greatest(k.runs, 1) * 0.001
                                       ELSE k.rate * k.pieces * 0.001 END AS charge
           FROM known k
-    ), faulty AS ( -- what will not pass by itself
+    ), faulty AS MATERIALIZED ( -- what will not pass by itself
         SELECT p.*,
                CASE WHEN btrim(coalesce(p.wanted, '')) = '' THEN 'the line shows no service: it has none in the shop, or its options cannot be used as they are'
                     WHEN p.max_charge = 'NaN' THEN 'max_charge is not a number'
@@ -416,7 +416,7 @@ BEGIN
                     THEN format('max %s is above the maximum of %s for service %s (%s)', p.line_max, p.max, p.wanted, p.name)
                END AS fault
           FROM priced p
-    ), alone AS ( -- what can be said of each by itself
+    ), alone AS MATERIALIZED ( -- what can be said of each by itself
         SELECT p.*,
                CASE WHEN p.state <> 'queued' THEN 'stale'
                     WHEN p.service IS NULL AND p.fault IS NOT NULL THEN 'rejected'
