@@ -264,7 +264,7 @@ static void claimed(void *userdata, const struct store_answer *answer)
 
 unsigned submit_claim_ahead(const struct submit *submit, int64_t now_us, int64_t *ret_next_us)
 {
-    int64_t lead_us = submit->claim_took_us * 3 / 2 + US_PER_MS;
+    int64_t lead_us = 2 * submit->claim_took_us + 2 * US_PER_MS;
     int64_t near_us = submit->add_took_us - lead_us, late_us = 2 * submit->add_took_us + lead_us;
     unsigned near = 0, soon = 0, left = submit->on_the_wire;
     const struct flight *flight;
