@@ -170,7 +170,7 @@ static int put_record(struct flight_file *file, const uint8_t *bytes, size_t len
 }
 
 /* What is stored is the page cache's: our own memory need not grow with it. */
-#define KEPT_BYTES (INT64_C(1) << 20)
+#define KEPT_BYTES (INT64_C(128) * 1024)
 
 static void forget_behind(const struct flight_file *file, int64_t used_before)
 {

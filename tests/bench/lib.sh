@@ -54,6 +54,8 @@ postgres_cpu_us() {
     echo $(($(cpu_us "$postmaster" $(cat "/proc/$postmaster/task/$postmaster/children")) + ended_us))
 }
 
+mebibytes() { awk -v kb="$1" 'BEGIN { printf "%.2f", kb / 1024 }'; }
+
 memory_kb() { awk -v what="$1:" '$1 == what { print $2 }' "/proc/$daemon/status"; }
 
 # ---- databases ----
