@@ -47,6 +47,8 @@ static const struct statement open_statement = {
         "), made AS (\n"
         "    INSERT INTO chwsync.accounts (provider, endpoint, key_digest)\n"
         "    SELECT $1::text, $2::text, $3::text WHERE NOT EXISTS (SELECT FROM known)\n"
+        "    ON CONFLICT (endpoint, key_digest)\n" /* another instance, at this moment */
+        "    DO UPDATE SET provider = excluded.provider, last_used_at = now()\n"
         "    RETURNING *\n"
         "), account AS (SELECT * FROM known UNION ALL SELECT * FROM made)\n"
         "SELECT a.id, CASE WHEN a.all_paused_until > now() THEN extract(epoch FROM "
