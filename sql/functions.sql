@@ -151,7 +151,7 @@ BEGIN
     ), told AS (
         INSERT INTO chwsync.write_backs (order_id, seq) SELECT id, seq FROM inserted WHERE state = 'rejected' AND $4
     ), changed AS MATERIALIZED ( -- locks as a claim does, the queue's row first: what is being claimed is not changed under it
-        SELECT q.order_id, s.order_ref, CASE WHEN q.provider <> s.chosen THEN s.chosen END AS turned
+        SELECT q.order_id, s.order_ref, o.updated_at, CASE WHEN q.provider <> s.chosen THEN s.chosen END AS turned
           FROM shown s JOIN chwsync.orders o ON o.order_ref = s.order_ref JOIN chwsync.queue q ON q.order_id = o.id
          WHERE o.state = 'queued'
            AND ((o.service, o.link, o.quantity, o.runs, o."interval", o.min, o.max, o.comments, o.usernames,
@@ -167,7 +167,8 @@ BEGIN
                 s.hashtags, s.username, s.params, s.max_charge, s.display_ref, coalesce(c.turned, o.provider),
                 CASE WHEN c.turned <> ALL ($2) THEN format($9, c.turned) WHEN c.turned IS NULL THEN o.error END), updated_at = now()
           FROM changed c JOIN shown s ON s.order_ref = c.order_ref
-         WHERE o.id = c.order_id AND o.state = 'queued'
+            -- Where another instance has changed it since the view was read, it knows the shop later than this one.
+         WHERE o.id = c.order_id AND o.state = 'queued' AND o.updated_at = c.updated_at
         RETURNING o.id
     ), requeued AS (
         UPDATE chwsync.queue q SET provider = c.turned, next_at = now(), held = NULL
@@ -224,6 +225,7 @@ CREATE OR REPLACE FUNCTION chwsync.record_outcomes(order_ids bigint[], numbers i
     RETURNS TABLE (order_ref text, state text, provider_order_id text)
     LANGUAGE plpgsql
     SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
+    SET enable_hashjoin = off SET enable_mergejoin = off -- a plan kept from a small ledger would read a large one for each call
 AS $$
 #variable_conflict use_column
 BEGIN
@@ -247,11 +249,17 @@ BEGIN
                                               IS DISTINCT FROM ('accepted', t.provider_order_id))
         RETURNING t.order_id, t.number, t.outcome, t.provider_order_id, t.answer, t.wait_s, a.account_id, a.claimed_at,
                   a.expected_charge, t.outcome = 'refused' AND t.http_status = 0 AS by_us
+    ), decisive AS ( -- of several ends of one order
+        SELECT DISTINCT ON (e.order_id) e.*,
+               e.outcome <> 'accepted'
+               AND EXISTS (SELECT FROM chwsync.attempts b WHERE b.order_id = e.order_id AND b.number <> e.number AND b.open
+                              AND NOT EXISTS (SELECT FROM ended x WHERE x.order_id = b.order_id AND x.number = b.number
+                                                 AND x.outcome <> 'unknown')) AS another_is_open
+          FROM ended e ORDER BY e.order_id, e.outcome = 'accepted' DESC, e.number DESC
     ), moved AS (
         UPDATE chwsync.orders o
            SET state = CASE WHEN e.outcome = 'accepted' THEN 'active'
-                            WHEN e.outcome = 'unknown' OR EXISTS (SELECT FROM chwsync.attempts b WHERE b.order_id = e.order_id
-                                                                     AND b.number <> e.number AND b.open) THEN 'uncertain'
+                            WHEN e.outcome = 'unknown' OR e.another_is_open THEN 'uncertain'
                             WHEN e.outcome = 'refused' THEN 'rejected' ELSE 'queued' END::chwsync.order_state,
                in_progress = false, seq = o.seq + 1, updated_at = now(),
                account_id = CASE WHEN e.outcome = 'accepted' THEN e.account_id ELSE o.account_id END,
@@ -259,12 +267,11 @@ BEGIN
                error = CASE WHEN e.outcome <> 'accepted' THEN e.answer END,
                accepted_at = CASE WHEN e.outcome = 'accepted' THEN now() ELSE o.accepted_at END,
                changed_at = now()
-          FROM ended e
+          FROM decisive e
          WHERE o.id = e.order_id
            AND (o.state IN ('submitting', 'uncertain') AND o.attempts = e.number
                 -- The last that stood in its way.
-                OR e.outcome NOT IN ('accepted', 'unknown') AND o.state = 'uncertain'
-                   AND NOT EXISTS (SELECT FROM chwsync.attempts b WHERE b.order_id = e.order_id AND b.number <> e.number AND b.open)
+                OR e.outcome NOT IN ('accepted', 'unknown') AND o.state = 'uncertain' AND NOT e.another_is_open
                 OR e.outcome = 'accepted' AND o.state IN ('submitting', 'uncertain', 'queued', 'rejected', 'withdrawn',
                                                           'abandoned')
                 -- It had been taken for another order of the provider (in this snapshot it still is).
@@ -334,6 +341,7 @@ CREATE OR REPLACE FUNCTION chwsync.judge_due(for_provider text, by_account int, 
                    verdict text, reason text)
     LANGUAGE plpgsql ROWS 100
     SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off SET plan_cache_mode = force_generic_plan
+    SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -496,6 +504,7 @@ CREATE OR REPLACE FUNCTION chwsync.hold_lines(for_provider text, ids bigint[], v
     RETURNS TABLE (id bigint, order_ref text, verdict text, reason text)
     LANGUAGE plpgsql
     SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
+    SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -677,6 +686,8 @@ BEGIN
                 asked_gos := array_fill(NULL::boolean, ARRAY[cardinality(asked_gos)]);
             END IF;
         END IF;
+        -- As in what is called here; but not for the shop's own statements above.
+        PERFORM set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true);
         claim_at := clock_timestamp();
         RETURN QUERY
         WITH asked AS MATERIALIZED (

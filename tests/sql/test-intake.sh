@@ -88,5 +88,27 @@ is "mended, it is taken when it is tried again" "1 0 0 2" "$(ask "SELECT test.in
 is "no longer shown, it is forgotten" "0 0 0 1
 " "$(ask "SELECT test.intake(false, 'bad-2')")
 $(parked)"
+
+# ---- two instances ----
+# The view of one takes long, and meanwhile the other follows the shop further.
+ask "TRUNCATE test.lines; INSERT INTO test.lines (order_ref) VALUES ('both');
+    CREATE OR REPLACE VIEW test.shown AS SELECT order_ref, service, link, quantity FROM test.lines
+     WHERE current_setting('application_name') <> 'slow' OR pg_sleep(0.1) IS NOT NULL AND pg_advisory_xact_lock(1) IS NOT NULL" >/dev/null
+ask "SELECT test.intake(true)" >/dev/null
+ask "UPDATE test.lines SET quantity = 1" >/dev/null
+cluster_psql -c "SELECT pg_advisory_lock(1)" -c "SELECT pg_sleep(3600)" >/dev/null 2>&1 &
+await_waiter() { # SQL
+    for ((i = 0; i < 500; i++)); do [ "$(ask "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND $1")" = 0 ] || return 0; sleep 0.02; done
+}
+await_waiter granted
+PGAPPNAME=slow cluster_psql -At -c "SELECT test.intake(true)" >"$CLUSTER_DIR/slow" 2>&1 &
+slow=$!
+await_waiter 'NOT granted'
+ask "UPDATE test.lines SET quantity = 2" >/dev/null
+is "the other follows" "0 1 0 0" "$(ask "SELECT test.intake(true)")"
+ask "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted" >/dev/null
+wait $slow
+is "the slow one does not bring back what the shop had before" "0 0 0 0 2" "$(cat "$CLUSTER_DIR/slow") $(ask "SELECT quantity FROM chwsync.orders WHERE order_ref = 'both'")"
+is "and follows again" "0 1 0 0 3" "$(ask "UPDATE test.lines SET quantity = 3" >/dev/null; ask "SELECT test.intake(true)") $(ask "SELECT quantity FROM chwsync.orders WHERE order_ref = 'both'")"
 echo "1..$tests"
 [ $failed = 0 ]

@@ -53,6 +53,24 @@ order bought unknown -
 is "accepted is accepted, whatever else may exist" "active followed open 1" "$(ends bought 2 accepted 78)"
 is "and stays it when the other turns out to be nothing" "active followed" "$(ends bought 1 'not executed')"
 
+# Ends of two attempts of one order, recorded at once.
+both_end() { # REF OUTCOME OUTCOME: where the order stands, its id, and surplus purchases
+    ask "SELECT chwsync.record_outcomes(ARRAY[id, id], ARRAY[1, 2], ARRAY['$2', '$3'], ARRAY[CASE WHEN '$2' = 'accepted' THEN id || '-1' END,
+         CASE WHEN '$3' = 'accepted' THEN id || '-2' END], ARRAY[200, 200], ARRAY['words', 'words'], ARRAY[0, 0], true, 5, ARRAY[NULL, NULL]::uuid[])
+           FROM chwsync.orders WHERE order_ref = '$1'" >/dev/null
+    ask "SELECT concat_ws(' ', o.state, substr(o.provider_order_id, length(o.id::text) + 1), (SELECT 'queued' FROM chwsync.queue q WHERE q.order_id = o.id),
+                (SELECT 'open ' || string_agg(a.number::text, ',') FROM chwsync.attempts a WHERE a.order_id = o.id AND a.open),
+                (SELECT 'surplus' FROM chwsync.surplus_purchases s WHERE s.order_id = o.id))
+           FROM chwsync.orders o WHERE o.order_ref = '$1'"
+}
+for wanted in 'put off:not executed:queued queued' 'not executed:refused:rejected' 'accepted:refused:active -1' 'refused:accepted:active -2' \
+    'accepted:not executed:active -1' 'unknown:refused:uncertain open 1' 'refused:unknown:uncertain open 2' 'accepted:unknown:active -1 open 2' \
+    'accepted:accepted:active -2 surplus'; do
+    IFS=: read -r first second state <<<"$wanted"
+    order "$first, $second" - -
+    is "$first, and the later attempt $second" "$state" "$(both_end "$first, $second" "$first" "$second")"
+done
+
 # An attempt that only a journal knows, of an order that is being bought again.
 order again -
 is "it is put back" submitting "$(ask "SELECT chwsync.restore_attempt('again', 'one', 1, gen_random_uuid(), 1, now(), 'LIKES', 'https://x.example/again', 100,

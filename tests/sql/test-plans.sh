@@ -1,0 +1,50 @@
+#!/bin/bash
+# What is claimed and recorded is looked up line by line, also by a session that made its plans for a ledger that was nearly empty.
+cd "$(dirname "$0")/../.." || exit 1
+. tests/lib/cluster.sh
+. tests/lib/tap.sh
+trap cluster_stop_all EXIT
+
+cluster_start fsync=off autovacuum=off || exit 1
+export PGOPTIONS='-c client_min_messages=warning'
+"${BUILD:-build}/chwsyncd" schema install --conninfo "host=$PGHOST port=$PGPORT dbname=postgres user=postgres" >/dev/null || exit 1
+lines=20000
+orders() { # PREFIX COUNT
+    echo "INSERT INTO chwsync.orders (order_ref, provider, service, link, quantity, max_charge)
+          SELECT '$1' || i, 'one', CASE i % 2 WHEN 0 THEN 'P-1' ELSE 'P-' || i % 500 + 1 END, 'https://x.example/$1' || i, 100, CASE i % 4 WHEN 3 THEN 0 END
+            FROM generate_series(1, $2) i;
+          INSERT INTO chwsync.queue (order_id, provider, next_at) SELECT id, provider, now() FROM chwsync.orders WHERE order_ref LIKE '$1%' AND state = 'queued';"
+}
+claim() { # COUNT: how many of the queue go; the others of them wait
+    echo "SELECT count(*) FILTER (WHERE go) FROM chwsync.claim('one', 1, '11111111-1111-1111-1111-111111111111', $1, 30, NULL, 1,
+              (SELECT claims FROM chwsync.leases), '22222222-2222-2222-2222-222222222222',
+              'SELECT array_agg(a.order_ref), array_agg(true) FROM unnest(\$1) a', NULL, NULL, NULL, false, '{\"Default\": [\"link\", \"quantity\"]}');"
+}
+record="SELECT count(*) FROM (SELECT array_agg(order_id) AS ids, array_agg(number) AS numbers, array_agg('accepted'::text) AS outcomes,
+            array_agg('id-' || order_id) AS theirs, array_agg(200) AS statuses, array_agg(NULL::text) AS answers, array_agg(0) AS waits,
+            array_agg(NULL::uuid) AS journals FROM chwsync.attempts WHERE open) a,
+        chwsync.record_outcomes(ids, numbers, outcomes, theirs, statuses, answers, waits, false, 5, journals);"
+read_since="SELECT CASE WHEN sum(idx_tup_fetch) < 1000 THEN 'few' ELSE 'read ' || sum(idx_tup_fetch) END FROM pg_stat_xact_user_tables
+             WHERE schemaname = 'chwsync' AND relname IN ('orders', 'polls', 'write_backs', 'history', 'attempts', 'catalogue_services');"
+
+{
+    echo "INSERT INTO chwsync.accounts (provider, endpoint, key_digest) VALUES ('one', 'https://one.example', 'd');
+        INSERT INTO chwsync.catalogues (account_id, read_at, tried_at) VALUES (1, now(), now());
+        INSERT INTO chwsync.catalogue_services (account_id, service, product_id, name, type, category, rate, min, max, refill, charged_by, listed)
+        SELECT 1, i, 'P-' || i, 'service ' || i, 'Default', 'c', 0.35, 1, 100000, false, 'quantity', true FROM generate_series(1, 500) i;
+        INSERT INTO chwsync.leases (account_id, holder, number, claims, expires_at)
+        VALUES (1, '11111111-1111-1111-1111-111111111111', 1, 0, now() + interval '1 hour');"
+    orders early 40
+    echo 'VACUUM ANALYZE;'
+    for i in 1 2 3 4 5 6 7 8; do claim 2 && echo "$record"; done
+} | cat - <(
+    orders late $lines
+    echo '\echo ----'
+    for i in 1 2; do
+        echo 'BEGIN;' && claim 20 && echo "$read_since COMMIT;"
+        echo "BEGIN; $record $read_since COMMIT;"
+    done
+) | cluster_psql -At >"$CLUSTER_DIR/said" 2>&1
+is "plans were made for few lines, and used often" "16" "$(sed '/^----/,$d' "$CLUSTER_DIR/said" | grep -c '^2$')"
+is "of $lines lines only those are looked at that are claimed, held or recorded" "20 few 20 few 20 few 20 few" "$(sed '1,/^----/d' "$CLUSTER_DIR/said" | xargs)"
+done_testing
