@@ -64,7 +64,7 @@ static bool adds_wait(const struct submit *submit, int64_t now_us)
     const struct lease *lease = &submit->account->lease;
 
     return submit->hungry && submit->account->compared && !workshop->stopping &&
-           workshop->reconciled && lease->ours && !lease->stops && now_us >= submit->journal_us &&
+           workshop->reconciled && lease->ours && !lease->stops && now_us >= submit->claim_us &&
            shop_has_view(workshop->shop) && connection_is_up(workshop->lanes.orders);
 }
 
@@ -82,8 +82,8 @@ static int64_t next_without_claim(const struct submit *submit, int64_t now_us)
 
     if (submit->ended > 0 && !submit->recording && submit->record_us < next_us)
         next_us = submit->record_us;
-    if (submit->journal_us > now_us && submit->journal_us < next_us)
-        next_us = submit->journal_us;
+    if (submit->claim_us > now_us && submit->claim_us < next_us)
+        next_us = submit->claim_us;
     return next_us;
 }
 

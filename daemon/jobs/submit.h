@@ -37,7 +37,8 @@ struct submit {
     struct flight_file *claim_journal; /* held while a claim is under way */
     int64_t claim_asked_us;            /* CLOCK_BOOTTIME */
     uint64_t claim_epoch;
-    int64_t journal_us;     /* no claim before: no journal can be written */
+    int64_t claim_us;       /* no claim before: no journal can be written, or too many statements
+                               wait for the database */
     bool ask_due;           /* a claim failed: list what is due, to claim it one by one */
     int64_t claim_took_us;  /* smoothed: from claim to its commit */
     int64_t add_took_us;    /* smoothed: from an add to its reply */

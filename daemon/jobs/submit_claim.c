@@ -10,6 +10,7 @@
 
 #define SEND_WITHIN_S 30 /* a claim that could not be sent by then goes back to the queue */
 #define JOURNAL_AGAIN_S 5
+#define ASK_AGAIN_S 1 /* when too many statements wait for the database */
 
 static void release_slots(struct submit *submit, unsigned used)
 {
@@ -307,7 +308,7 @@ static bool take_journal(struct submit *submit, int64_t now_us)
         }
         return true;
     }
-    submit->journal_us = now_us + JOURNAL_AGAIN_S * US_PER_S;
+    submit->claim_us = now_us + JOURNAL_AGAIN_S * US_PER_S;
     log_repeated(&submit->journal_log, LOG_LEVEL_ERROR, &entry,
                  "nothing is bought at %s: %s; looked at again every %d s, polls go on",
                  submit_provider(submit), problem.text, JOURNAL_AGAIN_S);
@@ -350,6 +351,7 @@ static void claim(struct submit *submit, unsigned ahead, int64_t now_us)
     if (shop_claim(submit->workshop->shop, submit->workshop->lanes.orders, &options, claimed,
                    submit) < 0) {
         release_slots(submit, 0);
+        submit->claim_us = now_us + ASK_AGAIN_S * US_PER_S;
         flight_file_release(submit->claim_journal);
         submit->claim_journal = NULL;
     } else {
@@ -369,17 +371,19 @@ static void due_listed(void *userdata, const struct store_answer *answer)
         singles_fill(&submit->singles, answer->rows);
 }
 
-static void list_due(struct submit *submit)
+static void list_due(struct submit *submit, int64_t now_us)
 {
     if (orders_due(submit->workshop->lanes.ledger, submit_provider(submit), SINGLES_MAX, due_listed,
                    submit) == 0)
         submit->claiming = true;
+    else
+        submit->claim_us = now_us + ASK_AGAIN_S * US_PER_S;
 }
 
 void submit_claim(struct submit *submit, unsigned ahead, int64_t now_us)
 {
     if (submit->ask_due)
-        list_due(submit);
+        list_due(submit, now_us);
     else
         claim(submit, ahead, now_us);
 }

@@ -105,8 +105,10 @@ void submit_record(struct submit *submit)
         return;
     CRASH_POINT("record: before");
     if (orders_record(submit->workshop->lanes.ledger, ends, count, submit->workshop->tell_shop,
-                      FIRST_POLL_S, recorded, submit) < 0)
+                      FIRST_POLL_S, recorded, submit) < 0) {
+        submit->record_us = clock_monotonic_us() + US_PER_S;
         return;
+    }
     CRASH_POINT("record: asked");
     for (size_t i = 0; i < count; i++)
         submit->batch[i]->stage = FLIGHT_RECORDING;

@@ -123,11 +123,14 @@ static void duplicate_decided(void *userdata, const struct store_answer *answer)
  * its answer it stays unknown. */
 static void decide_duplicate(struct flight *flight, const struct reply *reply)
 {
+    if (orders_hold_duplicates(flight->submit->workshop->lanes.ledger, flight->order_id,
+                               flight->submit->workshop->tell_shop, duplicate_decided,
+                               flight) != 0) {
+        flight_end_unknown(flight, reply->error);
+        return;
+    }
     flight->stage = FLIGHT_ASKING;
     flight->answer = flight_copy_words(reply->error);
-    if (orders_hold_duplicates(flight->submit->workshop->lanes.ledger, flight->order_id,
-                               flight->submit->workshop->tell_shop, duplicate_decided, flight) != 0)
-        flight_end_unknown(flight, reply->error);
 }
 
 static void note_took(struct submit *submit, int64_t took_us)
