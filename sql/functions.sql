@@ -216,6 +216,9 @@ BEGIN
 END
 $$;
 
+-- Here and in what claims: a plan is kept, also from when the tables were nearly empty, and might then begin with all of an index and
+-- compare each row of it. So each table is also asked for by the array (= ANY) that names its rows, whatever it is joined with.
+--
 -- The ends of attempts. The life of an order, set-wise: accepted moves submitting, uncertain, queued, rejected, withdrawn
 -- and abandoned to active; everything else moves only the attempt that is the order's last. While another attempt of it may exist
 -- at the provider, it is uncertain: nothing sends it again before that is known, whatever became of this one.
@@ -225,7 +228,6 @@ CREATE OR REPLACE FUNCTION chwsync.record_outcomes(order_ids bigint[], numbers i
     RETURNS TABLE (order_ref text, state text, provider_order_id text)
     LANGUAGE plpgsql
     SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
-    SET enable_hashjoin = off SET enable_mergejoin = off -- a plan kept from a small ledger would read a large one for each call
 AS $$
 #variable_conflict use_column
 BEGIN
@@ -243,7 +245,7 @@ BEGIN
                http_status = t.http_status, answer = t.answer, provider_order_id = t.provider_order_id,
                found_by = NULL -- a reply beats a proof
           FROM told t
-         WHERE a.order_id = t.order_id AND a.number = t.number AND (t.journal IS NULL OR a.journal = t.journal)
+         WHERE a.order_id = ANY ($1) AND a.order_id = t.order_id AND a.number = t.number AND (t.journal IS NULL OR a.journal = t.journal)
            AND (a.open AND a.outcome IS DISTINCT FROM t.outcome
                 OR t.outcome = 'accepted' AND (a.outcome, a.provider_order_id)
                                               IS DISTINCT FROM ('accepted', t.provider_order_id))
@@ -268,7 +270,7 @@ BEGIN
                accepted_at = CASE WHEN e.outcome = 'accepted' THEN now() ELSE o.accepted_at END,
                changed_at = now()
           FROM decisive e
-         WHERE o.id = e.order_id
+         WHERE o.id = ANY ($1) AND o.id = e.order_id
            AND (o.state IN ('submitting', 'uncertain') AND o.attempts = e.number
                 -- The last that stood in its way.
                 OR e.outcome NOT IN ('accepted', 'unknown') AND o.state = 'uncertain' AND NOT e.another_is_open
@@ -291,7 +293,7 @@ BEGIN
           FROM moved m WHERE m.state = 'queued'
         ON CONFLICT (order_id) DO NOTHING
     ), unqueued AS (
-        DELETE FROM chwsync.queue q USING moved m WHERE m.state = 'active' AND q.order_id = m.id
+        DELETE FROM chwsync.queue q USING moved m WHERE m.state = 'active' AND q.order_id = ANY ($1) AND q.order_id = m.id
     ), due AS (
         INSERT INTO chwsync.write_backs (order_id, seq) SELECT m.id, m.seq FROM moved m WHERE $8::boolean
     ), unspent AS (
@@ -314,7 +316,7 @@ BEGIN
         SELECT o.order_ref, e.provider_order_id,
                chwsync.follow_surplus(o.id, e.number, e.account_id, e.provider_order_id, $9::int)
           FROM ended e JOIN chwsync.orders o ON o.id = e.order_id
-         WHERE e.outcome = 'accepted' AND o.provider_order_id IS DISTINCT FROM e.provider_order_id
+         WHERE o.id = ANY ($1) AND e.outcome = 'accepted' AND o.provider_order_id IS DISTINCT FROM e.provider_order_id
            AND NOT EXISTS (SELECT FROM moved m WHERE m.id = e.order_id AND m.number = e.number)
     )
     SELECT m.order_ref, m.state::text, NULL FROM moved m
@@ -341,7 +343,6 @@ CREATE OR REPLACE FUNCTION chwsync.judge_due(for_provider text, by_account int, 
                    verdict text, reason text)
     LANGUAGE plpgsql ROWS 100
     SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off SET plan_cache_mode = force_generic_plan
-    SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -365,7 +366,7 @@ BEGIN
     ), asked_for AS MATERIALIZED (
         SELECT d.next_at, d.held, o.id, o.order_ref, o.seq, o.state, o.service AS wanted, o.max_charge, o.quantity, o.runs, o.comments,
                o.usernames, o.min AS line_min, o.max AS line_max, o.updated_at, o.link, o.hashtags, o.username, o.params
-          FROM due d JOIN chwsync.orders o ON o.id = d.order_id
+          FROM due d JOIN chwsync.orders o ON o.id = d.order_id WHERE o.id = ANY (due_ids)
     ), sold AS MATERIALIZED ( -- each service once, by its id or by its stable name
         SELECT w.wanted, k.*, ARRAY(SELECT jsonb_array_elements_text(required -> k.type)) AS needs
           FROM (SELECT DISTINCT a.wanted FROM asked_for a WHERE catalogue_at IS NOT NULL) AS w
@@ -504,7 +505,6 @@ CREATE OR REPLACE FUNCTION chwsync.hold_lines(for_provider text, ids bigint[], v
     RETURNS TABLE (id bigint, order_ref text, verdict text, reason text)
     LANGUAGE plpgsql
     SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
-    SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -529,15 +529,15 @@ BEGIN
                                         WHEN 'link' THEN now() + interval '310 seconds'
                                         WHEN 'spent' THEN least(greatest(room_from, now() + interval '10 seconds'), now() + interval '5 minutes')
                                         ELSE now() + interval '1 minute' END
-          FROM judged j WHERE q.order_id = j.id AND j.verdict <> 'rejected'
+          FROM judged j WHERE q.order_id = ANY (ids) AND q.order_id = j.id AND j.verdict <> 'rejected'
     ), gone AS (
-        DELETE FROM chwsync.queue q USING judged j WHERE q.order_id = j.id AND j.verdict = 'rejected'
+        DELETE FROM chwsync.queue q USING judged j WHERE q.order_id = ANY (ids) AND q.order_id = j.id AND j.verdict = 'rejected'
     ), changed AS (
         UPDATE chwsync.orders o
            SET state = CASE j.verdict WHEN 'rejected' THEN 'rejected' ELSE 'queued' END::chwsync.order_state, error = j.reason,
                seq = o.seq + 1, updated_at = now(), changed_at = CASE j.verdict WHEN 'rejected' THEN now() ELSE o.changed_at END
           FROM judged j
-         WHERE o.id = j.id AND o.state = 'queued'
+         WHERE o.id = ANY (ids) AND o.id = j.id AND o.state = 'queued'
            AND (j.verdict = 'rejected' OR o.error IS NULL OR j.former IS DISTINCT FROM j.verdict
                 OR j.verdict NOT IN ('funds', 'spent') AND o.error <> j.reason)
         RETURNING o.id, o.order_ref, o.seq, o.state, j.verdict, j.reason
@@ -686,8 +686,6 @@ BEGIN
                 asked_gos := array_fill(NULL::boolean, ARRAY[cardinality(asked_gos)]);
             END IF;
         END IF;
-        -- As in what is called here; but not for the shop's own statements above.
-        PERFORM set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true);
         claim_at := clock_timestamp();
         RETURN QUERY
         WITH asked AS MATERIALIZED (
@@ -698,19 +696,19 @@ BEGIN
                    attempts = o.attempts + a.go::int, seq = o.seq + 1, account_id = $2::int, updated_at = now(),
                    error = CASE WHEN NOT a.go THEN 'the shop took it back' END
               FROM asked a
-             WHERE o.order_ref = a.order_ref AND o.state = 'queued' AND (NOT a.go OR a.go AND o.id = ANY (passed))
+             WHERE o.order_ref = ANY (asked_refs) AND o.order_ref = a.order_ref AND o.state = 'queued' AND (NOT a.go OR a.go AND o.id = ANY (passed))
             RETURNING o.id, o.attempts AS number, o.order_ref, a.go, o.service, o.link, o.quantity, o.runs, o."interval", o.min, o.max,
                       o.comments, o.usernames, o.hashtags, o.username, o.params, types[array_position(passed, o.id)] AS type,
                       charges[array_position(passed, o.id)] AS charge
         ), taken AS (
-            DELETE FROM chwsync.queue q USING moved m WHERE q.order_id = m.id
+            DELETE FROM chwsync.queue q USING moved m WHERE q.order_id = ANY (ARRAY(SELECT n.id FROM moved n)) AND q.order_id = m.id
         ), busy AS (
             -- Half a minute at the most, so that a line whose lock is long gone does not wait much longer.
             UPDATE chwsync.queue q
                SET next_at = now() + least(interval '2 seconds' * power(1.5, least(q.busy, 10)), interval '30 seconds'),
                    busy = q.busy + 1, busy_since = coalesce(q.busy_since, now()), held = NULL
               FROM asked a, chwsync.orders o
-             WHERE a.go IS NULL AND o.order_ref = a.order_ref AND q.order_id = o.id AND o.id = ANY (passed)
+             WHERE a.go IS NULL AND o.order_ref = a.order_ref AND q.order_id = o.id AND o.id = ANY (passed) AND q.order_id = ANY (passed)
             RETURNING q.order_id, o.order_ref
         ), attempt AS (
             INSERT INTO chwsync.attempts (order_id, number, account_id, instance, claim, journal, claimed_at, send_before, service, link,

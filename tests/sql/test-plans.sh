@@ -7,7 +7,6 @@ trap cluster_stop_all EXIT
 
 cluster_start fsync=off autovacuum=off || exit 1
 export PGOPTIONS='-c client_min_messages=warning'
-"${BUILD:-build}/chwsyncd" schema install --conninfo "host=$PGHOST port=$PGPORT dbname=postgres user=postgres" >/dev/null || exit 1
 lines=20000
 orders() { # PREFIX COUNT
     echo "INSERT INTO chwsync.orders (order_ref, provider, service, link, quantity, max_charge)
@@ -27,24 +26,32 @@ record="SELECT count(*) FROM (SELECT array_agg(order_id) AS ids, array_agg(numbe
 read_since="SELECT CASE WHEN sum(idx_tup_fetch) < 1000 THEN 'few' ELSE 'read ' || sum(idx_tup_fetch) END FROM pg_stat_xact_user_tables
              WHERE schemaname = 'chwsync' AND relname IN ('orders', 'polls', 'write_backs', 'history', 'attempts', 'catalogue_services');"
 
-{
-    echo "INSERT INTO chwsync.accounts (provider, endpoint, key_digest) VALUES ('one', 'https://one.example', 'd');
-        INSERT INTO chwsync.catalogues (account_id, read_at, tried_at) VALUES (1, now(), now());
-        INSERT INTO chwsync.catalogue_services (account_id, service, product_id, name, type, category, rate, min, max, refill, charged_by, listed)
-        SELECT 1, i, 'P-' || i, 'service ' || i, 'Default', 'c', 0.35, 1, 100000, false, 'quantity', true FROM generate_series(1, 500) i;
-        INSERT INTO chwsync.leases (account_id, holder, number, claims, expires_at)
-        VALUES (1, '11111111-1111-1111-1111-111111111111', 1, 0, now() + interval '1 hour');"
-    orders early 40
-    echo 'VACUUM ANALYZE;'
-    for i in 1 2 3 4 5 6 7 8; do claim 2 && echo "$record"; done
-} | cat - <(
-    orders late $lines
-    echo '\echo ----'
-    for i in 1 2; do
-        echo 'BEGIN;' && claim 20 && echo "$read_since COMMIT;"
-        echo "BEGIN; $record $read_since COMMIT;"
-    done
-) | cluster_psql -At >"$CLUSTER_DIR/said" 2>&1
-is "plans were made for few lines, and used often" "16" "$(sed '/^----/,$d' "$CLUSTER_DIR/said" | grep -c '^2$')"
-is "of $lines lines only those are looked at that are claimed, held or recorded" "20 few 20 few 20 few 20 few" "$(sed '1,/^----/d' "$CLUSTER_DIR/said" | xargs)"
+tables_of() { # WHAT
+    cluster_psql -c "DROP DATABASE IF EXISTS shop" -c "CREATE DATABASE shop"
+    "${BUILD:-build}/chwsyncd" schema install --conninfo "host=$PGHOST port=$PGPORT dbname=shop user=postgres" >/dev/null || exit 1
+    {
+        echo "INSERT INTO chwsync.accounts (provider, endpoint, key_digest) VALUES ('one', 'https://one.example', 'd');
+            INSERT INTO chwsync.catalogues (account_id, read_at, tried_at) VALUES (1, now(), now());
+            INSERT INTO chwsync.catalogue_services (account_id, service, product_id, name, type, category, rate, min, max, refill, charged_by, listed)
+            SELECT 1, i, 'P-' || i, 'service ' || i, 'Default', 'c', 0.35, 1, 100000, false, 'quantity', true FROM generate_series(1, 500) i;
+            INSERT INTO chwsync.leases (account_id, holder, number, claims, expires_at)
+            VALUES (1, '11111111-1111-1111-1111-111111111111', 1, 0, now() + interval '1 hour');"
+        [ $1 = empty ] && echo 'VACUUM ANALYZE;'
+        orders early 40
+        [ $1 = small ] && echo 'VACUUM ANALYZE;'
+        for i in 1 2 3 4 5 6 7 8; do claim 2 && echo "$record"; done
+    } | cat - <(
+        orders late $lines
+        echo '\echo ----'
+        for i in 1 2; do
+            echo 'BEGIN;' && claim 20 && echo "$read_since COMMIT;"
+            echo "BEGIN; $record $read_since COMMIT;"
+        done
+    ) | PGDATABASE=shop cluster_psql -At >"$CLUSTER_DIR/said" 2>&1
+}
+for kind in empty small; do
+    tables_of $kind
+    is "plans were made when tables were $kind, and used often" "16" "$(sed '/^----/,$d' "$CLUSTER_DIR/said" | grep -c '^2$')"
+    is "of $lines lines only those are looked at that are claimed, held or recorded" "20 few 20 few 20 few 20 few" "$(sed '1,/^----/d' "$CLUSTER_DIR/said" | xargs)"
+done
 done_testing
