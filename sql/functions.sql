@@ -330,7 +330,7 @@ $$;
 -- parameters that services of each type need (rules/service_type).
 CREATE OR REPLACE FUNCTION chwsync.judge_due(for_provider text, by_account int, at_most int, only_order bigint, passed bigint[],
                                   catalogue_at timestamptz, charge_limit numeric, day_limit numeric, room numeric, funds numeric,
-                                  funds_waited boolean, required jsonb)
+                                  funds_waited boolean, tries boolean, required jsonb)
     RETURNS TABLE (id bigint, order_ref text, seq bigint, held text, service text, is_first boolean, type text, charge numeric,
                    verdict text, reason text)
     LANGUAGE plpgsql ROWS 100
@@ -434,10 +434,11 @@ BEGIN
                                            THEN 'spent' END) AS limited
           FROM alone a
     ), line AS (
-        SELECT l.*, coalesce(l.limited, CASE WHEN funds_waited OR sum(l.charge) FILTER (WHERE l.limited IS NULL)
-                                                                  OVER (ORDER BY l.next_at, l.id) > funds
+        SELECT l.*, coalesce(l.limited, CASE WHEN tries AND l.held = 'funds' AND l.updated_at < now() - interval '15 minutes'
+                                                  AND count(*) FILTER (WHERE l.limited IS NULL) OVER oldest_first = 1 THEN NULL
+                                             WHEN funds_waited OR sum(l.charge) FILTER (WHERE l.limited IS NULL) OVER oldest_first > funds
                                              THEN 'funds' END) AS verdict
-          FROM limited l
+          FROM limited l WINDOW oldest_first AS (ORDER BY l.next_at, l.id)
     )
     SELECT l.id, l.order_ref, l.seq, l.held, l.service, l.by_id AND l.ordered_name IS NULL, l.type, l.charge, l.verdict,
            CASE WHEN l.verdict IS NULL THEN NULL
@@ -569,6 +570,7 @@ DECLARE
     funds numeric;           -- what of the balance is not spoken for; NULL: it is not known
     room numeric;            -- what is left of the day's limit, which a changed key does not renew; NULL: no limit
     funds_waited boolean;    -- older lines wait for the balance
+    tries boolean;           -- the oldest that waits for it goes all the same: an account may have credit
     wanted int := at_most;   -- by this round of judging
     looked int := 0;         -- at, in all rounds
     round_count int;
@@ -607,8 +609,10 @@ BEGIN
            CASE WHEN day_limit IS NOT NULL
                 THEN day_limit - coalesce((SELECT sum(m.spent) FROM chwsync.accounts x JOIN chwsync.budget_minutes m ON m.account_id = x.id
                                             WHERE x.provider = $1 AND m.minute > now() - interval '1 day'), 0) END,
-           EXISTS (SELECT FROM chwsync.queue q WHERE q.provider = $1 AND q.held = 'funds' AND q.next_at > now())
-      INTO catalogue_at, is_new, used_since, funds, room, funds_waited
+           EXISTS (SELECT FROM chwsync.queue q WHERE q.provider = $1 AND q.held = 'funds' AND q.next_at > now()),
+           NOT EXISTS (SELECT FROM chwsync.budget_minutes m
+                        WHERE m.account_id = $2 AND m.minute > now() - interval '15 minutes' AND m.adds > 0)
+      INTO catalogue_at, is_new, used_since, funds, room, funds_waited, tries
       FROM chwsync.accounts a LEFT JOIN chwsync.catalogues c ON c.account_id = a.id LEFT JOIN chwsync.balances b ON b.account_id = a.id
      WHERE a.id = $2;
     -- The very first orders of an account wait a moment for its catalogue.
@@ -632,7 +636,7 @@ BEGIN
           INTO round_questions, round_passed, round_charges, round_types, first_ordered, judged, verdicts, reasons, former,
                stale, spent_charge, head, is_over, round_count, is_lacking
           FROM chwsync.judge_due($1, $2, wanted, $6, passed, catalogue_at, charge_limit, day_limit, room, funds, funds_waited,
-                                 required) j;
+                                 tries, required) j;
         IF judged IS NOT NULL THEN
             RETURN QUERY
             SELECT h.id, NULL::int, h.order_ref, NULL::boolean, NULL, NULL, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint,

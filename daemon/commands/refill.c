@@ -109,7 +109,7 @@ static enum exit_code request(const struct arguments *arguments, struct session 
         return code;
     words = row_text(first, 0, 0);
     if (judge(words) == EXIT_DONE) {
-        refill_wake_daemon(session, wake_channel);
+        session_wake_daemon(session, wake_channel);
         code = await_answer(arguments, session, &rows);
         if (code == EXIT_DONE) /* what is open or has just ended is only told */
             code = ask(arguments, session, false, &last);
@@ -146,7 +146,7 @@ static enum exit_code settle(const struct arguments *arguments, struct session *
         command_complain(&problem);
         return EXIT_FINDING;
     }
-    refill_wake_daemon(session, wake_channel);
+    session_wake_daemon(session, wake_channel);
     puts(arguments->placed ? "It is followed under that id."
                            : "It is requested again as soon as the provider's limits allow.");
     return EXIT_DONE;

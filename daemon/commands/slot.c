@@ -52,7 +52,7 @@ static enum slot_verdict wish(struct slot *slot, struct problem *reterr_problem)
         return refuse(slot, wish.pause_s, reterr_problem);
     if (wish.ticket == 0 || (!wish.works && !wish.lives))
         return take_alone(slot, reterr_problem);
-    slots_wake_daemon(slot->session, slot->config->wake_channel);
+    session_wake_daemon(slot->session, slot->config->wake_channel);
     slot->ticket = wish.ticket;
     slot->asked_us = clock_boottime_us();
     slot->waits = true;

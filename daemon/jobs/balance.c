@@ -56,25 +56,26 @@ static void note_mark(const struct balance *balance, bool was_low, bool is_low)
                   account->currency);
 }
 
+static void judge_funds(struct balance *balance)
+{
+    struct account *account = balance->account;
+    const struct balance_news news = {
+        .rose = balance->rose, .reaches = balance->reaches, .tried = balance->reach_tried};
+
+    if (!account->out_of_funds || !balance_lets_go_on(&news))
+        return;
+    balance->reach_tried = !balance->rose;
+    account_funds_risen(account);
+    balance->on_risen(balance->userdata);
+}
+
 static void held_freed(void *userdata, const struct store_answer *answer)
 {
     struct balance *balance = userdata;
 
     if (answer->verdict == STORE_DONE && row_integer(answer->rows, 0, 0, 0) > 0)
         balance->on_risen(balance->userdata);
-}
-
-static void judge_funds(struct balance *balance, bool rose, bool reaches)
-{
-    struct account *account = balance->account;
-    const struct balance_news news = {
-        .rose = rose, .reaches = reaches, .tried = balance->reach_tried};
-
-    if (!account->out_of_funds || !balance_lets_go_on(&news))
-        return;
-    balance->reach_tried = !rose;
-    account_funds_risen(account);
-    balance->on_risen(balance->userdata);
+    judge_funds(balance);
 }
 
 static void noted(void *userdata, const struct store_answer *answer)
@@ -95,10 +96,14 @@ static void noted(void *userdata, const struct store_answer *answer)
     snprintf(account->currency, sizeof account->currency, "%s", balance->currency);
     account->balance_low = row_boolean(rows, 0, NOTE_IS_LOW);
     note_mark(balance, row_boolean(rows, 0, NOTE_WAS_LOW), account->balance_low);
-    judge_funds(balance, row_boolean(rows, 0, NOTE_ROSE), row_boolean(rows, 0, NOTE_REACHES));
-    if (row_boolean(rows, 0, NOTE_FREES))
-        (void)balances_free_held(balance->workshop->lanes.ledger, provider_of(balance), held_freed,
-                                 balance);
+    balance->rose = row_boolean(rows, 0, NOTE_ROSE);
+    balance->reaches = row_boolean(rows, 0, NOTE_REACHES);
+    /* What was held is due before orders go on: a claim that found it waiting would let the others
+     * wait behind it. */
+    if (!row_boolean(rows, 0, NOTE_FREES) ||
+        balances_free_held(balance->workshop->lanes.ledger, provider_of(balance), held_freed,
+                           balance) != 0)
+        judge_funds(balance);
 }
 
 /* ---- an answer of the provider ---- */

@@ -35,8 +35,9 @@ struct balance {
     unsigned failures;          /* in a row, without an amount */
     uint64_t adds;              /* of the account, when it was looked last */
     bool was_out_of_funds;
-    bool reach_tried; /* orders went on because it was enough, and none was accepted since */
-    bool held;        /* lines waited for money at the last look */
+    bool rose, reaches; /* the last answer: as balances_note() says */
+    bool reach_tried;   /* orders went on because it was enough, and none was accepted since */
+    bool held;          /* lines waited for money at the last look */
     char asked_at[64], amount[DECIMAL_SIZE], currency[16]; /* of the question under way */
     struct log_repeat mute_log, fault_log;
     void (*on_risen)(void *userdata); /* lines are due */

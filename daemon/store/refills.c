@@ -209,13 +209,3 @@ enum session_verdict refill_latest(struct session *session, const char *order_re
 
     return session_run(session, &statement, values, 1, ret_rows, reterr_problem);
 }
-
-void refill_wake_daemon(struct session *session, const char *channel)
-{
-    static const struct statement statement = {"wake the daemon", "SELECT pg_notify($1::text, '')"};
-    struct problem ignored;
-    const char *values[] = {channel};
-
-    if (channel)
-        (void)session_run(session, &statement, values, 1, NULL, &ignored);
-}

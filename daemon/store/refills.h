@@ -89,5 +89,3 @@ enum refill_status_column {
 };
 enum session_verdict refill_latest(struct session *session, const char *order_ref,
                                    PGresult **ret_rows, struct problem *reterr_problem);
-/* Tells the daemon; that it is not heard costs seconds, nothing else. `channel` may be NULL. */
-void refill_wake_daemon(struct session *session, const char *channel);

@@ -293,6 +293,16 @@ enum session_verdict session_run_on_name(struct session *session, const struct s
     return session_run(session, &named, NULL, 0, NULL, reterr_problem);
 }
 
+void session_wake_daemon(struct session *session, const char *channel)
+{
+    static const struct statement statement = {"wake the daemon", "SELECT pg_notify($1::text, '')"};
+    struct problem ignored;
+    const char *values[] = {channel};
+
+    if (channel)
+        (void)session_run(session, &statement, values, 1, NULL, &ignored);
+}
+
 enum session_verdict session_begin(struct session *session, struct problem *reterr_problem)
 {
     static const struct statement statement = {"begin", "BEGIN"};

@@ -56,6 +56,10 @@ enum session_verdict session_run_script(struct session *session, const char *fil
 enum session_verdict session_run_on_name(struct session *session, const struct statement *statement,
                                          const char *name, struct problem *reterr_problem);
 
+/* Tells the daemon that there is something to do, on the channel of its wake-up; NULL: it looks by
+ * itself. That it is not heard costs seconds, nothing else. */
+void session_wake_daemon(struct session *session, const char *channel);
+
 enum session_verdict session_begin(struct session *session, struct problem *reterr_problem);
 /* One snapshot for all statements that follow, and nothing can be written. */
 enum session_verdict session_begin_report(struct session *session, struct problem *reterr_problem);

@@ -357,18 +357,6 @@ enum session_verdict resolve_facts(struct session *session, const char *order_re
     return session_run(session, &statement, values, 1, ret_rows, reterr_problem);
 }
 
-/* Tells the daemon that there is something to do. That it is not heard costs seconds, nothing else.
- */
-static void wake(struct session *session, const char *channel)
-{
-    static const struct statement statement = {"wake the daemon", "SELECT pg_notify($1::text, '')"};
-    struct problem ignored;
-    const char *values[] = {channel};
-
-    if (channel)
-        (void)session_run(session, &statement, values, 1, NULL, &ignored);
-}
-
 /* Values $1 order, $2 number, $3 who, $4 reason, $5 whether the shop is told and, where the line is
  * queued, $6 seconds until it is due. One row when it was done. */
 static enum session_verdict say(struct session *session, const struct statement *statement,
@@ -388,7 +376,7 @@ static enum session_verdict say(struct session *session, const struct statement 
     if (verdict != SESSION_DONE)
         return verdict;
     *ret_done = PQntuples(rows) > 0;
-    wake(session, word->wake_channel);
+    session_wake_daemon(session, word->wake_channel);
     return SESSION_DONE;
 }
 
@@ -532,7 +520,7 @@ enum session_verdict resolve_ask(struct session *session, const struct resolve_w
     if (verdict != SESSION_DONE)
         return verdict;
     *ret_resolution_id = PQntuples(rows) ? row_integer(rows, 0, 0, 0) : 0;
-    wake(session, word->wake_channel);
+    session_wake_daemon(session, word->wake_channel);
     return SESSION_DONE;
 }
 
@@ -607,6 +595,6 @@ enum session_verdict resolve_release(struct session *session, const PGresult *st
     if (verdict != SESSION_DONE)
         return verdict;
     *ret_released = row_integer(rows, 0, 0, 0);
-    wake(session, wake_channel);
+    session_wake_daemon(session, wake_channel);
     return SESSION_DONE;
 }

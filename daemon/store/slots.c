@@ -151,16 +151,6 @@ enum session_verdict slots_count(struct session *session, const char *provider,
     return verdict;
 }
 
-void slots_wake_daemon(struct session *session, const char *channel)
-{
-    static const struct statement statement = {"wake the daemon", "SELECT pg_notify($1::text, '')"};
-    struct problem ignored;
-    const char *values[] = {channel};
-
-    if (channel)
-        (void)session_run(session, &statement, values, 1, NULL, &ignored);
-}
-
 static const struct statement look_statement = {
     .name = "look for wishes",
     .text = "SELECT coalesce((SELECT b.wishes - b.granted FROM chwsync.budgets b\n"

@@ -35,8 +35,6 @@ void slots_withdraw(struct session *session, const char *provider, const char *e
 enum session_verdict slots_count(struct session *session, const char *provider,
                                  const char *endpoint, int64_t *ret_pause_s,
                                  struct problem *reterr_problem);
-/* Tells the daemon that somebody wishes; not heard, it is seen at the next intake. */
-void slots_wake_daemon(struct session *session, const char *channel);
 
 /* The daemon's side. Rows: 0 how many wishes wait. */
 int slots_look(struct connection *lane, int account_id, store_done done, void *userdata);

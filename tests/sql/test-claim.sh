@@ -325,6 +325,24 @@ is "and all of them" "pack small young" "$(claim | grep -o '^[a-z]* goes' | cut 
 ask "SELECT state FROM chwsync.record_outcomes(ARRAY[(SELECT id FROM chwsync.orders WHERE order_ref = 'pack')], ARRAY[1], ARRAY['not executed'], ARRAY[NULL], ARRAY[0], ARRAY['nobody'], ARRAY[5], true, 5, ARRAY[NULL]::uuid[])" >/dev/null
 is "what was not executed is there again" "999.7" "$(ask "SELECT trim_scale(available) FROM chwsync.balances")"
 
+# An account may have credit, which its balance does not tell of: nothing was sent for long, and one is tried.
+anew
+ask "INSERT INTO chwsync.balances (account_id, balance, currency, asked_at, available) VALUES (1, -5, 'INR', now(), -5)" >/dev/null
+for ref in a b c; do line $ref LIKES 2000; done
+waited() { ask "UPDATE chwsync.orders SET updated_at = now() - interval '$1'" >/dev/null; hasten; }
+is "with a balance below zero all wait" "funds funds funds" "$(claim >/dev/null; ask "SELECT string_agg(held, ' ') FROM chwsync.queue")"
+waited '14 minutes'
+is "for a while" "end" "$(claim)"
+waited '16 minutes'
+is "then the oldest is tried" "a goes as Default
+end" "$(claim)"
+waited '16 minutes'
+is "and no other soon" "end" "$(claim)"
+ask "UPDATE chwsync.budget_minutes SET minute = minute - interval '16 minutes'" >/dev/null
+waited '16 minutes'
+is "but later" "b goes as Default
+end" "$(claim)"
+
 # Two at once: the money is there once. The second one waits for the first, and finds that the lease's count has moved on.
 anew
 ask "INSERT INTO chwsync.balances (account_id, balance, currency, asked_at, available) VALUES (1, 3, 'INR', now(), 3);
