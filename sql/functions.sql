@@ -52,9 +52,9 @@ AS $$
 $$;
 
 -- What the daemon does for every order stands in functions, because a session keeps their plans: to plan these statements anew
--- costs more than to carry them out for a few lines. They are planned for their indexes whatever the statistics say: a work list that was empty a
--- minute ago has those of an empty table, and would be read and sorted as a whole for every batch. The same holds for the
--- plans that PostgreSQL caches in the shop's function while they call it. What a disabled step costs must not wake the
+-- costs more than to carry them out for a few lines. They are planned for their indexes whatever the statistics say: a work list
+-- that was empty a minute ago has those of an empty table, and would be read and sorted as a whole for every batch. The same holds
+-- for the plans that PostgreSQL caches in the shop's function while they call it. What a disabled step costs must not wake the
 -- just-in-time compiler.
 
 -- The view's rows, of one line where only_ref names it. To plan a view costs more than to read a few lines of it, and its text is
@@ -89,12 +89,13 @@ BEGIN
 END
 $$;
 
--- Intake: the view's rows against the ledger; of one line where only_ref names it (what is wrong with others is not known then).
--- A key that is shown twice, or NULL, is parked: which of the two rows was meant cannot be known. A queued order follows the view,
--- to another provider too; a withdrawn one that is shown again comes back as it is shown then, at once when the view alone decides,
--- after five minutes when a function withdrew it while the view kept showing it. A line without a service is rejected here: no request could ask for
--- it. not_configured is what lines of an unknown provider say, for format(). A kept plan joins the ledger's tables as they were:
--- made for an empty queue it compares each line with each. So `anew` holds for every plan of this session, once for each view read.
+-- Intake: the view's rows against the ledger; of one line where only_ref names it (what is wrong with others is not known then). A
+-- key that is shown twice, or NULL, is parked: which of the two rows was meant cannot be known. A queued order follows the view, to
+-- another provider too; a withdrawn one that is shown again comes back as it is shown then, at once when the view alone decides,
+-- after five minutes when a function withdrew it while the view kept showing it. A line without a service is rejected here: no
+-- request could ask for it. not_configured is what lines of an unknown provider say, for format(). A kept plan joins the ledger's
+-- tables as they were: made for an empty queue it compares each line with each. So `anew` holds for every plan of this session,
+-- once for each view read.
 CREATE OR REPLACE FUNCTION chwsync.intake(default_provider text, providers text[], at_most int, tell_shop boolean, view text, look text,
                                           only_ref text, anew boolean, not_configured text)
     RETURNS TABLE (taken bigint, returned bigint, followed bigint, parked bigint, parked_in_all bigint, queue_due_s bigint,
@@ -333,9 +334,9 @@ $$;
 
 -- Lines that are due, locked and judged by the catalogue and by what they may cost, in order of age. The verdict: NULL, it may go;
 -- rejected, for a reason that will not pass by itself; price, limit, unpriced, spent, funds, disabled, identity, what it waits for;
--- stale, it is no longer queued. Where no catalogue was ever read only limits that
--- cannot be kept stand in the way. A service that the catalogue lacks may be newer than it: until one is read that is about as new as
--- the line, it waits. `required` has the parameters that services of each type need (rules/service_type).
+-- stale, it is no longer queued. Where no catalogue was ever read only limits that cannot be kept stand in the way. A service that
+-- the catalogue lacks may be newer than it: until one is read that is about as new as the line, it waits. `required` has the
+-- parameters that services of each type need (rules/service_type).
 CREATE OR REPLACE FUNCTION chwsync.judge_due(for_provider text, by_account int, at_most int, only_order bigint, passed bigint[],
                                   catalogue_at timestamptz, charge_limit numeric, day_limit numeric, room numeric, funds numeric,
                                   funds_waited boolean, tries boolean, required jsonb)
@@ -1019,10 +1020,10 @@ BEGIN
 END
 $$;
 
--- This database's clock was set by so much. What waits by it is moved along, so that it waits as long as it was to: a clock that was set
--- back by an hour must not keep orders and write-backs waiting for an hour. One that was set forward ends waits too early, which
--- costs a request at the most; nothing is moved then, because a wait that is over cannot be told from one that has never been.
--- Only the slots of the budget are moved in both directions: used an hour ago is not used just now, nor the other way round.
+-- This database's clock was set by so much. What waits by it is moved along, so that it waits as long as it was to: a clock that
+-- was set back by an hour must not keep orders and write-backs waiting for an hour. One that was set forward ends waits too early,
+-- which costs a request at the most; nothing is moved then, because a wait that is over cannot be told from one that has never
+-- been. Only the slots of the budget are moved in both directions: used an hour ago is not used just now, nor the other way round.
 -- The look (server_us, asked, told) is the daemon's, after the step; so long before it (since_us) it had looked and all was well.
 -- False: another instance has done it meanwhile.
 CREATE OR REPLACE FUNCTION chwsync.clock_stepped(step_us bigint, since_us bigint, by_instance uuid, of_boot uuid, server_us bigint,
@@ -1091,11 +1092,12 @@ BEGIN
 END
 $$;
 
--- A catalogue, in parts of some thousand services (jobs/catalogue). Each part is true by itself, so that a process that ends between
--- two of them leaves nothing wrong: read_at is set by the end, and until then the catalogue is read again. What is as it was is
--- not written. The first statement keeps the account's parts apart, whoever stores them; the second one sees what others stored.
--- Answers the changes, at most three of each kind, and in `number` how many of that kind there are. Rows are joined by hashing, which
--- is right for any number of them: by the statistics of a table that was empty a minute ago the planner would make a minute of a second.
+-- A catalogue, in parts of some thousand services (jobs/catalogue). Each part is true by itself, so that a process that ends
+-- between two of them leaves nothing wrong: read_at is set by the end, and until then the catalogue is read again. What is as it
+-- was is not written. The first statement keeps the account's parts apart, whoever stores them; the second one sees what others
+-- stored. Answers the changes, at most three of each kind, and in `number` how many of that kind there are. Rows are joined by
+-- hashing, which is right for any number of them: by the statistics of a table that was empty a minute ago the planner would make a
+-- minute of a second.
 CREATE OR REPLACE FUNCTION chwsync.store_services(of_account int, services text[], product_ids text[], names text[], types text[],
                                                   categories text[], rates numeric[], mins bigint[], maxes bigint[], refills boolean[],
                                                   charges text[])
@@ -1355,6 +1357,7 @@ BEGIN
     END LOOP;
 END
 $$;
+
 -- Where a refill stands, as request_refill() says it: the state's word, a colon, a sentence.
 CREATE FUNCTION chwsync.refill_words(r chwsync.refills) RETURNS text
     LANGUAGE sql STABLE
@@ -1397,10 +1400,11 @@ BEGIN
         RETURN format('refused: the order line is %s; a refill can be requested when it is completed or partial',
                       chwsync.contract_status(line.state, line.in_progress));
     END IF;
-    -- A service that is not in the catalogue, and an account without one: the provider decides.
+    -- By its id or by its stable name, as judge_due() looks for it. A service that is not in the catalogue, and an account without
+    -- one: the provider decides.
     SELECT s.refill INTO offered FROM chwsync.catalogue_services s
-     WHERE s.account_id = line.account_id AND (s.product_id = line.service OR s.service = line.service)
-     ORDER BY (s.product_id = line.service) IS TRUE DESC, s.listed DESC LIMIT 1;
+     WHERE s.account_id = line.account_id AND (s.service = line.service OR s.product_id = line.service)
+     ORDER BY s.service = line.service DESC, s.listed DESC, s.changed_at DESC LIMIT 1;
     IF NOT offered THEN
         RETURN format('refused: the provider offers no refill for service %s', line.service);
     END IF;

@@ -63,8 +63,8 @@ CREATE OR REPLACE VIEW chwsync.provider_status AS
            CASE WHEN b.per_day > 0 THEN greatest(b.per_day - u.requests_last_day, 0) END AS requests_left_day,
            b.day_ends_at, round(b.pace::numeric, 1) AS pace_per_minute, round(b.poll_rate::numeric * 60, 2) AS polls_per_minute,
            round(b.reserve::numeric)::bigint AS reserve,
-           CASE WHEN EXISTS (SELECT FROM chwsync.queue q WHERE q.provider = a.provider) THEN b.queue_ends_at END AS queue_ends_at, b.refusals AS rate_refusals, b.refused_at AS rate_refused_at,
-           b.probing, round(b.planned_delay_s::numeric, 1) AS planned_delay_s, round(b.measured_delay_s::numeric, 1) AS measured_delay_s,
+           CASE WHEN EXISTS (SELECT FROM chwsync.queue q WHERE q.provider = a.provider) THEN b.queue_ends_at END AS queue_ends_at,
+           b.refusals AS rate_refusals, b.refused_at AS rate_refused_at, b.probing, round(b.planned_delay_s::numeric, 1) AS planned_delay_s, round(b.measured_delay_s::numeric, 1) AS measured_delay_s,
            b.burst, b.configured_burst, nullif(b.told_minute, 0) AS told_minute, nullif(b.told_day, 0) AS told_day,
            k.balance, k.currency, k.asked_at AS balance_at, coalesce(k.balance < k.low_mark, false) AS balance_is_low, k.available,
            a.out_of_funds_since,
@@ -156,6 +156,7 @@ COMMENT ON COLUMN chwsync.provider_status.balance_is_low IS 'It was below low_ba
 COMMENT ON COLUMN chwsync.provider_status.available IS 'What is left of it by our count: less the expected charges of orders that it cannot have included.';
 COMMENT ON COLUMN chwsync.provider_status.out_of_funds_since IS 'An order was refused for want of money then, and none was accepted since.';
 COMMENT ON COLUMN chwsync.provider_status.held_for_funds IS 'Order lines that wait because what is available does not reach for them.';
+
 CREATE OR REPLACE VIEW chwsync.refill_status AS
     SELECT o.order_ref, o.display_ref, o.provider, o.provider_order_id, r.refill_id,
            CASE WHEN r.state = 'sending' THEN 'requested' ELSE r.state END AS status, r.error, r.requested_at, r.requested_by,

@@ -89,7 +89,7 @@ static enum exit_code complain_missing(const char *option)
 static enum exit_code print_trial(const struct generator_trial *trial)
 {
     fprintf(stderr, "Tried%s, and taken back: the view shows %" PRId64 " line%s in %" PRId64 " ms",
-            trial->as_daemon ? " as role chwsync" : "", trial->rows, trial->rows == 1 ? "" : "s",
+            trial->as_daemon ? " as role chwsync" : "", trial->rows, output_plural(trial->rows),
             trial->took_ms);
     if (trial->faulty)
         fprintf(stderr, ", %" PRId64 " of them without a service", trial->faulty);

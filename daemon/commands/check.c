@@ -44,7 +44,7 @@ static bool check_config(struct check *check, struct config **ret_config)
         check->config = *ret_config;
         problem_set(found(check, SEVERITY_OK, "configuration", EXIT_DONE), "%s, %zu provider%s",
                     path, check->config->provider_count,
-                    check->config->provider_count == 1 ? "" : "s");
+                    output_plural((int64_t)check->config->provider_count));
         return true;
     }
     if (r < 0)
@@ -98,19 +98,21 @@ static void check_credentials(struct check *check)
     }
 }
 
+#define SERVICE_STATE_DIRECTORY "/var/lib/chwsyncd" /* StateDirectory= of the unit */
+
 static void check_state_directory(struct check *check)
 {
     const char *path = check->config->state_directory;
     struct stat status;
-    if (stat(path, &status) < 0 && errno == ENOENT) {
+    int r = stat(path, &status) < 0 ? -errno : 0;
+    if (r == -ENOENT && strcmp(path, SERVICE_STATE_DIRECTORY) == 0) {
+        problem_set(found(check, SEVERITY_OK, "state", EXIT_DONE),
+                    "%s does not exist yet: systemd makes it at the first start", path);
+    } else if (r == -ENOENT) {
         struct problem *problem = found(check, SEVERITY_WARNING, "state", EXIT_DONE);
         problem_set(problem, "%s does not exist", path);
-        problem_hint(
-            problem,
-            "systemd makes it (StateDirectory=chwsyncd); by hand: install -d -o chwsync -m 0700 %s",
-            path);
-    } else if (stat(path, &status) < 0 || !S_ISDIR(status.st_mode) ||
-               access(path, W_OK | X_OK) < 0) {
+        problem_hint(problem, "install -d -o chwsync -g chwsync -m 0700 %s", path);
+    } else if (r < 0 || !S_ISDIR(status.st_mode) || access(path, W_OK | X_OK) < 0) {
         struct problem *problem = found(check, SEVERITY_FAULT, "state", EXIT_FINDING);
         problem_set(problem, "%s is no directory that this user may write in", path);
         problem_hint(problem,
@@ -263,9 +265,11 @@ static void check_view(struct check *check, const struct contract *contract)
     if (view.repeated || view.without_ref || view.too_long) {
         found_one = found(check, SEVERITY_FAULT, "contract", EXIT_FINDING);
         problem_set(found_one,
-                    "%s shows %" PRId64 " keys more than once, %" PRId64
-                    " rows without a key, %" PRId64 " keys of more than 200 bytes",
-                    contract->view_sql, view.repeated, view.without_ref, view.too_long);
+                    "%s shows %" PRId64 " key%s more than once, %" PRId64
+                    " row%s without a key, %" PRId64 " key%s of more than 200 bytes",
+                    contract->view_sql, view.repeated, output_plural(view.repeated),
+                    view.without_ref, output_plural(view.without_ref), view.too_long,
+                    output_plural(view.too_long));
         problem_hint(
             found_one,
             "order_ref is the key of one order line; look for a join that multiplies rows");
@@ -275,8 +279,8 @@ static void check_view(struct check *check, const struct contract *contract)
     check_scans(check, contract);
     bool slow = view.took_ms > 100;
     found_one = found(check, slow ? SEVERITY_WARNING : SEVERITY_OK, "contract", EXIT_DONE);
-    problem_set(found_one, "%s can be read: %" PRId64 " rows in %" PRId64 " ms", contract->view_sql,
-                view.rows, view.took_ms);
+    problem_set(found_one, "%s can be read: %" PRId64 " row%s in %" PRId64 " ms",
+                contract->view_sql, view.rows, output_plural(view.rows), view.took_ms);
     if (slow)
         problem_hint(found_one, "it is read every few seconds: make the adapter with a queue, "
                                 "chwsyncd adapter ... --queue");
@@ -393,8 +397,8 @@ static void print_findings(const struct check *check)
         warnings += finding->severity == SEVERITY_WARNING;
     }
     if (faults || warnings)
-        printf("\n%zu fault%s, %zu warning%s.\n", faults, faults == 1 ? "" : "s", warnings,
-               warnings == 1 ? "" : "s");
+        printf("\n%zu fault%s, %zu warning%s.\n", faults, output_plural((int64_t)faults), warnings,
+               output_plural((int64_t)warnings));
     else
         printf("\nAll is well.\n");
 }

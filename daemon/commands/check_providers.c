@@ -124,7 +124,8 @@ static void take_services(struct inquiry *inquiry, const struct reply *reply)
     add_told(inquiry, "services", json_object_new_int64((int64_t)reply->service_count));
     if (reply->service_count > 0) {
         problem_set(found(inquiry->check, SEVERITY_OK, "provider", EXIT_DONE),
-                    "%s sells %zu services", inquiry->provider->name, reply->service_count);
+                    "%s sells %zu service%s", inquiry->provider->name, reply->service_count,
+                    output_plural((int64_t)reply->service_count));
     } else {
         problem = found(inquiry->check, SEVERITY_WARNING, "provider", EXIT_DONE);
         problem_set(problem, "%s lists no services", inquiry->provider->name);
@@ -132,8 +133,8 @@ static void take_services(struct inquiry *inquiry, const struct reply *reply)
     }
     if (reply->bad_rows > 0)
         problem_set(found(inquiry->check, SEVERITY_WARNING, "provider", EXIT_DONE),
-                    "%s: %zu rows of its list of services cannot be read", inquiry->provider->name,
-                    reply->bad_rows);
+                    "%s: %zu row%s of its list of services cannot be read", inquiry->provider->name,
+                    reply->bad_rows, output_plural((int64_t)reply->bad_rows));
 }
 
 static void tell_silence(struct inquiry *inquiry, const struct client_answer *answer)
@@ -394,9 +395,9 @@ static void tell_limits(struct check *check, const struct provider_config *provi
         problem_hint(problem, "orders wait until the day has room: a larger plan, or less polling");
     else if (learned)
         problem_hint(problem,
-                     "the provider refused %" PRId64 " requests for rate: set the limits "
+                     "the provider refused %" PRId64 " request%s for rate: set the limits "
                      "that its dashboard shows, less what others use of the key",
-                     account->refusals);
+                     account->refusals, output_plural(account->refusals));
 }
 
 static void tell_held(struct check *check, const struct provider_config *provider, const char *why,
@@ -430,7 +431,7 @@ static void tell_held(struct check *check, const struct provider_config *provide
             text = reasons[i].text;
             remedy = reasons[i].remedy;
         }
-    problem_set(problem, "%s: %" PRId64 " order lines %s", provider->name, lines, text);
+    problem_set(problem, "%s: order lines that %s: %" PRId64, provider->name, text, lines);
     problem_hint(problem, "%s", remedy);
 }
 
@@ -442,8 +443,8 @@ static void tell_stops(struct check *check, const struct provider_config *provid
     if (account->stops > 0) {
         problem = found(check, SEVERITY_FAULT, "orders", EXIT_FINDING);
         problem_set(problem,
-                    "%s: nothing is submitted, because the database had lost %" PRId64 " attempts",
-                    provider->name, account->stops);
+                    "%s: nothing is submitted, because the database had lost %" PRId64 " attempt%s",
+                    provider->name, account->stops, output_plural(account->stops));
         problem_hint(problem, "chwsyncd status names them; chwsyncd-operations(7), backup and "
                               "restore");
     }
@@ -460,8 +461,8 @@ static void tell_stops(struct check *check, const struct provider_config *provid
     }
     if (account->uncertain > 0) {
         problem = found(check, SEVERITY_WARNING, "orders", EXIT_DONE);
-        problem_set(problem, "%s: %" PRId64 " orders may or may not have been bought",
-                    provider->name, account->uncertain);
+        problem_set(problem, "%s: %" PRId64 " order%s may or may not have been bought",
+                    provider->name, account->uncertain, output_plural(account->uncertain));
         problem_hint(problem, "chwsyncd orders --state uncertain, then chwsyncd resolve");
     }
     if (account->catalogue_error[0]) {

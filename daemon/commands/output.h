@@ -15,6 +15,12 @@
 
 #define OUTPUT_WIDTH 80
 
+/* What the noun behind a count ends in: "1 row", "2 rows". */
+static inline const char *output_plural(int64_t count)
+{
+    return count == 1 ? "" : "s";
+}
+
 /* "12 s", "3 min", "2 h 5 min", "4 days". Negative counts as 0. */
 #define DURATION_SIZE 24
 void output_duration(int64_t seconds, char ret_duration[DURATION_SIZE]);

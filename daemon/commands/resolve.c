@@ -447,8 +447,8 @@ static enum exit_code resolve_account(const struct arguments *arguments)
                                "taken for those of before. This cannot be taken back.");
     else
         text_format(&consequence,
-                    "Its %lld open orders of before are followed by nobody, unless their key comes "
-                    "back.",
+                    "Its open orders of before, %lld in all, are followed by nobody, unless their "
+                    "key comes back.",
                     (long long)open);
     return is_sure(arguments, text_string(&consequence)) ? decide(arguments, session, config)
                                                          : EXIT_FINDING;

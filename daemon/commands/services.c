@@ -235,7 +235,7 @@ static void print_news(const struct refresh *refresh)
 {
     OWN(text_done) struct text others = {0};
     fprintf(refresh->stream, "%s lists %zu service%s.\n", refresh->provider->name,
-            refresh->reply.service_count, refresh->reply.service_count == 1 ? "" : "s");
+            refresh->reply.service_count, output_plural((int64_t)refresh->reply.service_count));
     print_change(refresh, CHANGE_PRICE, "other price:");
     print_change(refresh, CHANGE_GONE, "no longer listed:");
     catalogue_describe_rest(&others, &refresh->news);
@@ -550,7 +550,7 @@ static void print_accepted(const struct arguments *arguments, const char *provid
         text_add(&text, ". No order line waited for this word.");
     else
         text_format(&text, ". %" PRId64 " order line%s that waited for this word %s due.", freed,
-                    freed == 1 ? "" : "s", freed == 1 ? "is" : "are");
+                    output_plural(freed), freed == 1 ? "is" : "are");
     output_field(stdout, "", 0, text_string(&text));
 }
 

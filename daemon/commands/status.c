@@ -242,12 +242,13 @@ static void print_undecided(const struct status *status)
                    *evidence = row_text(rows, row, UNDECIDED_EVIDENCE);
         if (!config_provider(status->config, name))
             continue;
-        text_format(&text,
-                    "%s: no order is sent: its key or url was changed, and %s open orders of "
-                    "before may be another account's (%s). Put the old key back, or: chwsyncd "
-                    "resolve --account %s --same|--new",
-                    name, PQgetvalue(rows, row, UNDECIDED_OPEN_ORDERS),
-                    evidence ? evidence : "the provider was not asked yet", name);
+        text_format(
+            &text,
+            "%s: no order is sent: its key or url was changed, and its open orders of "
+            "before, %s in all, may be another account's (%s). Put the old key back, or: chwsyncd "
+            "resolve --account %s --same|--new",
+            name, PQgetvalue(rows, row, UNDECIDED_OPEN_ORDERS),
+            evidence ? evidence : "the provider was not asked yet", name);
         output_field(stdout, "  ", 2, text_string(&text));
     }
 }
@@ -276,7 +277,7 @@ static void print_money_of(const struct status *status, int row)
         text_format(&text, "; out of funds, first seen %s", when);
     }
     if (held > 0)
-        text_format(&text, "; %lld order lines wait for money", (long long)held);
+        text_format(&text, "; order lines that wait for money: %lld", (long long)held);
     output_field(stdout, "  ", 2, text_string(&text));
 }
 

@@ -4,8 +4,8 @@
  * libconfig 1.5 wraps integers silently, takes an unfinished comment or text at the end of the file
  * for its end, leaks texts at a syntax error and nests without bound. So the text is first read
  * here by the same lexical rules and grammar (its scanner.l and grammar.y): a syntax error is found
- * and told in words, and every integer is kept as it was written.
- * @include is refused, so that this text is the whole configuration.
+ * and told in words, and every integer is kept as it was written. @include is refused, so that this
+ * text is the whole configuration.
  */
 #pragma once
 #include "host/config.h"

@@ -3,9 +3,8 @@
  *
  * To the journal natively when stderr is the journal's own stream ($JOURNAL_STREAM), else to
  * stderr: with <N> prefix when a service manager reads it, plain on a terminal. Form: "unable to
- * submit order 17: provider closed the connection", the hint on a line of its own
- * ("HINT: ..."). Fields carry what a search needs. Keys and passwords never come here; links only
- * at debug.
+ * submit order 17: provider closed the connection", the hint on a line of its own ("HINT: ...").
+ * Fields carry what a search needs. Keys and passwords never come here; links only at debug.
  *
  * The journal's socket can stall: entries are then dropped and counted, never waited for.
  * Level and target are the only file-scope state.

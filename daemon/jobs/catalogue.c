@@ -156,8 +156,8 @@ static void tell_news(const struct catalogue *catalogue)
         text_format(&odd, "; rows that name one again: %zu", catalogue->repeats);
     log_write(catalogue->read_before ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO,
               &(struct log_entry){.provider = provider_of(catalogue)},
-              "the catalogue of provider %s was read: %zu services%s", provider_of(catalogue),
-              reply->service_count, text_string(&odd));
+              "the catalogue of provider %s was read: %zu service%s%s", provider_of(catalogue),
+              reply->service_count, reply->service_count == 1 ? "" : "s", text_string(&odd));
 }
 
 static void ended(void *userdata, const struct store_answer *answer)

@@ -1,6 +1,7 @@
 /*
  * jobs/catalogue.h - reads what a provider sells: at the start, every catalogue_interval, after an
- * order was refused for its service, and when somebody asks for it.
+ * order was refused for its service, and when somebody asks for it (heard at once by the wake-up,
+ * else within a minute).
  *
  * When it was last read stands in the ledger, whoever read it: a restart within the interval spends
  * no request, nor does a second instance, which looks there again once it has the lease. What is

@@ -80,7 +80,7 @@ static void note_parked(struct intake *intake, const struct intake_result *resul
     warn_each(result->parked_lines, entry, "unable to take order line", ": the ");
     if (result->parked > INTAKE_NAMED_MAX ||
         (result->parked_in_all && !result->parked && !intake->some_parked))
-        log_write(LOG_LEVEL_WARNING, &entry, "%u lines of the shop's view cannot be taken",
+        log_write(LOG_LEVEL_WARNING, &entry, "lines of the shop's view that cannot be taken: %u",
                   result->parked_in_all);
     if (!result->parked_in_all && intake->some_parked)
         log_event(LOG_LEVEL_NOTICE, MESSAGE_LINES_WELL,
@@ -94,7 +94,7 @@ static void note_taken(struct intake *intake, const struct intake_result *result
         log_debug("took %u new order lines, %u shown again", result->taken, result->returned);
     note_rejected(result->rejected);
     if (result->followed)
-        log_info("%u queued orders follow a change in the shop", result->followed);
+        log_info("queued orders that follow a change in the shop: %u", result->followed);
     note_parked(intake, result);
 }
 

@@ -1,10 +1,10 @@
 /*
  * jobs/intake.h - takes paid, pending lines from the shop's view into the ledger.
  *
- * One statement every intake_interval and after each wake-up. When the view raises, its
- * keys are read alone and taken one by one; the row that raises is parked with its error, left out
- * and tried again every five minutes. The same statement tells when the next queued order and the
- * next write-back are due, so that an idle daemon asks the database nothing else.
+ * One statement every intake_interval and after each wake-up. When the view raises, its keys are
+ * read alone and taken one by one; the row that raises is parked with its error, left out and tried
+ * again every five minutes. The same statement tells when the next queued order and the next
+ * write-back are due, so that an idle daemon asks the database nothing else.
  */
 #pragma once
 #include "jobs/job.h"

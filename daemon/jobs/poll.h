@@ -3,8 +3,8 @@
  *
  * A batch of the earliest turns leaves when rules/poll_schedule and the gate allow it; an answer is
  * applied per order, and what is wrong with one id (its own error, an unknown word, no answer)
- * changes nothing for the others. An id that is answered with an error, or a
- * new one that is left out, is asked again alone. Room in a batch is jobs/recheck's.
+ * changes nothing for the others. An id that is answered with an error, or a new one that is left
+ * out, is asked again alone. Room in a batch is jobs/recheck's.
  */
 #pragma once
 #include "jobs/account.h"

@@ -8,7 +8,8 @@
  * is adopted when rules/settle_match finds no objection. Nothing is ever sent again by inference.
  *
  * Operators who name an id (`chwsyncd resolve REF --placed ID`) leave a request in the ledger; it
- * is carried out here, because only the daemon has the key and the budget.
+ * is carried out here, because only the daemon has the key and the budget: at once when the wake-up
+ * is heard, else at the next look, every 30 s.
  */
 #pragma once
 #include "jobs/account.h"

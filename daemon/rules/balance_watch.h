@@ -2,13 +2,12 @@
  * rules/balance_watch.h - when a provider is asked for the balance, and when orders go on after it
  * had run out.
  *
- * A request is spent when the answer may matter: every 30 s while orders wait for money, and
- * at once when the first of them was refused; once
- * orders have spent a quarter of the last answer, or may have brought it below low_balance, but 5
- * minutes apart; hourly while orders are bought or open, as those are refunded; else every 6 hours.
- * So a quiet day costs four requests, a busy one 24 and what its spending calls for. A provider
- * that tells no amount is asked less and less often, at last hourly, or every 2 minutes while
- * orders wait.
+ * A request is spent when the answer may matter: every 30 s while orders wait for money, and at
+ * once when the first of them was refused; once orders have spent a quarter of the last answer, or
+ * may have brought it below low_balance, but 5 minutes apart; hourly while orders are bought or
+ * open, as those are refunded; else every 6 hours. So a quiet day costs four requests, a busy one
+ * 24 and what its spending calls for. A provider that tells no amount is asked less and less often,
+ * at last hourly, or every 2 minutes while orders wait.
  *
  * The balance decides only when the next try is made: a difference of balances proves nothing about
  * an order, and nothing here is ever evidence of one. Pure.

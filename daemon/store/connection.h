@@ -13,8 +13,9 @@
  *
  * A transaction is sent in pipeline mode: an optional set_config of its limits, the statement,
  * one Sync. It is the implicit transaction between two Syncs, so it is committed exactly when the
- * server says so for all of it; only then is STORE_DONE reported. No session state, no named
- * prepared statement: it works through PgBouncer in transaction mode.
+ * server says so for all of it; only then is STORE_DONE reported. No transaction needs what an
+ * earlier one left in the server's session (the plan that chwsync.shown() keeps there is looked for
+ * each time): it works through PgBouncer in transaction mode.
  *
  * Only modules of store/ run statements (one function per statement, its text directly above it);
  * the engine creates and frees lanes.
@@ -31,7 +32,7 @@
 struct connection;
 
 struct connection_options {
-    const char *name;           /* of the lane, for logs: "orders", "ledger", "shop"; copied */
+    const char *name;           /* of the lane, for logs: "view", "orders", ...; copied */
     const char *conninfo;       /* copied. Added where it does not say otherwise: keepalives,
                                    tcp_user_timeout, target_session_attrs=read-write,
                                    client_encoding=UTF8, application name "chwsyncd NAME" */

@@ -80,8 +80,8 @@ struct poll_answer {
  * later than the last one whose answer was applied. Final orders leave the list. Rows: 0 order_ref,
  * 1 state before, 2 state after, 3 provider_order_id, 4 charge, 5 currency, one for each order
  * whose state changed; and one, with 6 a clause about it, for each whose charge is not what its
- * attempt was expected to cost. `asked_at` is POLL_ASKED_AT,
- * `speed` the clock's (rules/poll_schedule).
+ * attempt was expected to cost. `asked_at` is POLL_ASKED_AT, `speed` the clock's
+ * (rules/poll_schedule).
  */
 int polls_apply(struct connection *lane, const struct poll_answer *answers, size_t count,
                 const char *asked_at, double speed, bool tell_shop, store_done done,

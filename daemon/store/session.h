@@ -1,9 +1,9 @@
 /*
  * store/session.h - a connection for one command: synchronous, with a time limit on everything.
  *
- * For `chwsyncd schema`, `check`, `status` and `orders`; the daemon's loop has its own door
- * (store/connection.h). Only modules of store/ run statements here. Nothing outlives the session:
- * rows are owned by whoever asked (PQclear), notices by the session.
+ * For every command but `chwsyncd run`, whose loop has its own door (store/connection.h). Only
+ * modules of store/ run statements here. Nothing outlives the session: rows are owned by whoever
+ * asked (PQclear), notices by the session.
  */
 #pragma once
 #include "base/own.h"

@@ -41,7 +41,6 @@ const char *api_action_name(enum api_action action);
 /*
  * Appends the body. `key` may be NULL for ACTION_PING only. The result holds the key: text_done()
  * of a body is preceded by explicit_bzero() where it is freed. Line endings of multi-line values
- * (comments, usernames, hashtags
- * ...) are sent as the caller gives them.
+ * (comments, usernames, hashtags ...) are sent as the caller gives them.
  */
 void api_request_encode(const struct api_request *request, const char *key, struct text *body);

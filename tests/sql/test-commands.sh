@@ -264,10 +264,10 @@ money_is_told() {
     configure '' 'low_balance = "20";'
     told check "${credentials[@]}"
     has "a low balance" "warning +provider +panel: the balance is below low_balance \(20\)" "$said"
-    has "... orders that wait for it" "warning +orders +panel: 3 order lines wait for money" "$said"
+    has "... orders that wait for it" "warning +orders +panel: order lines that wait for money: 3" "$said"
     has "... and a pause" "warning +orders +panel: no order is sent for another .*: Insufficient balance" "$said"
     has "... what helps" "HINT: add funds at the provider; orders go on by themselves" "$said"
-    has "... orders that may have been bought" "warning +orders +panel: 1 orders may or may not have been bought" "$said"
+    has "... orders that may have been bought" "warning +orders +panel: 1 order may or may not have been bought" "$said"
     has "... with a remedy" "HINT: chwsyncd orders --state uncertain, then chwsyncd resolve" "$said"
     has "limits that were learned" "warning +provider +panel: requests allowed: 30 a minute \(of 60 configured\), 5000 a day" "$said"
     ask "UPDATE chwsync.budgets SET configured_minute = 0" >/dev/null
@@ -276,12 +276,27 @@ money_is_told() {
     ask "UPDATE chwsync.budgets SET configured_minute = 60" >/dev/null
     told status
     has "status shows the balance" "panel: balance 12.5 USD, told 3 min ago .*, 9.25 of it not spoken for; LOW" "$(tr '\n' ' ' <<<"$said" | tr -s ' ')"
-    has "... and that it does not reach" "out of funds, first seen .*; 3 order lines wait for money" "$(tr '\n' ' ' <<<"$said" | tr -s ' ')"
+    has "... and that it does not reach" "out of funds, first seen .*; order lines that wait for money: 3" "$(tr '\n' ' ' <<<"$said" | tr -s ' ')"
     is "... within 80 columns" "" "$(too_wide)"
     told status --json
     is "... as JSON" "12.5 USD 9.25 true 3" "$(json '{providers,0,balance}') $(json '{providers,0,currency}') $(json '{providers,0,available}') $(json '{providers,0,balance_is_low}') $(json '{providers,0,held_for_funds}')"
     ask "DELETE FROM chwsync.budgets; DELETE FROM chwsync.balances; UPDATE chwsync.queue SET held = NULL;
          UPDATE chwsync.accounts SET out_of_funds_since = NULL" >/dev/null
+    configure
+}
+
+state_directory_is_looked_at() {
+    has "the state directory" "ok +state +$CLUSTER_DIR can be written" "$said"
+    sed -i "s|^state_directory.*|state_directory = \"$CLUSTER_DIR/none\";|" "$CLUSTER_DIR/chwsyncd.conf"
+    told check "${credentials[@]}"
+    has "... one that is missing" "warning +state +$CLUSTER_DIR/none does not exist" "$said"
+    if [ -e /var/lib/chwsyncd ]; then
+        skips "... systemd's own, before the first start" "/var/lib/chwsyncd exists here"
+    else
+        sed -i '/^state_directory/d' "$CLUSTER_DIR/chwsyncd.conf"
+        told check "${credentials[@]}"
+        has "... systemd's own, before the first start" "ok +state +/var/lib/chwsyncd does not exist yet: systemd makes it" "$said"
+    fi
     configure
 }
 
@@ -307,6 +322,7 @@ check_finds() {
     has "... what it sells" "ok +provider +panel sells [1-9][0-9]* services" "$said"
     has "... the limits in force" "ok +provider +panel: requests allowed: 60 a minute, 5000 a day; used in the last day: [0-9]+" "$said"
     has "... a pause" "warning +orders +panel: no order is sent for another .*: the key" "$said"
+    state_directory_is_looked_at
     money_is_told
 
     cluster_psql -f sql/sample-store.sql -f sql/adapters/sample-store.sql >/dev/null 2>&1
@@ -410,7 +426,7 @@ chwsync_shop.bad||1|fault .*bad.quantity is numeric, should be bigint
 chwsync_shop.bad||1|fault .*bad has no column link \(text\)
 chwsync_shop.bad||1|warning .*columns that nothing reads: url
 chwsync_shop.raises||1|fault .*reading chwsync_shop.raises fails: invalid input syntax for type bigint.*22P02
-chwsync_shop.twice||1|fault .*shows 1 keys more than once
+chwsync_shop.twice||1|fault .*shows 1 key more than once
 chwsync_shop.closed||1|fault .*this role may not read chwsync_shop.closed
 chwsync_shop.stale||1|fault .*is a materialized view
 nowhere.to_be_found||1|fault .*view nowhere.to_be_found does not exist

@@ -50,7 +50,7 @@ catalogue_is_asked() {
         (2, '9', 'unknown', 'e', 'Default', false, 'quantity', true)" >/dev/null
     is "by the product's id" 'requested refused' "$(echo $(refill of-IG-3 | cut -d: -f1) $(refill of-IG-2 | cut -d: -f1))"
     is "... in one sentence" 'refused: the provider offers no refill for service IG-2' "$(refill of-IG-2)"
-    is "a product's id comes before a number that is called alike" requested "$(refill of-2 | cut -d: -f1)"
+    is "a service's number comes before a product's id that is called alike, as when it is bought" refused "$(refill of-2 | cut -d: -f1)"
     is "by the number" requested "$(refill of-4 | cut -d: -f1)"
     is "a service that is no longer listed, as it was" refused "$(refill of-gone | cut -d: -f1)"
     is "one that is not in this account's catalogue: the provider decides" requested "$(refill of-unknown | cut -d: -f1)"

@@ -232,6 +232,29 @@ static void rival_carried_out_late(struct world *world)
 {
     add_rival(world, 1 * S, 2 * S, false);
 }
+/* Given up long before, and carried out at the latest after 104 had its id, though before its reply
+ * was recorded: what counts is when the lower neighbour was claimed, not when it had ended. Nothing
+ * else of ours stands above 104, so 107 may be the rival's. */
+static void no_other_between(struct world *world)
+{
+    forget(world, "105"), forget(world, "108");
+    put(world, 105, SEEN_ABSENT), put(world, 108, SEEN_ABSENT);
+}
+static void rival_beside_the_lower(struct world *world)
+{
+    no_other_between(world);
+    add_rival(world, -90 * S, 40 * S - SETTLE_US, false);
+}
+/* At the last, and at the first, moment at which it can have an id there. */
+static void rival_as_the_lower_begins(struct world *world)
+{
+    no_other_between(world);
+    add_rival(world, -100 * S, 30 * S - SETTLE_US, false);
+}
+static void rival_as_the_upper_ends(struct world *world)
+{
+    add_rival(world, 103 * S, INT64_MAX, false);
+}
 /* Another one that is not known, and two orders there: which is whose? */
 static void rival_that_differs(struct world *world)
 {
@@ -248,6 +271,17 @@ static void twin_outside(struct world *world)
 static void twin_before(struct world *world)
 {
     add_rival(world, 40 * S, 80 * S, true);
+    put(world, 106, SEEN_ORDER);
+}
+/* What was claimed as 104 ended, or ended as 109 was claimed, has no order to it either. */
+static void twin_as_the_lower_ends(struct world *world)
+{
+    add_rival(world, 50 * S, 80 * S, true);
+    put(world, 106, SEEN_ORDER);
+}
+static void twin_as_the_upper_begins(struct world *world)
+{
+    add_rival(world, 62 * S, 100 * S, true);
     put(world, 106, SEEN_ORDER);
 }
 /* 106 may be the lost order, and 107 somebody's. */
@@ -337,9 +371,14 @@ static void test_conditions(void **state)
         {"rival", rival, SETTLE_RIVAL},
         {"rival under way", rival_under_way, SETTLE_RIVAL},
         {"rival carried out late", rival_carried_out_late, SETTLE_RIVAL},
+        {"rival beside the lower", rival_beside_the_lower, SETTLE_RIVAL},
+        {"rival as the lower begins", rival_as_the_lower_begins, SETTLE_RIVAL},
+        {"rival as the upper ends", rival_as_the_upper_ends, SETTLE_RIVAL},
         {"rival that differs", rival_that_differs, SETTLE_RIVAL},
         {"twin outside", twin_outside, SETTLE_RIVAL},
         {"twin before", twin_before, SETTLE_RIVAL},
+        {"twin as the lower ends", twin_as_the_lower_ends, SETTLE_RIVAL},
+        {"twin as the upper begins", twin_as_the_upper_begins, SETTLE_RIVAL},
         {"silent", silent, SETTLE_SILENT},
         {"not asked", not_asked, SETTLE_SILENT},
         {"asked another", asked_another, SETTLE_SILENT},
@@ -379,6 +418,11 @@ static void old_rival(struct world *world)
 {
     add_rival(world, -500 * S, -200 * S, false);
 }
+static void rival_before_the_lower(struct world *world)
+{
+    no_other_between(world);
+    add_rival(world, -100 * S, 30 * S - SETTLE_US - 1, false);
+}
 static void later_rival(struct world *world)
 {
     add_rival(world, 104 * S, INT64_MAX, false);
@@ -414,8 +458,8 @@ static void overdelivered(struct world *world)
 static void test_no_objection(void **state)
 {
     static void (*const changes[])(struct world * world) = {
-        old_rival,           later_rival,         zeros,       whole,
-        nothing_told_beside, no_currency_of_ours, no_quantity, overdelivered};
+        no_other_between,    rival_before_the_lower, old_rival,   later_rival,  zeros, whole,
+        nothing_told_beside, no_currency_of_ours,    no_quantity, overdelivered};
 
     (void)state;
     for (size_t i = 0; i < COUNT_OF(changes); i++) {
