@@ -20,6 +20,7 @@
 #define SLOW_LOOK_US (100 * US_PER_MS)
 #define SLOW_LOOKS 3
 #define LAMING_LOOK_US (1000 * US_PER_MS)
+#define LOSSES 2              /* of the connection, in a row: then it is a line's doing */
 #define INTAKE_KEYS_LIMIT 200 /* lines tried one by one in a round */
 #define PARKED_RETRY_S 300
 #define OUT_OF_TIME "57014"
@@ -129,20 +130,19 @@ static void parked(void *userdata, const struct store_answer *answer)
 }
 
 /* Parks the key of the round whose row raises, with the database's words. */
-static void park(struct intake *intake, const char *key, const struct store_answer *answer)
+static void park(struct intake *intake, const char *key, const char *sqlstate, const char *words)
 {
     struct log_entry entry = {
         .order_ref = key,
-        .sqlstate = answer->sqlstate,
+        .sqlstate = sqlstate,
         .message_id = MESSAGE_LINE_PARKED,
         .hint = "mend the row or the view; the line is tried again in 5 min, the others go on"};
 
     intake->some_parked = true;
     intake->parked_of_round++;
-    log_write(LOG_LEVEL_WARNING, &entry, "unable to take order line %s: %s", key,
-              answer->problem.text);
-    if (shop_park(intake->workshop->lanes.ledger, key, answer->sqlstate, answer->problem.text,
-                  PARKED_RETRY_S, parked, intake) == 0)
+    log_write(LOG_LEVEL_WARNING, &entry, "unable to take order line %s: %s", key, words);
+    if (shop_park(intake->workshop->lanes.ledger, key, sqlstate, words, PARKED_RETRY_S, parked,
+                  intake) == 0)
         intake->busy = true;
 }
 
@@ -153,9 +153,14 @@ static void one_looked(void *userdata, const struct store_answer *answer)
     const char *key = intake->keys[intake->key_next];
 
     intake->busy = false;
-    if (answer->verdict == STORE_LOST)
+    if (answer->verdict == STORE_LOST && ++intake->lost_keys < LOSSES)
         return; /* the same key again on the next connection */
+    intake->lost_keys = 0;
     intake->key_next++;
+    if (answer->verdict == STORE_LOST) {
+        park(intake, key, "08006", "the database connection broke while it was read");
+        return;
+    }
     if (answer->verdict == STORE_DONE) {
         intake->late_keys = 0;
         note_rejected(row_text(answer->rows, 0, 7));
@@ -163,7 +168,7 @@ static void one_looked(void *userdata, const struct store_answer *answer)
             intake->on_looked(intake->userdata, 0, row_integer(answer->rows, 0, 6, -1));
         return;
     }
-    park(intake, key, answer);
+    park(intake, key, answer->sqlstate, answer->problem.text);
     intake->late_keys = strcmp(answer->sqlstate, OUT_OF_TIME) == 0 ? intake->late_keys + 1 : 0;
     if (intake->late_keys >= LATE_KEYS)
         forget_keys(intake);
@@ -287,9 +292,11 @@ static void looked(void *userdata, const struct store_answer *answer)
 
     intake->busy = false;
     if (answer->verdict == STORE_LOST) {
+        intake->lost_looks++;
         intake->next_us = 0;
         return;
     }
+    intake->lost_looks = 0;
     if (answer->verdict == STORE_REFUSED) {
         refused(intake, answer);
         return;
@@ -350,6 +357,12 @@ int64_t intake_work(struct intake *intake, int64_t now_us)
         return INT64_MAX;
     if (now_us < intake->next_us)
         return intake->next_us;
+    if (intake->lost_looks >= LOSSES) {
+        intake->lost_looks = 0;
+        intake->raises = true;
+        look_at_keys(intake);
+        return INT64_MAX;
+    }
     intake->options.limit = intake->limit ? intake->limit : INTAKE_LIMIT;
     intake->options.anew = !intake->quick;
     intake->next_us = now_us + intake->interval_us;

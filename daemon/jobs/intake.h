@@ -27,6 +27,8 @@ struct intake {
     size_t key_count, key_next;
     bool round_is_whole; /* it listed all there were */
     unsigned late_keys, parked_of_round;
+    unsigned lost_looks,
+        lost_keys;    /* connections that broke while the whole, or this key, was read */
     bool some_parked; /* lines could not be taken, and that was said */
     bool doubting;    /* the view failed as if it were not what it was: the contract is looked at */
     unsigned slow_looks; /* in a row */
