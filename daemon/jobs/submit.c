@@ -71,11 +71,11 @@ static bool adds_wait(const struct submit *submit, int64_t now_us)
 static bool may_claim(const struct submit *submit, int64_t now_us)
 {
     return adds_wait(submit, now_us) && !submit->claiming && !submit->account->lease.asking &&
-           !submit_must_release(submit) && !submit->releasing &&
+           !submit_must_release(submit) && !submit->releasing && submit->asking == 0 &&
            submit->ended + submit->batch_count < UNRECORDED_MAX;
 }
 
-/* While a recording or a release is under way, its own callback is the next moment. */
+/* While a recording, a release or a question is under way, its own callback is the next moment. */
 static int64_t next_without_claim(const struct submit *submit, int64_t now_us)
 {
     int64_t next_us = submit->due_us;

@@ -24,10 +24,10 @@
 #include "store/orders.h"
 
 struct submit {
-    struct account *account;            /* borrowed */
-    struct workshop *workshop;          /* borrowed */
-    struct flight_list flights;         /* all of them, in the order of claiming */
-    unsigned ready, on_the_wire, ended; /* of the list, by stage */
+    struct account *account;                    /* borrowed */
+    struct workshop *workshop;                  /* borrowed */
+    struct flight_list flights;                 /* all of them, in the order of claiming */
+    unsigned ready, on_the_wire, asking, ended; /* of the list, by stage */
     bool claiming, recording, releasing;
     bool hungry;             /* lines may be queued that are due */
     bool guessed;            /* hungry, but nobody has seen one */

@@ -110,6 +110,7 @@ static void duplicate_decided(void *userdata, const struct store_answer *answer)
     const struct reply reply = {.outcome = REPLY_REFUSED, .class = ERROR_DUPLICATE};
     OWN(text_done) struct text words = {0};
 
+    flight->submit->asking--;
     text_add(&words,
              flight->answer ? flight->answer : "the provider has an active order with this link");
     free(GIVE(flight->answer));
@@ -130,6 +131,7 @@ static void decide_duplicate(struct flight *flight, const struct reply *reply)
         return;
     }
     flight->stage = FLIGHT_ASKING;
+    flight->submit->asking++;
     flight->answer = flight_copy_words(reply->error);
 }
 
