@@ -18,19 +18,30 @@ cluster_psql -c "INSERT INTO chwsync.accounts (provider, endpoint, key_digest, l
     VALUES ('one', 'https://one.example/api', 'd', repeat('a long word of the provider ', 20), now());
     INSERT INTO chwsync.parked_lines (order_ref, reason) VALUES (E'x\e[31m' || repeat('y', 150), 'shown twice');" || exit 1
 
-# watch SECONDS KEYS [NAME=VALUE ...]: on a terminal of 80 columns and 24 lines; what it wrote is in $work/screen, its code in $code
+# watch PATTERN COUNT KEYS [NAME=VALUE ...]: on a terminal of 80 columns and 24 lines, where the keys are struck once
+# COUNT lines drawn have shown the pattern; what it wrote is in $work/screen, its code in $code
 watch() {
-    local seconds=$1 keys=$2
-    shift 2
-    { sleep "$seconds"; printf %b "$keys"; sleep 1; } |
-        env -u NO_COLOR "$@" timeout 20 script -qfec "stty cols 80 rows 24; '$program' status --watch --config '$work/conf'" /dev/null >"$work/screen" 2>&1
+    local pattern=$1 count=$2 keys=$3
+    shift 3
+    : >"$work/screen"
+    { drawn "$pattern" "$count"; printf %b "$keys"; drawn $'\e\\[[?]1049l' 1; } |
+        env -u NO_COLOR "$@" timeout 40 script -qfec "stty cols 80 rows 24; '$program' status --watch --config '$work/conf'" /dev/null >"$work/screen" 2>&1
     code=${PIPESTATUS[1]}
+}
+# drawn PATTERN COUNT: waits until so many lines on the screen have shown it
+drawn() {
+    local i
+    for ((i = 0; i < 1000; i++)); do
+        [ "$(grep -ciE -- "$1" "$work/screen")" -lt "$2" ] || return 0
+        sleep 0.02
+    done
+    return 1
 }
 # The widest line of what stands on the screen, without what a terminal takes for itself.
 widest() { tr -d '\r' <"$work/screen" | sed 's/\x1b\[[?0-9;]*[a-zA-Z]//g' | LC_ALL=C.UTF-8 awk '{ if (length > n) n = length } END { print n + 0 }'; }
 shows() { grep -qF -- "$1" "$work/screen" && echo yes || echo no; }
 
-watch 5 q
+watch one 2 q
 is "q ends it" 0 "$code"
 is "it was drawn anew" yes "$([ "$(grep -c 'one' "$work/screen")" -ge 2 ] && echo yes)"
 is "the screen of before comes back, and the cursor" "yes yes" "$(shows $'\e[?1049l') $(shows $'\e[?25h')"
@@ -38,16 +49,19 @@ is "no line is wider than 80 columns" yes "$([ "$(widest)" -le 80 ] && [ "$(wide
 is "bold is the only attribute" "" "$(grep -oE $'\x1b\\[[0-9;]*m' "$work/screen" | sort -u | grep -vE $'\x1b\\[(0|1)m')"
 is "... and is there" yes "$(shows $'\e[1m')"
 is "a shop's escape reaches no terminal" no "$(shows $'\e[31m')"
-watch 1 '\003'
+watch one 1 '\003'
 is "so does Ctrl-C" 0 "$code"
 is "... which leaves the terminal as it was" yes "$(shows $'\e[?1049l')"
-watch 1 q NO_COLOR=1
+watch one 1 q NO_COLOR=1
 is "NO_COLOR: no attribute" no "$(grep -q $'\x1b\\[[0-9;]*m' "$work/screen" && echo yes || echo no)"
-timeout --preserve-status -s INT 4 "$program" status --watch --config "$work/conf" >"$work/screen" 2>&1 </dev/null
+"$program" status --watch --config "$work/conf" >"$work/screen" 2>&1 </dev/null &
+drawn one 1
+kill -TERM $!
+wait $!
 is "without a terminal: ends by a signal" 0 "$?"
 is "... and plain lines" "no yes" "$(grep -q $'\x1b' "$work/screen" && echo yes || echo no) $(shows one)"
 cluster_halt
-watch 4 q
+watch 'unable|database' 1 q
 is "a database that is away does not end it" 0 "$code"
 is "... and is said" yes "$(grep -qiE 'unable|database' "$work/screen" && echo yes)"
 done_testing
