@@ -47,8 +47,7 @@ static const char ask_view[] =
     "    SELECT v.order_ref::text AS order_ref FROM %s v\n"
     "     WHERE v.order_ref::text = ANY (ARRAY(SELECT r.order_ref FROM unnest($1) AS r))\n"
     ")\n"
-    "SELECT array_agg(r.order_ref), array_agg(EXISTS (SELECT FROM seen s WHERE s.order_ref = "
-    "r.order_ref))\n"
+    "SELECT array_agg(r.order_ref), array_agg(r.order_ref IN (SELECT s.order_ref FROM seen s))\n"
     "  FROM unnest($1) AS r";
 static const char ask_view_any[] = "SELECT EXISTS (SELECT FROM %s)";
 
