@@ -240,6 +240,10 @@ BEGIN
     IF current_setting('synchronous_commit') IN ('off', 'local') THEN
         PERFORM set_config('synchronous_commit', 'on', true);
     END IF;
+    -- Of one order whose attempts end in two transactions at once, each would see the other's still open.
+    PERFORM FROM chwsync.orders o
+      WHERE o.id = ANY (ARRAY(SELECT a.order_id FROM chwsync.attempts a WHERE a.order_id = ANY ($1) AND a.open GROUP BY 1 HAVING count(*) > 1))
+      ORDER BY o.id FOR NO KEY UPDATE;
     RETURN QUERY
     WITH told AS MATERIALIZED (
         SELECT * FROM unnest($1::bigint[], $2::int[], $3::text[], $4::text[], $5::int[], $6::text[], $7::int[], $10::uuid[])

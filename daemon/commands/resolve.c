@@ -299,7 +299,8 @@ static enum exit_code ask_daemon(const struct arguments *arguments, struct sessi
 /* ---- the others ---- */
 
 typedef enum session_verdict (*word_function)(struct session *session,
-                                              const struct resolve_word *word, bool *ret_done,
+                                              const struct resolve_word *word,
+                                              enum resolve_result *ret_result,
                                               struct problem *reterr_problem);
 
 static enum exit_code carry_out(const struct arguments *arguments, struct session *session,
@@ -307,16 +308,20 @@ static enum exit_code carry_out(const struct arguments *arguments, struct sessio
                                 const char *sentence)
 {
     struct problem problem = {0};
-    bool done = false;
-    enum session_verdict verdict = function(session, word, &done, &problem);
+    enum resolve_result result = RESOLVE_OVERTAKEN;
+    enum session_verdict verdict = function(session, word, &result, &problem);
 
     if (verdict != SESSION_DONE) {
         command_complain(&problem);
         return command_exit_code(session, verdict);
     }
-    if (!done)
+    if (result == RESOLVE_OVERTAKEN)
         return refuse(arguments->words[0], "has changed meanwhile", "look at it again");
-    puts(sentence);
+    output_field(stdout, "", 0,
+                 result == RESOLVE_ANOTHER
+                     ? "It is said of this attempt. Another one of the order may exist as well, so "
+                       "it stays uncertain: chwsyncd resolve shows that one now."
+                     : sentence);
     return EXIT_DONE;
 }
 

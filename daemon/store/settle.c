@@ -358,11 +358,15 @@ enum session_verdict resolve_facts(struct session *session, const char *order_re
 }
 
 /* Values $1 order, $2 number, $3 who, $4 reason, $5 whether the shop is told and, where the line is
- * queued, $6 seconds until it is due. One row when it was done. */
+ * queued, $6 seconds until it is due. One row when it was done: whether the order is moved. The
+ * order is locked by a statement of its own, so that this one sees what the daemon, which does so
+ * too, has recorded of its other attempts until now. */
 static enum session_verdict say(struct session *session, const struct statement *statement,
-                                bool queues, const struct resolve_word *word, bool *ret_done,
-                                struct problem *reterr_problem)
+                                bool queues, const struct resolve_word *word,
+                                enum resolve_result *ret_result, struct problem *reterr_problem)
 {
+    static const struct statement lock = {
+        "lock an order", "SELECT FROM chwsync.orders WHERE id = $1::bigint FOR NO KEY UPDATE"};
     OWN(rows_freep) PGresult *rows = NULL;
     char order_id[24], number[16], follow_s[16];
     const char *values[] = {order_id, number, word->who, word->reason, word->tell_shop ? "t" : "f",
@@ -372,16 +376,34 @@ static enum session_verdict say(struct session *session, const struct statement 
     snprintf(order_id, sizeof order_id, "%lld", (long long)word->order_id);
     snprintf(number, sizeof number, "%d", word->number);
     snprintf(follow_s, sizeof follow_s, "%u", word->follow_s);
-    verdict = session_run(session, statement, values, queues ? 6 : 5, &rows, reterr_problem);
+    verdict = session_begin(session, reterr_problem);
+    if (verdict == SESSION_DONE)
+        verdict = session_run(session, &lock, values, 1, NULL, reterr_problem);
+    if (verdict == SESSION_DONE)
+        verdict = session_run(session, statement, values, queues ? 6 : 5, &rows, reterr_problem);
+    if (verdict == SESSION_DONE)
+        verdict = session_commit(session, reterr_problem);
     if (verdict != SESSION_DONE)
         return verdict;
-    *ret_done = PQntuples(rows) > 0;
+    *ret_result = PQntuples(rows) == 0      ? RESOLVE_OVERTAKEN
+                  : row_boolean(rows, 0, 0) ? RESOLVE_DONE
+                                            : RESOLVE_ANOTHER;
     session_wake_daemon(session, word->wake_channel);
     return SESSION_DONE;
 }
 
+/* Of an order none of whose attempts may exist any more, which no proof moves on, it is said of the
+ * order itself. */
+#define STRANDED_SQL                                                                               \
+    "stranded AS (\n"                                                                              \
+    "    SELECT FROM chwsync.orders o WHERE o.id = $1::bigint AND o.state = 'uncertain'\n"         \
+    "       AND NOT EXISTS (SELECT FROM chwsync.attempts b WHERE b.order_id = $1::bigint AND "     \
+    "b.open)\n"                                                                                    \
+    ")"
+
 enum session_verdict resolve_not_placed(struct session *session, const struct resolve_word *word,
-                                        bool *ret_done, struct problem *reterr_problem)
+                                        enum resolve_result *ret_result,
+                                        struct problem *reterr_problem)
 {
     /* clang-format off */
     static const struct statement statement = {
@@ -390,7 +412,7 @@ enum session_verdict resolve_not_placed(struct session *session, const struct re
         "    SELECT a.ended_at, a.answer FROM chwsync.attempts a JOIN chwsync.orders o ON o.id = a.order_id\n"
         "     WHERE a.order_id = $1::bigint AND a.number = $2::int AND a.open AND a.outcome = 'unknown'\n"
         "       AND o.state = 'uncertain'\n"
-        "), ended AS (\n"
+        "), " STRANDED_SQL ", ended AS (\n"
         "    UPDATE chwsync.attempts a\n"
         "       SET open = false, outcome = 'not executed', found_by = 'operator', ended_at = clock_timestamp(),\n"
         "           answer = concat_ws(': ', $3::text || ' said that it was not placed', $4::text)\n"
@@ -402,28 +424,32 @@ enum session_verdict resolve_not_placed(struct session *session, const struct re
         "     WHERE m.account_id = e.account_id AND m.minute = date_trunc('minute', e.claimed_at) AND e.expected_charge > 0\n"
         "), moved AS (\n"
         "    UPDATE chwsync.orders o SET state = 'queued', error = e.answer, seq = o.seq + 1, updated_at = now()\n"
-        "      FROM ended e WHERE o.id = $1::bigint AND o.state = 'uncertain'\n"
+        "      FROM (SELECT answer FROM ended UNION ALL\n"
+        "            SELECT concat_ws(': ', $3::text || ' said that it was not placed', $4::text) FROM stranded) e\n"
+        "     WHERE o.id = $1::bigint AND o.state = 'uncertain'\n"
         "       AND NOT EXISTS (SELECT FROM chwsync.attempts b\n"
         "                        WHERE b.order_id = $1::bigint AND b.number <> $2::int AND b.open)\n"
-        "    RETURNING o.id, o.provider, o.seq\n"
+        "    RETURNING o.id, o.provider, o.seq, o.error\n"
         "), queued AS (\n"
         "    INSERT INTO chwsync.queue (order_id, provider, next_at) SELECT m.id, m.provider, now() + make_interval(secs => $6::int) FROM moved m\n"
         "    ON CONFLICT (order_id) DO NOTHING\n"
         "), noted AS (\n"
         "    INSERT INTO chwsync.history (order_id, at, event, state, detail)\n"
-        "    SELECT $1::bigint, e.lost_at, 'unknown', 'uncertain', e.lost_words FROM ended e\n"
+        "    SELECT $1::bigint, e.lost_at, 'unknown', 'uncertain', e.lost_words FROM ended e UNION ALL\n"
+        "    SELECT $1::bigint, now(), 'resolve', 'queued'::chwsync.order_state, m.error FROM moved m, stranded\n"
         "), due AS (\n"
         "    INSERT INTO chwsync.write_backs (order_id, seq) SELECT m.id, m.seq FROM moved m WHERE $5::boolean\n"
         ")\n"
-        "SELECT FROM ended"};
+        "SELECT EXISTS (SELECT FROM moved) FROM (SELECT FROM ended UNION ALL SELECT FROM stranded) s"};
     /* clang-format on */
 
-    return say(session, &statement, true, word, ret_done, reterr_problem);
+    return say(session, &statement, true, word, ret_result, reterr_problem);
 }
 
 /* The attempt's outcome stays unknown: it may exist there, so it remains in other orders' way. */
 enum session_verdict resolve_give_up(struct session *session, const struct resolve_word *word,
-                                     bool *ret_done, struct problem *reterr_problem)
+                                     enum resolve_result *ret_result,
+                                     struct problem *reterr_problem)
 {
     /* clang-format off */
     static const struct statement statement = {
@@ -435,11 +461,12 @@ enum session_verdict resolve_give_up(struct session *session, const struct resol
         "       AND o.state = 'uncertain' AND EXISTS (SELECT FROM chwsync.attempts b WHERE b.order_id = $1::bigint\n"
         "                                                AND b.number = $2::int AND b.open)\n"
         "    RETURNING a.order_id\n"
-        "), moved AS (\n"
+        "), " STRANDED_SQL ", moved AS (\n"
         "    UPDATE chwsync.orders o\n"
         "       SET state = 'abandoned', error = concat_ws(': ', $3::text || ' gave it up', $4::text), seq = o.seq + 1,\n"
         "           changed_at = now(), updated_at = now()\n"
-        "     WHERE o.id IN (SELECT e.order_id FROM ended e) AND o.state = 'uncertain'\n"
+        "     WHERE o.id = $1::bigint AND o.state = 'uncertain'\n"
+        "       AND EXISTS (SELECT FROM ended UNION ALL SELECT FROM stranded)\n"
         "    RETURNING o.id, o.seq, o.error\n"
         "), noted AS (\n"
         "    INSERT INTO chwsync.history (order_id, event, state, detail)\n"
@@ -447,15 +474,15 @@ enum session_verdict resolve_give_up(struct session *session, const struct resol
         "), due AS (\n"
         "    INSERT INTO chwsync.write_backs (order_id, seq) SELECT m.id, m.seq FROM moved m WHERE $5::boolean\n"
         ")\n"
-        "SELECT FROM moved"};
+        "SELECT true FROM moved"};
     /* clang-format on */
 
-    return say(session, &statement, false, word, ret_done, reterr_problem);
+    return say(session, &statement, false, word, ret_result, reterr_problem);
 }
 
 /* What the failed order was at the provider stays with its attempt; the order begins anew. */
 enum session_verdict resolve_retry(struct session *session, const struct resolve_word *word,
-                                   bool *ret_done, struct problem *reterr_problem)
+                                   enum resolve_result *ret_result, struct problem *reterr_problem)
 {
     /* clang-format off */
     static const struct statement statement = {
@@ -481,10 +508,10 @@ enum session_verdict resolve_retry(struct session *session, const struct resolve
         "), due AS (\n"
         "    INSERT INTO chwsync.write_backs (order_id, seq) SELECT m.id, m.seq FROM moved m WHERE $5::boolean\n"
         ")\n"
-        "SELECT FROM moved"};
+        "SELECT true FROM moved"};
     /* clang-format on */
 
-    return say(session, &statement, true, word, ret_done, reterr_problem);
+    return say(session, &statement, true, word, ret_result, reterr_problem);
 }
 
 enum session_verdict resolve_ask(struct session *session, const struct resolve_word *word,

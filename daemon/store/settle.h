@@ -126,17 +126,21 @@ struct resolve_word {
     unsigned follow_s; /* a line that is queued again is due then: it follows the view first */
     const char *wake_channel; /* or NULL: the daemon looks by itself within 15 s */
 };
-/*
- * Each writes what it does and who said it to the order's history. *ret_done is false when the
- * order was no longer as resolve_facts() told.
- */
+enum resolve_result {
+    RESOLVE_OVERTAKEN, /* the order was no longer as resolve_facts() told: nothing was changed */
+    RESOLVE_DONE,
+    RESOLVE_ANOTHER, /* it is said of this attempt, but another one of the order may exist too */
+};
+/* Each writes what it does and who said it to the order's history. */
 enum session_verdict resolve_not_placed(struct session *session, const struct resolve_word *word,
-                                        bool *ret_done, struct problem *reterr_problem);
+                                        enum resolve_result *ret_result,
+                                        struct problem *reterr_problem);
 enum session_verdict resolve_give_up(struct session *session, const struct resolve_word *word,
-                                     bool *ret_done, struct problem *reterr_problem);
+                                     enum resolve_result *ret_result,
+                                     struct problem *reterr_problem);
 /* A rejected or failed order none of whose attempts may still exist. */
 enum session_verdict resolve_retry(struct session *session, const struct resolve_word *word,
-                                   bool *ret_done, struct problem *reterr_problem);
+                                   enum resolve_result *ret_result, struct problem *reterr_problem);
 /* Asks the daemon to look at an id. *ret_resolution_id is 0 when the order was no longer so. */
 enum session_verdict resolve_ask(struct session *session, const struct resolve_word *word,
                                  const char *provider_order_id, int64_t *ret_resolution_id,

@@ -8,7 +8,8 @@ ask() { cluster_psql -At -c "$1" 2>&1; }
 
 cluster_start fsync=off && cluster_psql -c 'CREATE DATABASE shop' || exit 1
 export PGDATABASE=shop PGOPTIONS='-c client_min_messages=warning'
-"${BUILD:-build}/chwsyncd" schema install --conninfo "host=$PGHOST dbname=shop user=postgres" >/dev/null || exit 1
+program=$(cd "${BUILD:-build}" && pwd)/chwsyncd
+"$program" schema install --conninfo "host=$PGHOST dbname=shop user=postgres" >/dev/null || exit 1
 ask "INSERT INTO chwsync.accounts (provider, endpoint, key_digest) VALUES ('one', 'https://one.example/api', 'd')" >/dev/null
 
 # An order whose attempts stand as told, the last one under way: `order REF OUTCOME...`, where - is without an end, and all but - are open
@@ -69,6 +70,52 @@ for wanted in 'put off:not executed:queued queued' 'not executed:refused:rejecte
     IFS=: read -r first second state <<<"$wanted"
     order "$first, $second" - -
     is "$first, and the later attempt $second" "$state" "$(both_end "$first, $second" "$first" "$second")"
+done
+
+# Ends of two attempts of one order, in two transactions at once: the second begins while the first is not committed.
+coproc first { exec "$CLUSTER_BIN/psql" -X -q -At 2>&1; }
+tell_first() { # SQL: one line is read back
+    printf '%s\n' "$1" >&"${first[1]}"
+    read -r line <&"${first[0]}"
+}
+beside() { # REF COMMAND...: ends attempt 1, which was not executed, and commits when the command waits or has ended
+    local ref=$1 pid
+    shift
+    tell_first "BEGIN; SELECT 'said' FROM chwsync.orders o, chwsync.record_outcomes(ARRAY[o.id], ARRAY[1], ARRAY['not executed'], ARRAY[NULL], ARRAY[200],
+        ARRAY['words'], ARRAY[0], true, 5, ARRAY[NULL]::uuid[]) WHERE o.order_ref = '$ref' UNION ALL SELECT 'said' LIMIT 1;"
+    "$@" >"$CLUSTER_DIR/second" 2>&1 &
+    pid=$!
+    while kill -0 $pid 2>/dev/null && [ "$(ask "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")" = 0 ]; do sleep 0.02; done
+    tell_first "COMMIT; SELECT 'committed';"
+    wait $pid
+    code=$?
+}
+order "at once" - -
+beside "at once" ends "at once" 2 'not executed'
+is "neither may exist any more: it is queued" "queued queued" "$(cat "$CLUSTER_DIR/second")"
+cat >"$CLUSTER_DIR/conf" <<CONFIGURATION
+database = { conninfo = "host=$PGHOST dbname=shop user=postgres"; };
+providers = ( { name = "one"; url = "https://one.example/api"; key_file = "/nowhere"; } );
+CONFIGURATION
+stands() { ends "$1" 99 'put off'; } # what has no such attempt changes nothing
+order "beside an operator" - unknown
+ask "UPDATE chwsync.orders SET state = 'uncertain' WHERE order_ref = 'beside an operator'" >/dev/null
+beside "beside an operator" "$program" resolve "beside an operator" --not-placed --yes --config "$CLUSTER_DIR/conf"
+is "an operator says so of the other" "queued queued" "$(stands "beside an operator")"
+is "... and is told what came of it" "0 It is queued again." "$code $(tail -n 1 "$CLUSTER_DIR/second")"
+order "of two" unknown unknown
+ask "UPDATE chwsync.orders SET state = 'uncertain' WHERE order_ref = 'of two'" >/dev/null
+is "an operator says it of one of two" "It is said of this attempt. yes" \
+    "$("$program" resolve "of two" --not-placed --yes --config "$CLUSTER_DIR/conf" 2>&1 | grep -o 'It is said of this attempt.') $([[ $(stands "of two") == uncertain* ]] && echo yes)"
+is "... then of the other" "It is queued again." "$("$program" resolve "of two" --not-placed --yes --config "$CLUSTER_DIR/conf" 2>&1 | tail -n 1)"
+for word in not-placed:queued:'queued queued' give-up:abandoned:abandoned; do
+    IFS=: read -r option state wanted <<<"$word"
+    order "stranded $option" 'not executed' 'put off'
+    ask "UPDATE chwsync.orders SET state = 'uncertain' WHERE order_ref = 'stranded $option'" >/dev/null
+    is "--$option moves on what is uncertain for no attempt's sake" 0 "$("$program" resolve "stranded $option" --$option --yes --config "$CLUSTER_DIR/conf" >/dev/null 2>&1; echo $?)"
+    is "... to $state, and its history says who said so" "$wanted yes" "$(stands "stranded $option") $(ask "SELECT 'yes' FROM chwsync.history h
+        JOIN chwsync.orders o ON o.id = h.order_id WHERE o.order_ref = 'stranded $option' AND h.state = '$state' AND h.detail LIKE '%said that%'
+          OR o.order_ref = 'stranded $option' AND h.detail LIKE '%gave it up%'")"
 done
 
 # An attempt that only a journal knows, of an order that is being bought again.

@@ -1,0 +1,4 @@
+-- 023-kept-plans.sql - what is looked up by array is joined by hashing, and an order's row is locked where several of its attempts end
+-- (functions.sql): nothing of the tables changes.
+--
+-- Run inside one transaction by `chwsyncd schema install|upgrade`, as the owner of schema chwsync.
