@@ -235,15 +235,22 @@ CREATE OR REPLACE FUNCTION chwsync.record_outcomes(order_ids bigint[], numbers i
     SET enable_nestloop = off SET enable_mergejoin = off
 AS $$
 #variable_conflict use_column
+DECLARE
+    contested bigint[];
 BEGIN
     -- As the claim: who has heard that an id is recorded forgets it, and a machine that dies takes the flight journal's with it.
     IF current_setting('synchronous_commit') IN ('off', 'local') THEN
         PERFORM set_config('synchronous_commit', 'on', true);
     END IF;
     -- Of one order whose attempts end in two transactions at once, each would see the other's still open.
-    PERFORM FROM chwsync.orders o
-      WHERE o.id = ANY (ARRAY(SELECT a.order_id FROM chwsync.attempts a WHERE a.order_id = ANY ($1) AND a.open GROUP BY 1 HAVING count(*) > 1))
-      ORDER BY o.id FOR NO KEY UPDATE;
+    WITH known AS MATERIALIZED ( -- all of them: what asks for open ones only may read the index of all accounts' open attempts
+        SELECT a.order_id, a.open FROM chwsync.attempts a WHERE a.order_id = ANY ($1)
+    )
+    SELECT array_agg(o.order_id) INTO contested
+      FROM (SELECT k.order_id FROM known k WHERE k.open GROUP BY 1 HAVING count(*) > 1) AS o;
+    IF contested IS NOT NULL THEN
+        PERFORM FROM chwsync.orders o WHERE o.id = ANY (contested) ORDER BY o.id FOR NO KEY UPDATE;
+    END IF;
     RETURN QUERY
     WITH told AS MATERIALIZED (
         SELECT * FROM unnest($1::bigint[], $2::int[], $3::text[], $4::text[], $5::int[], $6::text[], $7::int[], $10::uuid[])
