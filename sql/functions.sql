@@ -13,7 +13,7 @@ BEGIN
            AND p.proname IN ('shown', 'intake', 'record_outcomes', 'claim', 'deliver', 'follow_surplus', 'restore_attempt', 'release_submits',
                              'clock_stepped', 'store_services', 'end_catalogue', 'account_of', 'take_over',
                              'note_balance', 'rehearse', 'ask_refill', 'refill_words', 'count_lines',
-                             'judge_due', 'room_at', 'hold_lines', 'refuse_service', 'accept_service', 'hold_duplicates')
+                             'judge_due', 'room_at', 'release_unsent', 'hold_lines', 'refuse_service', 'accept_service', 'hold_duplicates')
     LOOP
         EXECUTE format('DROP FUNCTION %s', known.function);
     END LOOP;
@@ -235,22 +235,15 @@ CREATE OR REPLACE FUNCTION chwsync.record_outcomes(order_ids bigint[], numbers i
     SET enable_nestloop = off SET enable_mergejoin = off
 AS $$
 #variable_conflict use_column
-DECLARE
-    contested bigint[];
 BEGIN
     -- As the claim: who has heard that an id is recorded forgets it, and a machine that dies takes the flight journal's with it.
     IF current_setting('synchronous_commit') IN ('off', 'local') THEN
         PERFORM set_config('synchronous_commit', 'on', true);
     END IF;
-    -- Of one order whose attempts end in two transactions at once, each would see the other's still open.
-    WITH known AS MATERIALIZED ( -- all of them: what asks for open ones only may read the index of all accounts' open attempts
-        SELECT a.order_id, a.open FROM chwsync.attempts a WHERE a.order_id = ANY ($1)
-    )
-    SELECT array_agg(o.order_id) INTO contested
-      FROM (SELECT k.order_id FROM known k WHERE k.open GROUP BY 1 HAVING count(*) > 1) AS o;
-    IF contested IS NOT NULL THEN
-        PERFORM FROM chwsync.orders o WHERE o.id = ANY (contested) ORDER BY o.id FOR NO KEY UPDATE;
-    END IF;
+    -- What may queue an order again must see all of its attempts: of two that end at once each would take the other's for open, and
+    -- one that is restored from a journal meanwhile would not be seen. So orders are locked before their attempts are looked at; all
+    -- of them and in one order, so that two who record the same attempts do not wait for one another.
+    PERFORM FROM chwsync.orders o WHERE o.id = ANY ($1) ORDER BY o.id FOR NO KEY UPDATE;
     RETURN QUERY
     WITH told AS MATERIALIZED (
         SELECT * FROM unnest($1::bigint[], $2::int[], $3::text[], $4::text[], $5::int[], $6::text[], $7::int[], $10::uuid[])
@@ -338,6 +331,51 @@ BEGIN
     )
     SELECT m.order_ref, m.state::text, NULL FROM moved m
     UNION ALL SELECT s.order_ref, 'surplus', s.provider_order_id FROM surplus s;
+END
+$$;
+
+-- Claims of an instance that were never sent, because it was not told whether they are committed: its claim of that number, but for
+-- the orders that it knows to have claimed.
+CREATE OR REPLACE FUNCTION chwsync.release_unsent(by_instance uuid, by_account int, claim_number bigint, known bigint[])
+    RETURNS TABLE (order_ref text)
+    LANGUAGE plpgsql
+    SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    unsent bigint[] := ARRAY(SELECT a.order_id FROM chwsync.attempts a
+                              WHERE a.open AND a.outcome IS NULL AND a.instance = by_instance AND a.account_id = by_account
+                                AND a.claim = claim_number AND a.order_id <> ALL (known));
+BEGIN
+    PERFORM FROM chwsync.orders o WHERE o.id = ANY (unsent) ORDER BY o.id FOR NO KEY UPDATE; -- as in record_outcomes()
+    RETURN QUERY
+    WITH ended AS (
+        UPDATE chwsync.attempts a
+           SET open = false, outcome = 'not executed', ended_at = clock_timestamp(),
+               answer = 'claimed, but never sent: the claim was not confirmed'
+         WHERE a.order_id = ANY (unsent) AND a.open AND a.outcome IS NULL AND a.instance = by_instance AND a.account_id = by_account
+           AND a.claim = claim_number
+        RETURNING a.order_id, a.number, a.account_id, a.claimed_at, a.expected_charge
+    ), unspent AS (
+        UPDATE chwsync.budget_minutes m SET spent = m.spent - u.charge
+          FROM (SELECT e.account_id, date_trunc('minute', e.claimed_at) AS minute, sum(e.expected_charge) AS charge
+                  FROM ended e WHERE e.expected_charge > 0 GROUP BY 1, 2) AS u
+         WHERE m.account_id = u.account_id AND m.minute = u.minute
+    ), moved AS (
+        UPDATE chwsync.orders o
+           SET state = CASE WHEN EXISTS (SELECT FROM chwsync.attempts b
+                                          WHERE b.order_id = e.order_id AND b.number <> e.number AND b.open)
+                            THEN 'uncertain' ELSE 'queued' END::chwsync.order_state,
+               seq = o.seq + 1, updated_at = now()
+          FROM ended e
+         WHERE o.id = e.order_id AND o.state = 'submitting' AND o.attempts = e.number
+        RETURNING o.id, o.provider, o.order_ref, o.state
+    ), queued AS (
+        INSERT INTO chwsync.queue (order_id, provider, next_at)
+        SELECT m.id, m.provider, now() FROM moved m WHERE m.state = 'queued'
+        ON CONFLICT (order_id) DO NOTHING
+    )
+    SELECT m.order_ref FROM moved m;
 END
 $$;
 

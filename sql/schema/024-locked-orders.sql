@@ -1,0 +1,3 @@
+-- 024-locked-orders.sql - an order is locked before its attempts end (functions.sql): nothing of the tables changes.
+--
+-- Run inside one transaction by `chwsyncd schema install|upgrade`, as the owner of schema chwsync.
