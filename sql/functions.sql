@@ -13,7 +13,8 @@ BEGIN
            AND p.proname IN ('shown', 'intake', 'record_outcomes', 'claim', 'deliver', 'follow_surplus', 'restore_attempt', 'release_submits',
                              'clock_stepped', 'store_services', 'end_catalogue', 'account_of', 'take_over',
                              'note_balance', 'rehearse', 'ask_refill', 'refill_words', 'count_lines',
-                             'judge_due', 'room_at', 'release_unsent', 'hold_lines', 'refuse_service', 'accept_service', 'hold_duplicates')
+                             'judge_due', 'room_at', 'hold_lines', 'refuse_service', 'accept_service', 'hold_duplicates',
+                             'ask_shop', 'release_unsent')
     LOOP
         EXECUTE format('DROP FUNCTION %s', known.function);
     END LOOP;
@@ -220,8 +221,9 @@ END
 $$;
 
 -- Here, in what claims and in what tells the shop: a plan is kept, also from when the tables were nearly empty, and might then begin
--- with all of an index and compare each row of it. So each table is also asked for by the array (= ANY) that names its rows, and what
--- it finds is joined by hashing: a nested loop would sort the array anew for each row, which takes a third of the time of it all.
+-- with all of an index and compare each row of it. So each table is also asked for by the array (= ANY) that names its rows, by each
+-- column that it is joined by, and what it finds is joined by hashing: a nested loop would sort the array anew for each row, which takes
+-- a third of the time of it all.
 --
 -- The ends of attempts. The life of an order, set-wise: accepted moves submitting, uncertain, queued, rejected, withdrawn
 -- and abandoned to active; everything else moves only the attempt that is the order's last. While another attempt of it may exist
@@ -608,9 +610,27 @@ BEGIN
 END
 $$;
 
--- Lines that are due, judged, asked for their veto, moved from queued to submitting (or withdrawn, or rejected). `ask` takes
--- results (chwsync.result[]) and answers two arrays, their keys and what the shop says; `ask_any`, where the view is asked, whether
--- it shows anything: one that shows nothing at all is more likely broken than emptied, and then nothing is withdrawn.
+-- What claim() and deliver() ask the shop, whose own joins are not to be told what theirs are told. `ask` takes results
+-- (chwsync.result[]) and answers two arrays, their keys and what the shop says of each; `ask_any`, where the view is asked, whether it
+-- shows anything: one that shows nothing at all is more likely broken than emptied, and then it has said nothing.
+CREATE OR REPLACE FUNCTION chwsync.ask_shop(ask text, ask_any text, results chwsync.result[], OUT refs text[], OUT answers boolean[])
+    LANGUAGE plpgsql
+    SET enable_nestloop = on SET enable_mergejoin = on
+AS $$
+DECLARE
+    shows_any boolean;
+BEGIN
+    EXECUTE ask INTO refs, answers USING results;
+    IF ask_any IS NOT NULL AND true <> ALL (answers) THEN
+        EXECUTE ask_any INTO shows_any;
+        IF NOT shows_any THEN
+            answers := array_fill(NULL::boolean, ARRAY[cardinality(answers)]);
+        END IF;
+    END IF;
+END
+$$;
+
+-- Lines that are due, judged, asked for their veto (ask_shop), moved from queued to submitting (or withdrawn, or rejected).
 --
 -- What does not go for a reason that can pass is held: it stays queued with the reason, and is looked at again in a minute, or
 -- sooner when a catalogue or a balance was read. Held lines take no slot, so judging goes on behind them. But the oldest go first
@@ -626,6 +646,7 @@ CREATE OR REPLACE FUNCTION chwsync.claim(for_provider text, by_account int, by_i
                    username text, params jsonb, type text, verdict text, reason text, more boolean)
     LANGUAGE plpgsql
     SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
+    SET enable_nestloop = off SET enable_mergejoin = off
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -659,7 +680,6 @@ DECLARE
     head text;               -- the first that waits for the balance, and did before
     asked_refs text[];
     asked_gos boolean[];
-    shows_any boolean;
     claim_at timestamptz;
 BEGIN
     -- The lease is renewed and its claims are counted here, or nothing is claimed: another instance has taken it, or this
@@ -736,15 +756,7 @@ BEGIN
                                           FROM chwsync.orders o WHERE o.order_ref = head);
     END IF;
     IF cardinality(questions) > 0 THEN
-        EXECUTE ask INTO asked_refs, asked_gos USING questions;
-        IF ask_any IS NOT NULL AND true <> ALL (asked_gos) THEN
-            EXECUTE ask_any INTO shows_any;
-            IF NOT shows_any THEN
-                asked_gos := array_fill(NULL::boolean, ARRAY[cardinality(asked_gos)]);
-            END IF;
-        END IF;
-        -- As in what is called here; but not for the shop's own statements above.
-        PERFORM set_config('enable_nestloop', 'off', true), set_config('enable_mergejoin', 'off', true);
+        SELECT s.refs, s.answers INTO asked_refs, asked_gos FROM chwsync.ask_shop(ask, ask_any, questions) s;
         claim_at := clock_timestamp();
         RETURN QUERY
         WITH asked AS MATERIALIZED (
@@ -767,7 +779,8 @@ BEGIN
                SET next_at = now() + least(interval '2 seconds' * power(1.5, least(q.busy, 10)), interval '30 seconds'),
                    busy = q.busy + 1, busy_since = coalesce(q.busy_since, now()), held = NULL
               FROM asked a, chwsync.orders o
-             WHERE a.go IS NULL AND o.order_ref = a.order_ref AND q.order_id = o.id AND o.id = ANY (passed) AND q.order_id = ANY (passed)
+             WHERE a.go IS NULL AND o.order_ref = ANY (asked_refs) AND o.order_ref = a.order_ref AND q.order_id = o.id
+               AND o.id = ANY (passed) AND q.order_id = ANY (passed)
             RETURNING q.order_id, o.order_ref
         ), attempt AS (
             INSERT INTO chwsync.attempts (order_id, number, account_id, instance, claim, journal, claimed_at, send_before, service, link,
@@ -827,11 +840,12 @@ END
 $$;
 
 -- Tells the shop where orders stand. A row of write_backs is one change (order, seq); the shop is told the present state, and what
--- was due up to that seq is done. So a change that comes in meanwhile needs no lock here and is never lost. `tell` as `ask` above.
+-- was due up to that seq is done. So a change that comes in meanwhile needs no lock here and is never lost. `tell`: see ask_shop().
 CREATE OR REPLACE FUNCTION chwsync.deliver(at_most int, only_order bigint, tell text)
     RETURNS TABLE (id bigint, order_ref text, answer boolean, status text, waited_s float8)
     LANGUAGE plpgsql
     SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
+    SET enable_nestloop = off SET enable_mergejoin = off
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -855,9 +869,8 @@ BEGIN
       INTO results
       FROM chwsync.orders o WHERE o.id = ANY (due_ids) AND o.state NOT IN ('submitting', 'withdrawn');
     IF results IS NOT NULL THEN
-        EXECUTE tell INTO told_refs, told_answers USING results;
+        SELECT s.refs, s.answers INTO told_refs, told_answers FROM chwsync.ask_shop(tell, NULL, results) s;
     END IF;
-    PERFORM set_config('enable_nestloop', 'off', true), set_config('enable_mergejoin', 'off', true); -- as in a claim
     RETURN QUERY
     WITH due AS (
         SELECT d.order_id, d.seq FROM unnest(due_ids, due_seqs) AS d(order_id, seq)

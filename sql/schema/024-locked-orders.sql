@@ -1,3 +1,4 @@
--- 024-locked-orders.sql - an order is locked before its attempts end (functions.sql): nothing of the tables changes.
+-- 024-locked-orders.sql - an order is locked before its attempts end, and the shop's own statements are planned as they would be
+-- elsewhere (functions.sql): nothing of the tables changes.
 --
 -- Run inside one transaction by `chwsyncd schema install|upgrade`, as the owner of schema chwsync.
