@@ -91,11 +91,11 @@ END
 $$;
 
 -- Intake: the view's rows against the ledger; of one line where only_ref names it (what is wrong with others is not known then). A
--- key that is shown twice, or NULL, is parked: which of the two rows was meant cannot be known. A queued order follows the view, to
--- another provider too; a withdrawn one that is shown again comes back as it is shown then, at once when the view alone decides,
--- after five minutes when a function withdrew it while the view kept showing it. A line without a service is rejected here: no
--- request could ask for it. not_configured is what lines of an unknown provider say, for format(). How the ledger's rows are looked up
--- is said below, with record_outcomes().
+-- key that is shown twice, or NULL, is parked: which of the two rows was meant cannot be known, so what was taken before stays as it
+-- is. A queued order follows the view, to another provider too; a withdrawn one that is shown again comes back as it is shown then,
+-- at once when the view alone decides, after five minutes when a function withdrew it while the view kept showing it. A line without
+-- a service is rejected here: no request could ask for it. not_configured is what lines of an unknown provider say, for format(). How
+-- the ledger's rows are looked up is said below, with record_outcomes().
 CREATE OR REPLACE FUNCTION chwsync.intake(default_provider text, providers text[], at_most int, tell_shop boolean, view text, look text,
                                           only_ref text, anew boolean, not_configured text)
     RETURNS TABLE (taken bigint, returned bigint, followed bigint, parked bigint, parked_in_all bigint, queue_due_s bigint,
@@ -120,6 +120,21 @@ BEGIN
           LEFT JOIN LATERAL (SELECT * FROM chwsync.orders k WHERE k.order_ref = v.order_ref LIMIT 1) AS o ON true -- one by one
     ), fresh AS MATERIALIZED (
         SELECT s.*, count(*) OVER (PARTITION BY s.order_ref) AS times FROM shown s WHERE s.known_id IS NULL
+    ), twice AS MATERIALIZED ( -- of what was taken before
+        SELECT s.known_id, s.order_ref FROM shown s
+         WHERE s.known_id IN (SELECT n.known_id FROM shown n WHERE n.differs OR n.known_state = 'withdrawn')
+         GROUP BY s.known_id, s.order_ref HAVING count(*) > 1
+    ), meant AS MATERIALIZED ( -- otherwise, or again; a list of its own: what waits for a row asks all that it asks beside anew
+        SELECT s.* FROM shown s
+         WHERE (s.differs OR s.known_state = 'withdrawn') AND s.known_id NOT IN (SELECT t.known_id FROM twice t)
+    ), faulty AS MATERIALIZED (
+        SELECT DISTINCT coalesce(left(f.order_ref, 200), '(NULL)') AS order_ref,
+               CASE WHEN f.order_ref IS NULL THEN 'the view shows a line whose order_ref is NULL'
+                    WHEN f.times > 1 THEN 'the view shows this order_ref more than once'
+                    ELSE 'the order_ref is empty or longer than 200 bytes' END AS reason
+          FROM fresh f
+         WHERE f.times > 1 OR f.order_ref IS NULL OR octet_length(f.order_ref) NOT BETWEEN 1 AND 200
+         UNION ALL SELECT t.order_ref, 'the view shows this order_ref more than once' FROM twice t
     ), good AS (
         SELECT f.*,
                CASE WHEN btrim(coalesce(f.service, '')) = '' THEN 'the line shows no service: it has none in the shop, or its options cannot be used as they are'
@@ -148,8 +163,8 @@ BEGIN
                 s.service, s.link, s.quantity, s.runs, s."interval", s.min, s.max, s.comments, s.usernames,
                 s.hashtags, s.username, s.params, s.max_charge, s.display_ref, s.chosen,
                 CASE WHEN s.chosen <> ALL ($2) THEN format($9, s.chosen) END), state = 'queued', updated_at = now()
-          FROM shown s
-         WHERE o.id = ANY (ARRAY(SELECT n.known_id FROM shown n WHERE n.known_state = 'withdrawn')) AND o.id = s.known_id
+          FROM meant s
+         WHERE o.id = ANY (ARRAY(SELECT n.known_id FROM meant n WHERE n.known_state = 'withdrawn')) AND o.id = s.known_id
            AND o.state = 'withdrawn'
            AND (NOT $4 OR o.updated_at < now() - interval '5 minutes' OR o.updated_at > now() + interval '1 minute')
         RETURNING o.id, o.provider
@@ -160,8 +175,8 @@ BEGIN
     ), told AS (
         INSERT INTO chwsync.write_backs (order_id, seq) SELECT id, seq FROM inserted WHERE state = 'rejected' AND $4
     ), changed AS MATERIALIZED ( -- locks as a claim does, the queue's row first: what is being claimed is not changed under it
-        SELECT s.* FROM shown s JOIN chwsync.queue q ON q.order_id = s.known_id
-         WHERE s.differs AND q.order_id = ANY (ARRAY(SELECT n.known_id FROM shown n WHERE n.differs)) FOR UPDATE OF q SKIP LOCKED
+        SELECT s.* FROM meant s JOIN chwsync.queue q ON q.order_id = s.known_id
+         WHERE s.differs AND q.order_id = ANY (ARRAY(SELECT n.known_id FROM meant n WHERE n.differs)) FOR UPDATE OF q SKIP LOCKED
     ), followed AS (
         UPDATE chwsync.orders o
            SET (service, link, quantity, runs, "interval", min, max, comments, usernames,
@@ -179,13 +194,7 @@ BEGIN
          WHERE q.order_id = ANY (ARRAY(SELECT n.id FROM followed n WHERE n.turned IS NOT NULL)) AND q.order_id = f.id AND f.turned IS NOT NULL
     ), parked AS (
         INSERT INTO chwsync.parked_lines (order_ref, reason, retry_at)
-        SELECT DISTINCT coalesce(left(f.order_ref, 200), '(NULL)'),
-               CASE WHEN f.order_ref IS NULL THEN 'the view shows a line whose order_ref is NULL'
-                    WHEN f.times > 1 THEN 'the view shows this order_ref more than once'
-                    ELSE 'the order_ref is empty or longer than 200 bytes' END,
-               now() + CASE WHEN $7 IS NULL THEN interval '0' ELSE interval '5 minutes' END
-          FROM fresh f
-         WHERE f.times > 1 OR f.order_ref IS NULL OR octet_length(f.order_ref) NOT BETWEEN 1 AND 200
+        SELECT f.order_ref, f.reason, now() + CASE WHEN $7 IS NULL THEN interval '0' ELSE interval '5 minutes' END FROM faulty f
         ON CONFLICT (order_ref) DO NOTHING
         RETURNING order_ref, reason
     ), put_off AS ( -- while lines are taken one by one, each has its turn before this one is looked at again
@@ -197,9 +206,7 @@ BEGIN
             -- it has raised, and was read now, or is no longer shown
             OR $7 IS NOT NULL AND p.order_ref = $7 AND p.sqlstate IS NOT NULL
             -- by hashing: of a million faulty rows and a thousand parked keys, not each with each
-            OR $7 IS NULL AND p.sqlstate IS NULL AND p.order_ref NOT IN (
-                   SELECT DISTINCT coalesce(left(f.order_ref, 200), '(NULL)') FROM fresh f
-                    WHERE f.times > 1 OR f.order_ref IS NULL OR octet_length(f.order_ref) NOT BETWEEN 1 AND 200)
+            OR $7 IS NULL AND p.sqlstate IS NULL AND p.order_ref NOT IN (SELECT f.order_ref FROM faulty f)
     )
     SELECT (SELECT count(*) FROM inserted), (SELECT count(*) FROM returned), (SELECT count(*) FROM followed),
            (SELECT count(*) FROM parked), (SELECT count(*) FROM parked) + (SELECT count(*) FROM chwsync.parked_lines),
