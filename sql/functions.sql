@@ -1048,6 +1048,8 @@ BEGIN
             CASE WHEN ended_as = 'refused' THEN 'rejected' ELSE 'withdrawn' END::chwsync.order_state, of_account,
             'known from a flight journal only')
     ON CONFLICT (order_ref) DO NOTHING;
+    -- As a look and a claim do, the queue's row first.
+    PERFORM FROM chwsync.queue q WHERE q.order_id = (SELECT o.id FROM chwsync.orders o WHERE o.order_ref = ref) FOR UPDATE;
     SELECT * INTO line FROM chwsync.orders o WHERE o.order_ref = ref FOR UPDATE;
     -- The number it had, where that is free; else one before all others: the last one must stay the last.
     IF line.attempts < known_number AND line.state IN ('queued', 'withdrawn', 'rejected') THEN
