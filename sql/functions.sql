@@ -13,7 +13,8 @@ BEGIN
            AND p.proname IN ('shown', 'intake', 'record_outcomes', 'claim', 'deliver', 'follow_surplus', 'restore_attempt', 'release_submits',
                              'clock_stepped', 'store_services', 'end_catalogue', 'account_of', 'take_over',
                              'note_balance', 'rehearse', 'ask_refill', 'refill_words', 'count_lines',
-                             'judge_due', 'room_at', 'hold_lines', 'refuse_service', 'accept_service', 'hold_duplicates')
+                             'judge_due', 'room_at', 'hold_lines', 'refuse_service', 'accept_service', 'hold_duplicates',
+                             'ask_shop', 'release_unsent')
     LOOP
         EXECUTE format('DROP FUNCTION %s', known.function);
     END LOOP;
@@ -90,11 +91,11 @@ END
 $$;
 
 -- Intake: the view's rows against the ledger; of one line where only_ref names it (what is wrong with others is not known then). A
--- key that is shown twice, or NULL, is parked: which of the two rows was meant cannot be known. A queued order follows the view, to
--- another provider too; a withdrawn one that is shown again comes back as it is shown then, at once when the view alone decides,
--- after five minutes when a function withdrew it while the view kept showing it. A line without a service is rejected here: no
--- request could ask for it. not_configured is what lines of an unknown provider say, for format(). How the ledger's rows are looked up
--- is said below, with record_outcomes().
+-- key that is shown twice, or NULL, is parked: which of the two rows was meant cannot be known, so what was taken before stays as it
+-- is. A queued order follows the view, to another provider too; a withdrawn one that is shown again comes back as it is shown then,
+-- at once when the view alone decides, after five minutes when a function withdrew it while the view kept showing it. A line without
+-- a service is rejected here: no request could ask for it. not_configured is what lines of an unknown provider say, for format(). How
+-- the ledger's rows are looked up is said below, with record_outcomes().
 CREATE OR REPLACE FUNCTION chwsync.intake(default_provider text, providers text[], at_most int, tell_shop boolean, view text, look text,
                                           only_ref text, anew boolean, not_configured text)
     RETURNS TABLE (taken bigint, returned bigint, followed bigint, parked bigint, parked_in_all bigint, queue_due_s bigint,
@@ -119,6 +120,21 @@ BEGIN
           LEFT JOIN LATERAL (SELECT * FROM chwsync.orders k WHERE k.order_ref = v.order_ref LIMIT 1) AS o ON true -- one by one
     ), fresh AS MATERIALIZED (
         SELECT s.*, count(*) OVER (PARTITION BY s.order_ref) AS times FROM shown s WHERE s.known_id IS NULL
+    ), twice AS MATERIALIZED ( -- of what was taken before
+        SELECT s.known_id, s.order_ref FROM shown s
+         WHERE s.known_id IN (SELECT n.known_id FROM shown n WHERE n.differs OR n.known_state = 'withdrawn')
+         GROUP BY s.known_id, s.order_ref HAVING count(*) > 1
+    ), meant AS MATERIALIZED ( -- otherwise, or again; a list of its own: what waits for a row asks all that it asks beside anew
+        SELECT s.* FROM shown s
+         WHERE (s.differs OR s.known_state = 'withdrawn') AND s.known_id NOT IN (SELECT t.known_id FROM twice t)
+    ), faulty AS MATERIALIZED (
+        SELECT DISTINCT coalesce(left(f.order_ref, 200), '(NULL)') AS order_ref,
+               CASE WHEN f.order_ref IS NULL THEN 'the view shows a line whose order_ref is NULL'
+                    WHEN f.times > 1 THEN 'the view shows this order_ref more than once'
+                    ELSE 'the order_ref is empty or longer than 200 bytes' END AS reason
+          FROM fresh f
+         WHERE f.times > 1 OR f.order_ref IS NULL OR octet_length(f.order_ref) NOT BETWEEN 1 AND 200
+         UNION ALL SELECT t.order_ref, 'the view shows this order_ref more than once' FROM twice t
     ), good AS (
         SELECT f.*,
                CASE WHEN btrim(coalesce(f.service, '')) = '' THEN 'the line shows no service: it has none in the shop, or its options cannot be used as they are'
@@ -147,8 +163,8 @@ BEGIN
                 s.service, s.link, s.quantity, s.runs, s."interval", s.min, s.max, s.comments, s.usernames,
                 s.hashtags, s.username, s.params, s.max_charge, s.display_ref, s.chosen,
                 CASE WHEN s.chosen <> ALL ($2) THEN format($9, s.chosen) END), state = 'queued', updated_at = now()
-          FROM shown s
-         WHERE o.id = ANY (ARRAY(SELECT n.known_id FROM shown n WHERE n.known_state = 'withdrawn')) AND o.id = s.known_id
+          FROM meant s
+         WHERE o.id = ANY (ARRAY(SELECT n.known_id FROM meant n WHERE n.known_state = 'withdrawn')) AND o.id = s.known_id
            AND o.state = 'withdrawn'
            AND (NOT $4 OR o.updated_at < now() - interval '5 minutes' OR o.updated_at > now() + interval '1 minute')
         RETURNING o.id, o.provider
@@ -159,8 +175,8 @@ BEGIN
     ), told AS (
         INSERT INTO chwsync.write_backs (order_id, seq) SELECT id, seq FROM inserted WHERE state = 'rejected' AND $4
     ), changed AS MATERIALIZED ( -- locks as a claim does, the queue's row first: what is being claimed is not changed under it
-        SELECT s.* FROM shown s JOIN chwsync.queue q ON q.order_id = s.known_id
-         WHERE s.differs AND q.order_id = ANY (ARRAY(SELECT n.known_id FROM shown n WHERE n.differs)) FOR UPDATE OF q SKIP LOCKED
+        SELECT s.* FROM meant s JOIN chwsync.queue q ON q.order_id = s.known_id
+         WHERE s.differs AND q.order_id = ANY (ARRAY(SELECT n.known_id FROM meant n WHERE n.differs)) FOR UPDATE OF q SKIP LOCKED
     ), followed AS (
         UPDATE chwsync.orders o
            SET (service, link, quantity, runs, "interval", min, max, comments, usernames,
@@ -178,13 +194,7 @@ BEGIN
          WHERE q.order_id = ANY (ARRAY(SELECT n.id FROM followed n WHERE n.turned IS NOT NULL)) AND q.order_id = f.id AND f.turned IS NOT NULL
     ), parked AS (
         INSERT INTO chwsync.parked_lines (order_ref, reason, retry_at)
-        SELECT DISTINCT coalesce(left(f.order_ref, 200), '(NULL)'),
-               CASE WHEN f.order_ref IS NULL THEN 'the view shows a line whose order_ref is NULL'
-                    WHEN f.times > 1 THEN 'the view shows this order_ref more than once'
-                    ELSE 'the order_ref is empty or longer than 200 bytes' END,
-               now() + CASE WHEN $7 IS NULL THEN interval '0' ELSE interval '5 minutes' END
-          FROM fresh f
-         WHERE f.times > 1 OR f.order_ref IS NULL OR octet_length(f.order_ref) NOT BETWEEN 1 AND 200
+        SELECT f.order_ref, f.reason, now() + CASE WHEN $7 IS NULL THEN interval '0' ELSE interval '5 minutes' END FROM faulty f
         ON CONFLICT (order_ref) DO NOTHING
         RETURNING order_ref, reason
     ), put_off AS ( -- while lines are taken one by one, each has its turn before this one is looked at again
@@ -196,9 +206,7 @@ BEGIN
             -- it has raised, and was read now, or is no longer shown
             OR $7 IS NOT NULL AND p.order_ref = $7 AND p.sqlstate IS NOT NULL
             -- by hashing: of a million faulty rows and a thousand parked keys, not each with each
-            OR $7 IS NULL AND p.sqlstate IS NULL AND p.order_ref NOT IN (
-                   SELECT DISTINCT coalesce(left(f.order_ref, 200), '(NULL)') FROM fresh f
-                    WHERE f.times > 1 OR f.order_ref IS NULL OR octet_length(f.order_ref) NOT BETWEEN 1 AND 200)
+            OR $7 IS NULL AND p.sqlstate IS NULL AND p.order_ref NOT IN (SELECT f.order_ref FROM faulty f)
     )
     SELECT (SELECT count(*) FROM inserted), (SELECT count(*) FROM returned), (SELECT count(*) FROM followed),
            (SELECT count(*) FROM parked), (SELECT count(*) FROM parked) + (SELECT count(*) FROM chwsync.parked_lines),
@@ -220,8 +228,9 @@ END
 $$;
 
 -- Here, in what claims and in what tells the shop: a plan is kept, also from when the tables were nearly empty, and might then begin
--- with all of an index and compare each row of it. So each table is also asked for by the array (= ANY) that names its rows, and what
--- it finds is joined by hashing: a nested loop would sort the array anew for each row, which takes a third of the time of it all.
+-- with all of an index and compare each row of it. So each table is also asked for by the array (= ANY) that names its rows, by each
+-- column that it is joined by, and what it finds is joined by hashing: a nested loop would sort the array anew for each row, which takes
+-- a third of the time of it all.
 --
 -- The ends of attempts. The life of an order, set-wise: accepted moves submitting, uncertain, queued, rejected, withdrawn
 -- and abandoned to active; everything else moves only the attempt that is the order's last. While another attempt of it may exist
@@ -235,22 +244,15 @@ CREATE OR REPLACE FUNCTION chwsync.record_outcomes(order_ids bigint[], numbers i
     SET enable_nestloop = off SET enable_mergejoin = off
 AS $$
 #variable_conflict use_column
-DECLARE
-    contested bigint[];
 BEGIN
     -- As the claim: who has heard that an id is recorded forgets it, and a machine that dies takes the flight journal's with it.
     IF current_setting('synchronous_commit') IN ('off', 'local') THEN
         PERFORM set_config('synchronous_commit', 'on', true);
     END IF;
-    -- Of one order whose attempts end in two transactions at once, each would see the other's still open.
-    WITH known AS MATERIALIZED ( -- all of them: what asks for open ones only may read the index of all accounts' open attempts
-        SELECT a.order_id, a.open FROM chwsync.attempts a WHERE a.order_id = ANY ($1)
-    )
-    SELECT array_agg(o.order_id) INTO contested
-      FROM (SELECT k.order_id FROM known k WHERE k.open GROUP BY 1 HAVING count(*) > 1) AS o;
-    IF contested IS NOT NULL THEN
-        PERFORM FROM chwsync.orders o WHERE o.id = ANY (contested) ORDER BY o.id FOR NO KEY UPDATE;
-    END IF;
+    -- What may queue an order again must see all of its attempts: of two that end at once each would take the other's for open, and
+    -- one that is restored from a journal meanwhile would not be seen. So orders are locked before their attempts are looked at; all
+    -- of them and in one order, so that two who record the same attempts do not wait for one another.
+    PERFORM FROM chwsync.orders o WHERE o.id = ANY ($1) ORDER BY o.id FOR NO KEY UPDATE;
     RETURN QUERY
     WITH told AS MATERIALIZED (
         SELECT * FROM unnest($1::bigint[], $2::int[], $3::text[], $4::text[], $5::int[], $6::text[], $7::int[], $10::uuid[])
@@ -338,6 +340,51 @@ BEGIN
     )
     SELECT m.order_ref, m.state::text, NULL FROM moved m
     UNION ALL SELECT s.order_ref, 'surplus', s.provider_order_id FROM surplus s;
+END
+$$;
+
+-- Claims of an instance that were never sent, because it was not told whether they are committed: its claim of that number, but for
+-- the orders that it knows to have claimed.
+CREATE OR REPLACE FUNCTION chwsync.release_unsent(by_instance uuid, by_account int, claim_number bigint, known bigint[])
+    RETURNS TABLE (order_ref text)
+    LANGUAGE plpgsql
+    SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    unsent bigint[] := ARRAY(SELECT a.order_id FROM chwsync.attempts a
+                              WHERE a.open AND a.outcome IS NULL AND a.instance = by_instance AND a.account_id = by_account
+                                AND a.claim = claim_number AND a.order_id <> ALL (known));
+BEGIN
+    PERFORM FROM chwsync.orders o WHERE o.id = ANY (unsent) ORDER BY o.id FOR NO KEY UPDATE; -- as in record_outcomes()
+    RETURN QUERY
+    WITH ended AS (
+        UPDATE chwsync.attempts a
+           SET open = false, outcome = 'not executed', ended_at = clock_timestamp(),
+               answer = 'claimed, but never sent: the claim was not confirmed'
+         WHERE a.order_id = ANY (unsent) AND a.open AND a.outcome IS NULL AND a.instance = by_instance AND a.account_id = by_account
+           AND a.claim = claim_number
+        RETURNING a.order_id, a.number, a.account_id, a.claimed_at, a.expected_charge
+    ), unspent AS (
+        UPDATE chwsync.budget_minutes m SET spent = m.spent - u.charge
+          FROM (SELECT e.account_id, date_trunc('minute', e.claimed_at) AS minute, sum(e.expected_charge) AS charge
+                  FROM ended e WHERE e.expected_charge > 0 GROUP BY 1, 2) AS u
+         WHERE m.account_id = u.account_id AND m.minute = u.minute
+    ), moved AS (
+        UPDATE chwsync.orders o
+           SET state = CASE WHEN EXISTS (SELECT FROM chwsync.attempts b
+                                          WHERE b.order_id = e.order_id AND b.number <> e.number AND b.open)
+                            THEN 'uncertain' ELSE 'queued' END::chwsync.order_state,
+               seq = o.seq + 1, updated_at = now()
+          FROM ended e
+         WHERE o.id = e.order_id AND o.state = 'submitting' AND o.attempts = e.number
+        RETURNING o.id, o.provider, o.order_ref, o.state
+    ), queued AS (
+        INSERT INTO chwsync.queue (order_id, provider, next_at)
+        SELECT m.id, m.provider, now() FROM moved m WHERE m.state = 'queued'
+        ON CONFLICT (order_id) DO NOTHING
+    )
+    SELECT m.order_ref FROM moved m;
 END
 $$;
 
@@ -570,9 +617,27 @@ BEGIN
 END
 $$;
 
--- Lines that are due, judged, asked for their veto, moved from queued to submitting (or withdrawn, or rejected). `ask` takes
--- results (chwsync.result[]) and answers two arrays, their keys and what the shop says; `ask_any`, where the view is asked, whether
--- it shows anything: one that shows nothing at all is more likely broken than emptied, and then nothing is withdrawn.
+-- What claim() and deliver() ask the shop, whose own joins are not to be told what theirs are told. `ask` takes results
+-- (chwsync.result[]) and answers two arrays, their keys and what the shop says of each; `ask_any`, where the view is asked, whether it
+-- shows anything: one that shows nothing at all is more likely broken than emptied, and then it has said nothing.
+CREATE OR REPLACE FUNCTION chwsync.ask_shop(ask text, ask_any text, results chwsync.result[], OUT refs text[], OUT answers boolean[])
+    LANGUAGE plpgsql
+    SET enable_nestloop = on SET enable_mergejoin = on
+AS $$
+DECLARE
+    shows_any boolean;
+BEGIN
+    EXECUTE ask INTO refs, answers USING results;
+    IF ask_any IS NOT NULL AND true <> ALL (answers) THEN
+        EXECUTE ask_any INTO shows_any;
+        IF NOT shows_any THEN
+            answers := array_fill(NULL::boolean, ARRAY[cardinality(answers)]);
+        END IF;
+    END IF;
+END
+$$;
+
+-- Lines that are due, judged, asked for their veto (ask_shop), moved from queued to submitting (or withdrawn, or rejected).
 --
 -- What does not go for a reason that can pass is held: it stays queued with the reason, and is looked at again in a minute, or
 -- sooner when a catalogue or a balance was read. Held lines take no slot, so judging goes on behind them. But the oldest go first
@@ -588,6 +653,7 @@ CREATE OR REPLACE FUNCTION chwsync.claim(for_provider text, by_account int, by_i
                    username text, params jsonb, type text, verdict text, reason text, more boolean)
     LANGUAGE plpgsql
     SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
+    SET enable_nestloop = off SET enable_mergejoin = off
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -621,7 +687,6 @@ DECLARE
     head text;               -- the first that waits for the balance, and did before
     asked_refs text[];
     asked_gos boolean[];
-    shows_any boolean;
     claim_at timestamptz;
 BEGIN
     -- The lease is renewed and its claims are counted here, or nothing is claimed: another instance has taken it, or this
@@ -698,15 +763,7 @@ BEGIN
                                           FROM chwsync.orders o WHERE o.order_ref = head);
     END IF;
     IF cardinality(questions) > 0 THEN
-        EXECUTE ask INTO asked_refs, asked_gos USING questions;
-        IF ask_any IS NOT NULL AND true <> ALL (asked_gos) THEN
-            EXECUTE ask_any INTO shows_any;
-            IF NOT shows_any THEN
-                asked_gos := array_fill(NULL::boolean, ARRAY[cardinality(asked_gos)]);
-            END IF;
-        END IF;
-        -- As in what is called here; but not for the shop's own statements above.
-        PERFORM set_config('enable_nestloop', 'off', true), set_config('enable_mergejoin', 'off', true);
+        SELECT s.refs, s.answers INTO asked_refs, asked_gos FROM chwsync.ask_shop(ask, ask_any, questions) s;
         claim_at := clock_timestamp();
         RETURN QUERY
         WITH asked AS MATERIALIZED (
@@ -729,7 +786,8 @@ BEGIN
                SET next_at = now() + least(interval '2 seconds' * power(1.5, least(q.busy, 10)), interval '30 seconds'),
                    busy = q.busy + 1, busy_since = coalesce(q.busy_since, now()), held = NULL
               FROM asked a, chwsync.orders o
-             WHERE a.go IS NULL AND o.order_ref = a.order_ref AND q.order_id = o.id AND o.id = ANY (passed) AND q.order_id = ANY (passed)
+             WHERE a.go IS NULL AND o.order_ref = ANY (asked_refs) AND o.order_ref = a.order_ref AND q.order_id = o.id
+               AND o.id = ANY (passed) AND q.order_id = ANY (passed)
             RETURNING q.order_id, o.order_ref
         ), attempt AS (
             INSERT INTO chwsync.attempts (order_id, number, account_id, instance, claim, journal, claimed_at, send_before, service, link,
@@ -789,11 +847,12 @@ END
 $$;
 
 -- Tells the shop where orders stand. A row of write_backs is one change (order, seq); the shop is told the present state, and what
--- was due up to that seq is done. So a change that comes in meanwhile needs no lock here and is never lost. `tell` as `ask` above.
+-- was due up to that seq is done. So a change that comes in meanwhile needs no lock here and is never lost. `tell`: see ask_shop().
 CREATE OR REPLACE FUNCTION chwsync.deliver(at_most int, only_order bigint, tell text)
     RETURNS TABLE (id bigint, order_ref text, answer boolean, status text, waited_s float8)
     LANGUAGE plpgsql
     SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
+    SET enable_nestloop = off SET enable_mergejoin = off
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -817,9 +876,8 @@ BEGIN
       INTO results
       FROM chwsync.orders o WHERE o.id = ANY (due_ids) AND o.state NOT IN ('submitting', 'withdrawn');
     IF results IS NOT NULL THEN
-        EXECUTE tell INTO told_refs, told_answers USING results;
+        SELECT s.refs, s.answers INTO told_refs, told_answers FROM chwsync.ask_shop(tell, NULL, results) s;
     END IF;
-    PERFORM set_config('enable_nestloop', 'off', true), set_config('enable_mergejoin', 'off', true); -- as in a claim
     RETURN QUERY
     WITH due AS (
         SELECT d.order_id, d.seq FROM unnest(due_ids, due_seqs) AS d(order_id, seq)
@@ -990,6 +1048,8 @@ BEGIN
             CASE WHEN ended_as = 'refused' THEN 'rejected' ELSE 'withdrawn' END::chwsync.order_state, of_account,
             'known from a flight journal only')
     ON CONFLICT (order_ref) DO NOTHING;
+    -- As a look and a claim do, the queue's row first.
+    PERFORM FROM chwsync.queue q WHERE q.order_id = (SELECT o.id FROM chwsync.orders o WHERE o.order_ref = ref) FOR UPDATE;
     SELECT * INTO line FROM chwsync.orders o WHERE o.order_ref = ref FOR UPDATE;
     -- The number it had, where that is free; else one before all others: the last one must stay the last.
     IF line.attempts < known_number AND line.state IN ('queued', 'withdrawn', 'rejected') THEN

@@ -260,12 +260,13 @@ static void resolve(struct settle *settle, bool placed, const char *words)
 static void named_adopted(void *userdata, const struct store_answer *answer)
 {
     struct settle *settle = userdata;
-    bool done = answer->verdict == STORE_DONE && PQntuples(answer->rows) == 1;
+    bool done;
 
-    if (answer->verdict == STORE_LOST) {
+    if (answer->verdict != STORE_DONE) {
         begin_anew(settle, answer);
         return;
     }
+    done = PQntuples(answer->rows) == 1;
     if (done) {
         log_write(LOG_LEVEL_NOTICE,
                   &(struct log_entry){.order_ref = settle->search->order_ref,

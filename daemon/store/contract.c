@@ -151,6 +151,9 @@ const struct statement contract_statement = {
     "UNION ALL\n"
     "SELECT 'no result type', 'chwsync.result', NULL, NULL, NULL, 30006 FROM ledger WHERE table_oid IS NOT NULL AND result_oid IS NULL\n"
     "UNION ALL\n"
+    "SELECT 'isolation', format('%I', current_user), i.level, NULL, NULL, 30006\n"
+    "  FROM current_setting('default_transaction_isolation') AS i(level) WHERE i.level <> 'read committed'\n"
+    "UNION ALL\n"
     "SELECT 'switched off', x.since, NULL, NULL, NULL, 30007\n"
     "  FROM (SELECT CASE WHEN has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')\n"
     "                    THEN substring(query_to_xml('SELECT to_char(since, ''YYYY-MM-DD HH24:MI'') AS since FROM chwsync.switched_off', false, true,\n"
@@ -511,6 +514,11 @@ static const struct trait {
      "REVOKE chwsync_adapter FROM $1;"},
     {"creator", CONTRACT_WARNING, CONTRACT_LEDGER, "role $1 may create in schema chwsync_shop",
      "REVOKE CREATE ON SCHEMA chwsync_shop FROM $1, PUBLIC;"},
+    {"isolation", CONTRACT_ERROR, CONTRACT_LEDGER,
+     "transactions of role $1 are $2 (default_transaction_isolation): one that has waited for "
+     "another does not see what that one did, which might send an order again",
+     "ALTER ROLE $1 SET default_transaction_isolation = 'read committed'; -- then restart "
+     "chwsyncd"},
     {"no result type", CONTRACT_ERROR, CONTRACT_LEDGER, "type $1 does not exist",
      "restore schema chwsync from a backup; chwsyncd schema never drops it"},
 };

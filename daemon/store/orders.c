@@ -32,45 +32,15 @@ int orders_record(struct connection *lane, const struct attempt_end *ends, size_
 
 static const struct statement release_statement = {
     .name = "release unsent claims",
-    .text = "WITH ended AS (\n"
-            "    UPDATE chwsync.attempts a\n"
-            "       SET open = false, outcome = 'not executed', ended_at = clock_timestamp(),\n"
-            "           answer = 'claimed, but never sent: the claim was not confirmed'\n"
-            "     WHERE a.open AND a.outcome IS NULL AND a.instance = $1::uuid\n"
-            "       AND a.account_id = $2::int AND a.claim = $3::bigint\n"
-            "       AND a.order_id <> ALL ($4::bigint[])\n"
-            "    RETURNING a.order_id, a.number, a.account_id, a.claimed_at, a.expected_charge\n"
-            "), unspent AS (\n"
-            "    UPDATE chwsync.budget_minutes m SET spent = m.spent - u.charge\n"
-            "      FROM (SELECT e.account_id, date_trunc('minute', e.claimed_at) AS minute,\n"
-            "                   sum(e.expected_charge) AS charge\n"
-            "              FROM ended e WHERE e.expected_charge > 0 GROUP BY 1, 2) AS u\n"
-            "     WHERE m.account_id = u.account_id AND m.minute = u.minute\n"
-            "), moved AS (\n"
-            "    UPDATE chwsync.orders o\n"
-            "       SET state = CASE WHEN EXISTS (SELECT FROM chwsync.attempts b\n"
-            "                                      WHERE b.order_id = e.order_id AND b.number <> "
-            "e.number\n"
-            "                                        AND b.open)\n"
-            "                        THEN 'uncertain' ELSE 'queued' END::chwsync.order_state,\n"
-            "           seq = o.seq + 1, updated_at = now()\n"
-            "      FROM ended e\n"
-            "     WHERE o.id = e.order_id AND o.state = 'submitting' AND o.attempts = e.number\n"
-            "    RETURNING o.id, o.provider, o.order_ref, o.state\n"
-            "), queued AS (\n"
-            "    INSERT INTO chwsync.queue (order_id, provider, next_at)\n"
-            "    SELECT m.id, m.provider, now() FROM moved m WHERE m.state = 'queued'\n"
-            "    ON CONFLICT (order_id) DO NOTHING\n"
-            ")\n"
-            "SELECT m.order_ref FROM moved m",
+    .text = "SELECT r.order_ref FROM chwsync.release_unsent($1::uuid, $2::int, $3::bigint, "
+            "$4::bigint[]) r",
 };
 
 int orders_release(struct connection *lane, const char *instance, int account_id, int64_t claim,
                    const int64_t *known, size_t known_count, store_done done, void *userdata)
 {
     struct values values = {0};
-    struct transaction transaction = {
-        .statement = &release_statement, .values = &values, .by_index = true};
+    struct transaction transaction = {.statement = &release_statement, .values = &values};
 
     values_add_text(&values, instance);
     values_add_integer(&values, account_id);

@@ -217,6 +217,7 @@ static const struct statement adopt_statement = {
         "       AND (a.open AND o.state = 'uncertain' OR $5::text = 'operator' AND o.state = 'abandoned')\n"
         "       AND NOT EXISTS (SELECT FROM chwsync.attempts b\n"
         "                        WHERE b.account_id = $1::int AND b.provider_order_id = t.id)\n"
+        "       FOR NO KEY UPDATE OF o\n" /* before the attempts, as record_outcomes() does */
         "), ended AS (\n"
         "    UPDATE chwsync.attempts a\n"
         "       SET open = false, outcome = 'accepted', found_by = $5::text, provider_order_id = f.id,\n"

@@ -72,6 +72,20 @@ is "shown once, it is taken all the same" "1 0 0 1
 " "$(ask "DELETE FROM test.lines WHERE ctid = (SELECT min(ctid) FROM test.lines WHERE order_ref = 'twice')
           RETURNING NULL" >/dev/null; ask "SELECT test.intake(true)")
 $(parked)"
+stands() { ask "SELECT state || ' ' || quantity FROM chwsync.orders WHERE order_ref = 'twice'"; }
+ask "INSERT INTO test.lines (order_ref, quantity) VALUES ('twice', 300)" >/dev/null
+is "shown twice after it was taken, it follows neither row" "0 0 1 1 twice: the view shows this order_ref more than once
+queued 100" "$(ask "SELECT test.intake(true)")
+$(stands)"
+ask "UPDATE chwsync.orders SET state = 'withdrawn', updated_at = now() - interval '1 hour' WHERE order_ref = 'twice'; DELETE FROM chwsync.queue" >/dev/null
+is "... and does not come back as one of them" "0 0 0 1
+withdrawn 100" "$(ask "SELECT test.intake(true)")
+$(stands)"
+is "shown once it comes back as it is shown" "0 0 0 1
+queued 300
+" "$(ask "DELETE FROM test.lines WHERE order_ref = 'twice' AND quantity = 100" >/dev/null; ask "SELECT test.intake(true)")
+$(stands)
+$(parked)"
 
 park() { ask "INSERT INTO chwsync.parked_lines (order_ref, sqlstate, reason) VALUES ('$1', '22012', 'division by zero')" >/dev/null; }
 ask "INSERT INTO test.lines (order_ref, raises) VALUES ('bad-1', true), ('bad-2', true)" >/dev/null

@@ -73,16 +73,22 @@ for wanted in 'put off:not executed:queued queued' 'not executed:refused:rejecte
 done
 
 # Ends of two attempts of one order, in two transactions at once: the second begins while the first is not committed.
+stands() { ends "$1" 99 'put off'; } # what has no such attempt changes nothing
 coproc first { exec "$CLUSTER_BIN/psql" -X -q -At 2>&1; }
 tell_first() { # SQL: one line is read back
     printf '%s\n' "$1" >&"${first[1]}"
     read -r line <&"${first[0]}"
 }
 beside() { # REF COMMAND...: ends attempt 1, which was not executed, and commits when the command waits or has ended
-    local ref=$1 pid
+    local ref=$1
     shift
-    tell_first "BEGIN; SELECT 'said' FROM chwsync.orders o, chwsync.record_outcomes(ARRAY[o.id], ARRAY[1], ARRAY['not executed'], ARRAY[NULL], ARRAY[200],
-        ARRAY['words'], ARRAY[0], true, 5, ARRAY[NULL]::uuid[]) WHERE o.order_ref = '$ref' UNION ALL SELECT 'said' LIMIT 1;"
+    after "SELECT 'said' FROM chwsync.orders o, chwsync.record_outcomes(ARRAY[o.id], ARRAY[1], ARRAY['not executed'], ARRAY[NULL], ARRAY[200],
+        ARRAY['words'], ARRAY[0], true, 5, ARRAY[NULL]::uuid[]) WHERE o.order_ref = '$ref' UNION ALL SELECT 'said' LIMIT 1;" "$@"
+}
+after() { # SQL COMMAND...: begins the command while what the SQL did is not committed
+    local pid
+    tell_first "BEGIN; $1"
+    shift
     "$@" >"$CLUSTER_DIR/second" 2>&1 &
     pid=$!
     while kill -0 $pid 2>/dev/null && [ "$(ask "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")" = 0 ]; do sleep 0.02; done
@@ -93,11 +99,27 @@ beside() { # REF COMMAND...: ends attempt 1, which was not executed, and commits
 order "at once" - -
 beside "at once" ends "at once" 2 'not executed'
 is "neither may exist any more: it is queued" "queued queued" "$(cat "$CLUSTER_DIR/second")"
+restore() { # REF: the end of an attempt that a journal alone knows is not known either
+    echo "SELECT chwsync.restore_attempt('$1', 'one', 1, gen_random_uuid(), 1, now(), 'LIKES', 'l', 100, 'unknown', NULL, 0, NULL, true, 5);"
+}
+order "restored meanwhile" -
+after "$(restore "restored meanwhile")" ends "restored meanwhile" 1 'not executed'
+is "one is put back that may exist: it is not queued" "uncertain open 0" "$(cat "$CLUSTER_DIR/second")"
+release() { # REF: where the order stands after its claim was found unsent
+    ask "SELECT chwsync.release_unsent(a.instance, 1, 1, '{}') FROM chwsync.attempts a JOIN chwsync.orders o ON o.id = a.order_id
+          WHERE o.order_ref = '$1' AND a.outcome IS NULL" >/dev/null
+    stands "$1"
+}
+order "claimed and restored" -
+after "$(restore "claimed and restored")" release "claimed and restored"
+is "... nor when its claim turns out unsent" "uncertain open 0" "$(cat "$CLUSTER_DIR/second")"
+order "claimed again" unknown -
+beside "claimed again" release "claimed again"
+is "unsent, and the other was not executed: it is queued" "queued queued" "$(cat "$CLUSTER_DIR/second")"
 cat >"$CLUSTER_DIR/conf" <<CONFIGURATION
 database = { conninfo = "host=$PGHOST dbname=shop user=postgres"; };
 providers = ( { name = "one"; url = "https://one.example/api"; key_file = "/nowhere"; } );
 CONFIGURATION
-stands() { ends "$1" 99 'put off'; } # what has no such attempt changes nothing
 order "beside an operator" - unknown
 ask "UPDATE chwsync.orders SET state = 'uncertain' WHERE order_ref = 'beside an operator'" >/dev/null
 beside "beside an operator" "$program" resolve "beside an operator" --not-placed --yes --config "$CLUSTER_DIR/conf"

@@ -1,0 +1,4 @@
+-- 024-locked-orders.sql - an order is locked before its attempts end, the shop's own statements are planned as they would be elsewhere,
+-- and a line that was taken and is shown twice stays as it is (functions.sql): nothing of the tables changes.
+--
+-- Run inside one transaction by `chwsyncd schema install|upgrade`, as the owner of schema chwsync.
