@@ -343,6 +343,40 @@ waited '16 minutes'
 is "but later" "b goes as Default
 end" "$(claim)"
 
+# One that is accepted then tells that there is credit, until the provider says that there is none.
+accepted() { # REF
+    ask "SELECT state FROM chwsync.record_outcomes(ARRAY[(SELECT id FROM chwsync.orders WHERE order_ref = '$1')], ARRAY[1], ARRAY['accepted'],
+        ARRAY['id-$1'], ARRAY[200], ARRAY[NULL], ARRAY[0], true, 5, ARRAY[NULL]::uuid[])"
+}
+credit() { ask "SELECT credit_at IS NOT NULL FROM chwsync.balances"; }
+told() { ask "SELECT true FROM chwsync.note_balance(1, 'one', $1, 'INR', clock_timestamp(), NULL, 400)" >/dev/null; }
+ask "UPDATE chwsync.balances SET asked_at = now() - interval '1 minute'" >/dev/null
+is "it was sent long before, and another one since" "active f" "$(accepted a) $(credit)"
+is "it was the last that was tried" "active t" "$(accepted b) $(credit)"
+line young LIKES 100
+is "then the others go, too" "c young" "$(claim | grep -o '^[a-z]* goes' | cut -d' ' -f1 | sort | xargs)"
+is "what they cost is counted all the same" "-14.15" "$(ask "SELECT trim_scale(available) FROM chwsync.balances")"
+told -11
+told 1
+is "a balance that rises changes nothing of it" t "$(credit)"
+line later LIKES 2000
+is "it goes beyond the balance" "later goes as Default" "$(claim | grep later)"
+anew
+ask "INSERT INTO chwsync.balances (account_id, balance, currency, asked_at, available) VALUES (1, 0, 'INR', now() - interval '1 minute', 0)" >/dev/null
+line a LIKES 2000
+line b LIKES 2000
+claim >/dev/null
+waited '16 minutes'
+claim >/dev/null
+is "tried with a balance of nothing, and accepted" "active t" "$(accepted a) $(credit)"
+told 50
+is "but money had come meanwhile" f "$(credit)"
+ask "UPDATE chwsync.balances SET balance = 2, available = 2; UPDATE chwsync.budget_minutes SET minute = minute - interval '16 minutes'" >/dev/null
+waited '16 minutes'
+is "with some money left one is tried" "b goes as Default
+end" "$(claim)"
+is "and says nothing: its price may have fallen" "active f" "$(accepted b) $(credit)"
+
 # Two at once: the money is there once. The second one waits for the first, and finds that the lease's count has moved on.
 anew
 ask "INSERT INTO chwsync.balances (account_id, balance, currency, asked_at, available) VALUES (1, 3, 'INR', now(), 3);
