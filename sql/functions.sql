@@ -401,7 +401,7 @@ BEGIN
                LIMIT 1) AS k
     ), known AS MATERIALIZED (
         SELECT a.next_at, a.held, a.id, a.order_ref, a.seq, a.state, left(a.wanted, 80) AS wanted, a.max_charge, a.runs,
-               a.line_min, a.line_max, a.updated_at,
+               a.line_min, a.line_max, a.updated_at, jsonb_typeof(a.params) NOT IN ('object', 'null') AS is_odd,
                CASE WHEN k.needs IS NULL THEN NULL
                     WHEN 'link' = ANY (k.needs) AND btrim(coalesce(a.link, ''), E' \t\x0b\f\r\n') = '' THEN 'link'
                     WHEN 'quantity' = ANY (k.needs) AND a.quantity IS NULL THEN 'quantity'
@@ -431,6 +431,11 @@ BEGIN
                     WHEN catalogue_at >= p.updated_at - interval '15 minutes' AND p.service IS NULL
                     THEN format('the provider does not sell service "%s"', p.wanted)
                     WHEN p.service IS NULL OR NOT p.listed OR p.refused_at IS NOT NULL THEN NULL -- what else is wrong can wait
+                    -- As wire/add_check says it, which only sees what is not held.
+                    WHEN p.is_odd THEN 'params is not an object of names and values'
+                    WHEN p.runs < 1 THEN format('runs is %s: it must be a whole number above 0', p.runs)
+                    WHEN p.runs > 1000000 THEN format('runs is %s, which no service sells: at most 1000000', p.runs)
+                    WHEN p.line_min > p.line_max THEN format('min %s is above max %s', p.line_min, p.line_max)
                     WHEN p.lacks IS NOT NULL
                     THEN format('%s is missing%s: services of type %s need it', p.lacks,
                                 CASE p.lacks WHEN 'quantity' THEN ', or is no whole number' END, p.type)

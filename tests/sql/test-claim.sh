@@ -172,6 +172,15 @@ is "also where no price is told" "rejected quantity is missing, or is no whole n
 is "without comments" "rejected comments is missing: services of type Custom Comments need it" "$(state nowords)"
 is "without usernames" "rejected usernames is missing: services of type Mentions Custom List need it" "$(state nousers)"
 is "below zero, where no minimum is told" "rejected the quantity is not positive" "$(state minus)"
+# What will not pass by itself is not held for a limit first.
+ask "SELECT test.line('list', 'TAGS', 5, '{\"max_charge\": 0}'), test.line('never', 'LIKES', 100, '{\"runs\": 0, \"max_charge\": 0}'),
+           test.line('ever', 'LIKES', 100, '{\"runs\": 1000001, \"max_charge\": 0}'), test.line('crossed', 'AUTO', NULL, '{\"max_charge\": 1}');
+    UPDATE chwsync.orders SET params = '[1]' WHERE order_ref = 'list'; UPDATE chwsync.orders SET min = 30, max = 20 WHERE order_ref = 'crossed'" >/dev/null
+claim >/dev/null
+is "params that name nothing" "rejected params is not an object of names and values" "$(state list)"
+is "no runs" "rejected runs is 0: it must be a whole number above 0" "$(state never)"
+is "endless ones" "rejected runs is 1000001, which no service sells: at most 1000000" "$(state ever)"
+is "bounds that cross" "rejected min 30 is above max 20" "$(state crossed)"
 is "a limit that is no number" "rejected max_charge is not a number" "$(state nan)"
 is "a subscription's min" "rejected min 9 is below the minimum of 10 for service AUTO (Name 6)" "$(state low)"
 is "a subscription's max" "rejected max 5001 is above the maximum of 5000 for service AUTO (Name 6)" "$(state high)"
