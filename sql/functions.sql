@@ -322,9 +322,14 @@ BEGIN
           FROM ended e WHERE e.outcome IN ('refused', 'put off', 'not executed') AND (e.expected_charge > 0 OR e.by_us) GROUP BY 1, 2
     ), returned AS (
         -- A balance that was told later does not lack it. Written before the minutes, as by the claim: both wait for one another.
-        UPDATE chwsync.balances b SET available = b.available + u.charge
-          FROM (SELECT n.account_id, sum(n.charge) AS charge FROM unspent n JOIN chwsync.balances c USING (account_id)
-                 WHERE n.minute > c.asked_at - interval '2 minutes' GROUP BY 1) AS u
+        -- In the same go, as a row is written once: what was tried without money, and is accepted, was bought on credit.
+        UPDATE chwsync.balances b
+           SET available = b.available + coalesce(u.charge, 0), credit_at = CASE WHEN u.on_credit THEN now() ELSE b.credit_at END
+          FROM (SELECT c.account_id, sum(n.charge) AS charge, bool_or(n.accepted = c.tried) AS on_credit
+                  FROM (SELECT account_id, minute, charge, NULL AS accepted FROM unspent
+                        UNION ALL SELECT e.account_id, NULL, NULL, e.order_id FROM ended e WHERE e.outcome = 'accepted') AS n
+                  JOIN chwsync.balances c USING (account_id)
+                 WHERE n.minute > c.asked_at - interval '2 minutes' OR n.accepted = c.tried GROUP BY 1) AS u
          WHERE b.account_id = u.account_id
         RETURNING 1
     ), counted AS (
@@ -443,7 +448,7 @@ BEGIN
                LIMIT 1) AS k
     ), known AS MATERIALIZED (
         SELECT a.next_at, a.held, a.id, a.order_ref, a.seq, a.state, left(a.wanted, 80) AS wanted, a.max_charge, a.runs,
-               a.line_min, a.line_max, a.updated_at,
+               a.line_min, a.line_max, a.updated_at, jsonb_typeof(a.params) NOT IN ('object', 'null') AS is_odd,
                CASE WHEN k.needs IS NULL THEN NULL
                     WHEN 'link' = ANY (k.needs) AND btrim(coalesce(a.link, ''), E' \t\x0b\f\r\n') = '' THEN 'link'
                     WHEN 'quantity' = ANY (k.needs) AND a.quantity IS NULL THEN 'quantity'
@@ -473,6 +478,11 @@ BEGIN
                     WHEN catalogue_at >= p.updated_at - interval '15 minutes' AND p.service IS NULL
                     THEN format('the provider does not sell service "%s"', p.wanted)
                     WHEN p.service IS NULL OR NOT p.listed OR p.refused_at IS NOT NULL THEN NULL -- what else is wrong can wait
+                    -- As wire/add_check says it, which only sees what is not held.
+                    WHEN p.is_odd THEN 'params is not an object of names and values'
+                    WHEN p.runs < 1 THEN format('runs is %s: it must be a whole number above 0', p.runs)
+                    WHEN p.runs > 1000000 THEN format('runs is %s, which no service sells: at most 1000000', p.runs)
+                    WHEN p.line_min > p.line_max THEN format('min %s is above max %s', p.line_min, p.line_max)
                     WHEN p.lacks IS NOT NULL
                     THEN format('%s is missing%s: services of type %s need it', p.lacks,
                                 CASE p.lacks WHEN 'quantity' THEN ', or is no whole number' END, p.type)
@@ -664,6 +674,7 @@ DECLARE
     room numeric;            -- what is left of the day's limit, which a changed key does not renew; NULL: no limit
     funds_waited boolean;    -- older lines wait for the balance
     tries boolean;           -- the oldest that waits for it goes all the same: an account may have credit
+    on_credit boolean;       -- it is known to have, and nothing waits for the balance
     wanted int := at_most;   -- by this round of judging
     looked int := 0;         -- at, in all rounds
     round_count int;
@@ -697,16 +708,23 @@ BEGIN
     IF NOT FOUND THEN
         RETURN; -- without a row
     END IF;
-    SELECT c.read_at, c.tried_at IS NULL, a.first_used_at, b.available,
+    SELECT c.read_at, c.tried_at IS NULL, a.first_used_at, CASE WHEN b.credit_at IS NULL THEN b.available END, b.credit_at IS NOT NULL,
            CASE WHEN day_limit IS NOT NULL
                 THEN day_limit - coalesce((SELECT sum(m.spent) FROM chwsync.accounts x JOIN chwsync.budget_minutes m ON m.account_id = x.id
                                             WHERE x.provider = $1 AND m.minute > now() - interval '1 day'), 0) END,
            EXISTS (SELECT FROM chwsync.queue q WHERE q.provider = $1 AND q.held = 'funds' AND q.next_at > now()),
            NOT EXISTS (SELECT FROM chwsync.budget_minutes m
                         WHERE m.account_id = $2 AND m.minute > now() - interval '15 minutes' AND m.adds > 0)
-      INTO catalogue_at, is_new, used_since, funds, room, funds_waited, tries
+      INTO catalogue_at, is_new, used_since, funds, on_credit, room, funds_waited, tries
       FROM chwsync.accounts a LEFT JOIN chwsync.catalogues c ON c.account_id = a.id LEFT JOIN chwsync.balances b ON b.account_id = a.id
      WHERE a.id = $2;
+    IF on_credit AND funds_waited THEN
+        -- Before all that did not wait yet, as they are older.
+        UPDATE chwsync.queue q
+           SET next_at = least(now(), (SELECT d.next_at FROM chwsync.queue d WHERE d.provider = $1 ORDER BY d.next_at LIMIT 1))
+         WHERE q.provider = $1 AND q.held = 'funds' AND q.next_at > now();
+        funds_waited := false;
+    END IF;
     -- The very first orders of an account wait a moment for its catalogue.
     IF is_new AND used_since > now() - interval '10 seconds' THEN
         more := false;
@@ -805,8 +823,10 @@ BEGIN
             INSERT INTO chwsync.history (order_id, event, state, detail)
             SELECT m.id, 'withdrawn', 'withdrawn', 'the shop took it back' FROM moved m WHERE NOT m.go
         ), spoken_for AS (
-            UPDATE chwsync.balances b SET available = b.available - c.charge
-              FROM (SELECT sum(m.charge) AS charge FROM moved m WHERE m.go) AS c WHERE b.account_id = $2 AND c.charge > 0
+            UPDATE chwsync.balances b
+               SET available = b.available - c.charge, tried = CASE WHEN b.balance <= 0 AND NOT on_credit THEN c.newest ELSE b.tried END
+              FROM (SELECT sum(m.charge) AS charge, max(m.id) FILTER (WHERE m.charge > 0) AS newest FROM moved m WHERE m.go) AS c
+             WHERE b.account_id = $2 AND c.charge > 0
             RETURNING 1
         ), counted AS (
             -- After the balance, as where the ends of attempts give both back.
@@ -1303,7 +1323,9 @@ BEGIN
     VALUES (of_account, told, told_currency, asked, left_over, mark)
     ON CONFLICT (account_id) DO UPDATE
        SET balance = excluded.balance, currency = excluded.currency, asked_at = excluded.asked_at, available = excluded.available,
-           low_mark = excluded.low_mark
+           low_mark = excluded.low_mark,
+           -- The first answer since shows money: that had come meanwhile, and nothing is known of credit.
+           credit_at = CASE WHEN excluded.balance <= 0 OR b.credit_at <= b.asked_at THEN b.credit_at END
      WHERE b.asked_at < excluded.asked_at;
     IF NOT FOUND THEN
         RETURN; -- the very first answers met

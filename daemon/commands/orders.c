@@ -166,12 +166,13 @@ static void print_entries(const char *label, const char *value)
 static void print_service(const PGresult *order)
 {
     OWN(text_done) struct text text = {0};
-    const char *type = row_text(order, 0, STORY_SERVICE_TYPE),
+    const char *name = row_text(order, 0, STORY_SERVICE_NAME),
+               *type = row_text(order, 0, STORY_SERVICE_TYPE),
                *rate = row_text(order, 0, STORY_SERVICE_RATE);
-    if (!row_text(order, 0, STORY_SERVICE_NAME))
+    if (!name)
         return;
-    text_format(&text, "%s (%s%s%s)", row_text(order, 0, STORY_SERVICE_NAME),
-                type ? type : "no type", rate ? ", rate " : "", rate ? rate : "");
+    text_format(&text, "%s (%s%s%s)", *name ? name : "without a name",
+                type && *type ? type : "no type", rate ? ", rate " : "", rate ? rate : "");
     output_fact("", text_string(&text));
 }
 

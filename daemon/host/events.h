@@ -48,6 +48,7 @@
 #define MESSAGE_BALANCE_LOW       "957b2498e245416fb4c58ca85c6f768c" /* it fell below low_balance */
 #define MESSAGE_BALANCE_WELL      "6f299b42b2794b95a80dc01576fd63d2" /* it is above again */
 #define MESSAGE_BALANCE_NOT_TOLD  "702555356b76447990b7f13a94720f7c" /* an answer without an amount */
+#define MESSAGE_CURRENCY_CHANGED  "75d3d6775af447f49cacdbc45d94f17f" /* the balance is told in another currency */
 #define MESSAGE_ORDERS_WAIT       "90ee0b82e6c3429db53301fa76a4badc" /* answers to orders are lost, or nobody is there */
 #define MESSAGE_ORDERS_GO_ON      "076d3808469e4cb19d8c6939fa97f480" /* an order was answered again */
 #define MESSAGE_ORDER_SETTLED     "eaf7659d07de46a1a9623287202c0046" /* an uncertain order was found at the provider */

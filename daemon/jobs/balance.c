@@ -4,6 +4,7 @@
 #include "store/balances.h"
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #define LOOK_INTERVAL_S 10  /* while something happens */
 #define LOOK_AGAIN_S 60     /* after a fault of the ledger, or while another instance works */
@@ -56,6 +57,23 @@ static void note_mark(const struct balance *balance, bool was_low, bool is_low)
                   account->currency);
 }
 
+/* What limits are in is nowhere written: they are in whatever the provider tells. */
+static void note_currency(const struct balance *balance)
+{
+    const char *former = balance->account->currency, *now = balance->currency;
+
+    if (!*former || !*now || strcasecmp(former, now) == 0)
+        return;
+    log_write(LOG_LEVEL_WARNING,
+              &(struct log_entry){.message_id = MESSAGE_CURRENCY_CHANGED,
+                                  .provider = provider_of(balance),
+                                  .hint = "check low_balance, max_charge_per_order, "
+                                          "max_spend_per_day and the shop's max_charge"},
+              "provider %s tells its balance in %s, and told it in %s before: limits on charges "
+              "mean other amounts now",
+              provider_of(balance), now, former);
+}
+
 static void judge_funds(struct balance *balance)
 {
     struct account *account = balance->account;
@@ -92,6 +110,7 @@ static void noted(void *userdata, const struct store_answer *answer)
     rest(balance, 0);
     if (PQntuples(rows) == 0)
         return; /* another instance asked later */
+    note_currency(balance);
     snprintf(account->balance, sizeof account->balance, "%s", balance->amount);
     snprintf(account->currency, sizeof account->currency, "%s", balance->currency);
     account->balance_low = row_boolean(rows, 0, NOTE_IS_LOW);

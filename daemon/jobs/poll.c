@@ -212,26 +212,40 @@ static void read_order(struct poll_batch *batch, int row, const struct reply_ord
     batch->answers[batch->answer_count++] = answer;
 }
 
-/* Keeps one row, to ask about that id alone: an error in a batch may be the batch's, not the
- * order's. */
-static void ask_alone(struct poll_batch *batch, int row)
+static PGresult *copy_rows(const PGresult *rows, int first, int count)
 {
-    struct poll *poll = batch->poll;
-    PGresult *alone;
+    PGresult *copy = PQcopyResult(rows, PG_COPYRES_ATTRS);
 
-    if (poll->alone || PQntuples(batch->rows) == 1)
-        return;
-    alone = PQcopyResult(batch->rows, PG_COPYRES_ATTRS);
-    for (int column = 0; alone && column < POLL_COLUMNS; column++) {
-        const char *value = row_text(batch->rows, row, column);
+    for (int cell = 0; copy && cell < count * POLL_COLUMNS; cell++) {
+        int row = cell / POLL_COLUMNS, column = cell % POLL_COLUMNS;
+        const char *value = row_text(rows, first + row, column);
 
-        if (!PQsetvalue(alone, 0, column, (char *)(uintptr_t)value,
+        if (!PQsetvalue(copy, row, column, (char *)(uintptr_t)value,
                         value ? (int)strlen(value) : -1)) {
-            PQclear(alone);
-            alone = NULL;
+            PQclear(copy);
+            copy = NULL;
         }
     }
-    poll->alone = alone;
+    return copy;
+}
+
+/* Keeps rows, to ask about them apart from others; what finds no place has its turn. */
+static void ask_apart(struct poll *poll, const PGresult *rows, int first, int count)
+{
+    PGresult *apart;
+
+    if (poll->apart_count == POLL_APART_MAX)
+        return;
+    apart = copy_rows(rows, first, count);
+    if (apart)
+        poll->apart[poll->apart_count++] = apart;
+}
+
+/* An error in a batch may be the batch's, not the order's. */
+static void ask_alone(struct poll_batch *batch, int row)
+{
+    if (batch->poll->apart_count == 0 && PQntuples(batch->rows) > 1)
+        ask_apart(batch->poll, batch->rows, row, 1);
 }
 
 /*
@@ -398,6 +412,27 @@ static bool is_about_the_order(const struct poll_batch *batch, const struct repl
            reply->class != ERROR_RATE && reply->class != ERROR_SERVER;
 }
 
+/*
+ * A provider that does not know one id may refuse the whole question: without this the others in it
+ * would never be told, as it comes along in every batch of theirs. In the end it is refused alone.
+ */
+static bool is_about_one_of_them(const struct poll_batch *batch, const struct reply *reply)
+{
+    return PQntuples(batch->rows) > 1 && !batch->loan && reply->outcome == REPLY_REFUSED &&
+           reply->class == ERROR_ORDER;
+}
+
+static void ask_in_halves(struct poll_batch *batch, const char *words)
+{
+    int count = PQntuples(batch->rows), half = count / 2;
+
+    log_debug("provider %s refuses a question about %d orders (%s): asked in halves",
+              batch->poll->account->config->name, count, words);
+    account_note_answer(batch->poll->account);
+    ask_apart(batch->poll, batch->rows, half, count - half);
+    ask_apart(batch->poll, batch->rows, 0, half);
+}
+
 /* The reply is kept with the batch: answers borrow from it. */
 static void take_reply(struct poll_batch *batch, struct reply *reply)
 {
@@ -435,7 +470,10 @@ static void answered(void *userdata, const struct client_answer *answer)
             apply(batch);
             return;
         }
-        refused(poll, answer->reply);
+        if (is_about_one_of_them(batch, answer->reply))
+            ask_in_halves(batch, answer->reply->error);
+        else
+            refused(poll, answer->reply);
         recheck_return(GIVE(batch->loan), true);
         break;
     case REPLY_ACCEPTED:
@@ -500,8 +538,8 @@ static void ask_or_hold(struct poll *poll, PGresult *rows, bool room)
     poll->next_us = now_us;
 }
 
-/* The one that is asked alone was counted. */
-static void alone_counted(void *userdata, const struct store_answer *answer)
+/* What is asked apart was counted. */
+static void apart_counted(void *userdata, const struct store_answer *answer)
 {
     struct poll *poll = userdata;
 
@@ -510,7 +548,7 @@ static void alone_counted(void *userdata, const struct store_answer *answer)
     if (answer->verdict == STORE_DONE) {
         poll_pace_sent(&poll->account->pace, poll->account->pace.usual_worth,
                        poll->account->pace.turn);
-        ask_or_hold(poll, GIVE(poll->alone), false);
+        ask_or_hold(poll, poll->apart[--poll->apart_count], false);
         return;
     }
     client_give_back(poll->account->client, 1, poll->next_us);
@@ -542,6 +580,8 @@ static void picked(void *userdata, const struct store_answer *answer)
     client_give_back(poll->account->client, 1, now_us);
     if (answer->verdict != STORE_DONE)
         poll_wake(poll, 1, now_us);
+    else if (poll->apart_count > 0)
+        poll->next_us = now_us;
     else if (PQntuples(answer->rows) == 0)
         poll_wake(poll, poll->account->open > 0 ? EMPTY_LOOK_S : IDLE_LOOK_S, now_us);
 }
@@ -566,9 +606,9 @@ static bool pick(struct poll *poll)
     return polls_pick(poll->workshop->lanes.ledger, &wish, picked, poll) == 0;
 }
 
-static bool count_alone(struct poll *poll)
+static bool count_apart(struct poll *poll)
 {
-    return accounts_count_poll(poll->workshop->lanes.ledger, poll->account->id, 1, alone_counted,
+    return accounts_count_poll(poll->workshop->lanes.ledger, poll->account->id, 1, apart_counted,
                                poll) == 0;
 }
 
@@ -585,9 +625,10 @@ void poll_done(struct poll *poll)
 
     while ((batch = TAILQ_FIRST(&poll->batches)))
         batch_end(batch);
-    PQclear(poll->alone);
+    while (poll->apart_count > 0)
+        PQclear(poll->apart[--poll->apart_count]);
     PQclear(poll->held);
-    poll->alone = poll->held = NULL;
+    poll->held = NULL;
 }
 
 void poll_wake(struct poll *poll, int64_t due_s, int64_t now_us)
@@ -624,7 +665,7 @@ int64_t poll_work(struct poll *poll, int64_t now_us)
         return now_us;
     }
     poll->next_us = INT64_MAX;
-    if (poll->alone ? count_alone(poll) : pick(poll)) {
+    if (poll->apart_count > 0 ? count_apart(poll) : pick(poll)) {
         poll->picking = true;
         return INT64_MAX;
     }

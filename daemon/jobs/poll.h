@@ -4,13 +4,17 @@
  * A batch of the earliest turns leaves when rules/poll_schedule and the gate allow it; an answer is
  * applied per order, and what is wrong with one id (its own error, an unknown word, no answer)
  * changes nothing for the others. An id that is answered with an error, or a new one that is left
- * out, is asked again alone. Room in a batch is jobs/recheck's.
+ * out, is asked again alone; a batch that is refused for one of its ids is asked again in halves.
+ * Room in a batch is jobs/recheck's.
  */
 #pragma once
 #include "jobs/account.h"
 #include "jobs/recheck.h"
 #include "store/polls.h"
 #include <sys/queue.h>
+
+/* Halves of a full batch down to a single id, and one of another batch. */
+#define POLL_APART_MAX 16
 
 /* One request on the wire, until its answers are in the ledger. */
 struct poll_batch {
@@ -34,9 +38,11 @@ struct poll {
     double price;         /* of the batch that is being picked */
     unsigned batch_limit; /* ids a request; less after the provider said it is too many */
     int64_t next_us;      /* not before; INT64_MAX = no order is open */
-    PGresult *alone;      /* one row of poll_column: an id to be asked alone */
-    PGresult *held;       /* picked and counted, but the account was paused before it could leave */
-    bool held_room;       /* ids that cost nothing may be added to it */
+    PGresult *apart[POLL_APART_MAX]; /* rows of poll_column: ids that are asked before all others,
+                                        each of these alone or together; the last one first */
+    size_t apart_count;
+    PGresult *held; /* picked and counted, but the account was paused before it could leave */
+    bool held_room; /* ids that cost nothing may be added to it */
     struct recheck *recheck; /* borrowed: lends ids for batches that are not full */
     struct log_repeat words_log, apply_log;
     void (*on_applied)(void *userdata); /* committed: the shop is to be told */

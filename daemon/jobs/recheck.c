@@ -213,15 +213,29 @@ void recheck_return(struct recheck_loan *loan, bool refused)
 
 /* ---- requests of its own ---- */
 
-static void refused(struct recheck *recheck, const struct reply *reply)
+/*
+ * Fewer are asked about at a time. What was answered leaves the list, so in the end an id that the
+ * provider has forgotten, and refuses all of them for, is alone.
+ */
+static void refused(struct recheck *recheck, const struct recheck_loan *loan,
+                    const struct reply *reply)
 {
     if (account_take_refusal(recheck->account, reply, clock_monotonic_us()))
         return;
-    if (reply->class == ERROR_REQUEST && recheck->limit > 1)
-        recheck->limit /= 2;
+    if ((reply->class == ERROR_REQUEST || reply->class == ERROR_ORDER) && loan->count > 1)
+        recheck->limit = (unsigned)loan->count / 2;
     else
         log_debug("provider %s refuses to tell of orders that have ended: %s",
                   recheck->account->config->name, reply->error);
+    if (reply->class == ERROR_REQUEST)
+        recheck->limit_max = recheck->limit;
+}
+
+static void raise_limit(struct recheck *recheck)
+{
+    recheck->limit *= 2;
+    if (recheck->limit > recheck->limit_max)
+        recheck->limit = recheck->limit_max;
 }
 
 static void answered(void *userdata, const struct client_answer *answer)
@@ -233,6 +247,7 @@ static void answered(void *userdata, const struct client_answer *answer)
     recheck->own_loan = false;
     if (reply && (reply->outcome == REPLY_STATUS || reply->outcome == REPLY_STATUSES)) {
         account_note_answer(recheck->account);
+        raise_limit(recheck);
         recheck_answered(loan, reply, recheck->asked_at);
         return;
     }
@@ -244,7 +259,7 @@ static void answered(void *userdata, const struct client_answer *answer)
         return;
     }
     if (reply && (reply->outcome == REPLY_REFUSED || reply->outcome == REPLY_NOT_EXECUTED))
-        refused(recheck, reply);
+        refused(recheck, loan, reply);
     else
         account_note_silence(recheck->account, ACTION_MULTI_STATUS, answer);
     recheck_return(loan, false);
@@ -386,8 +401,10 @@ static int64_t pick(struct recheck *recheck, int64_t now_us)
 
 void recheck_init(struct recheck *recheck, struct account *account)
 {
-    *recheck =
-        (struct recheck){.account = account, .workshop = account->workshop, .limit = RECHECKS_MAX};
+    *recheck = (struct recheck){.account = account,
+                                .workshop = account->workshop,
+                                .limit = RECHECKS_MAX,
+                                .limit_max = RECHECKS_MAX};
 }
 
 void recheck_done(struct recheck *recheck)

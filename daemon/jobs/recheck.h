@@ -7,7 +7,8 @@
  * the day (rules/recheck). The poll schedule does not know of them.
  *
  * A provider that refuses a request with such ids in it gets them apart from others for an hour:
- * they must not cost open orders their answer.
+ * they must not cost open orders their answer. One that refuses for an id that it has forgotten is
+ * asked about fewer at a time, until that one is found.
  */
 #pragma once
 #include "jobs/account.h"
@@ -35,7 +36,8 @@ struct recheck {
     size_t held_count;
     int64_t held_us, overdue_s; /* since when, and how long the oldest was due then */
     char asked_at[40];          /* by the database's clock, when they were taken */
-    unsigned limit;             /* ids a request; less after the provider said it is too many */
+    unsigned limit;             /* ids a request; less after one was refused for one of them */
+    unsigned limit_max;         /* less after the provider said it is too many */
     LIST_HEAD(, recheck_loan) loans;
     bool picking, own_loan;
     bool counting;         /* a request of its own, before it leaves */

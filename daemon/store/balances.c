@@ -92,9 +92,15 @@ int balances_free_held(struct connection *lane, const char *provider, store_done
     return connection_run(lane, &transaction, done, userdata);
 }
 
+/* What was thought of credit is over with it. */
 static const struct statement out_of_funds_statement = {
     .name = "out of funds",
     .text =
+        "WITH no_credit AS (\n"
+        "    UPDATE chwsync.balances b SET tried = NULL, credit_at = NULL\n"
+        "     WHERE b.account_id = $1::int AND $3::text IS NOT NULL AND num_nonnulls(b.tried, "
+        "b.credit_at) > 0\n"
+        ")\n"
         "UPDATE chwsync.accounts a\n"
         "   SET out_of_funds_since = CASE WHEN $3::text IS NOT NULL THEN "
         "coalesce(a.out_of_funds_since, now()) END,\n"

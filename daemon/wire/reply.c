@@ -107,6 +107,13 @@ static int64_t header_wait_s(const struct reply_bytes *bytes)
     return -1;
 }
 
+/* Whatever number it is: a limiter that counts down may tell one below zero. */
+static bool tells_wait(struct json_object *root)
+{
+    char decimal[DECIMAL_SIZE];
+    return value_amount(value_member(root, "retry_after"), decimal);
+}
+
 /* "retry_after" as number or string; a fraction waits to its full second. -1 when there is none. */
 static int64_t body_wait_s(struct json_object *root)
 {
@@ -255,7 +262,7 @@ static void decode_failure(const struct decoding *decoding, const struct failure
         return;
     enum error_class class = error_class_of(failure->words);
     /* Only limiters say when to come back; their words may be in any language. */
-    if (class == ERROR_OTHER && body_wait_s(decoding->root) >= 0)
+    if (class == ERROR_OTHER && tells_wait(decoding->root))
         class = ERROR_RATE;
     if (decoding->http_status == 429)
         class = ERROR_RATE;
@@ -493,6 +500,8 @@ static bool decode_service(struct json_object *row, struct reply_service *servic
     service_amount(value_member(row, "rate"), service->rate);
     service_amount(value_member(row, "min"), service->min);
     service_amount(value_member(row, "max"), service->max);
+    if (strspn(service->max, "0.") == strlen(service->max))
+        service->max[0] = '\0'; /* where none was set: nothing could be bought */
     service->refill = value_is_true(value_member(row, "refill"));
     return true;
 }

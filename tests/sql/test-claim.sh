@@ -172,6 +172,15 @@ is "also where no price is told" "rejected quantity is missing, or is no whole n
 is "without comments" "rejected comments is missing: services of type Custom Comments need it" "$(state nowords)"
 is "without usernames" "rejected usernames is missing: services of type Mentions Custom List need it" "$(state nousers)"
 is "below zero, where no minimum is told" "rejected the quantity is not positive" "$(state minus)"
+# What will not pass by itself is not held for a limit first.
+ask "SELECT test.line('list', 'TAGS', 5, '{\"max_charge\": 0}'), test.line('never', 'LIKES', 100, '{\"runs\": 0, \"max_charge\": 0}'),
+           test.line('ever', 'LIKES', 100, '{\"runs\": 1000001, \"max_charge\": 0}'), test.line('crossed', 'AUTO', NULL, '{\"max_charge\": 1}');
+    UPDATE chwsync.orders SET params = '[1]' WHERE order_ref = 'list'; UPDATE chwsync.orders SET min = 30, max = 20 WHERE order_ref = 'crossed'" >/dev/null
+claim >/dev/null
+is "params that name nothing" "rejected params is not an object of names and values" "$(state list)"
+is "no runs" "rejected runs is 0: it must be a whole number above 0" "$(state never)"
+is "endless ones" "rejected runs is 1000001, which no service sells: at most 1000000" "$(state ever)"
+is "bounds that cross" "rejected min 30 is above max 20" "$(state crossed)"
 is "a limit that is no number" "rejected max_charge is not a number" "$(state nan)"
 is "a subscription's min" "rejected min 9 is below the minimum of 10 for service AUTO (Name 6)" "$(state low)"
 is "a subscription's max" "rejected max 5001 is above the maximum of 5000 for service AUTO (Name 6)" "$(state high)"
@@ -342,6 +351,40 @@ ask "UPDATE chwsync.budget_minutes SET minute = minute - interval '16 minutes'" 
 waited '16 minutes'
 is "but later" "b goes as Default
 end" "$(claim)"
+
+# One that is accepted then tells that there is credit, until the provider says that there is none.
+accepted() { # REF
+    ask "SELECT state FROM chwsync.record_outcomes(ARRAY[(SELECT id FROM chwsync.orders WHERE order_ref = '$1')], ARRAY[1], ARRAY['accepted'],
+        ARRAY['id-$1'], ARRAY[200], ARRAY[NULL], ARRAY[0], true, 5, ARRAY[NULL]::uuid[])"
+}
+credit() { ask "SELECT credit_at IS NOT NULL FROM chwsync.balances"; }
+told() { ask "SELECT true FROM chwsync.note_balance(1, 'one', $1, 'INR', clock_timestamp(), NULL, 400)" >/dev/null; }
+ask "UPDATE chwsync.balances SET asked_at = now() - interval '1 minute'" >/dev/null
+is "it was sent long before, and another one since" "active f" "$(accepted a) $(credit)"
+is "it was the last that was tried" "active t" "$(accepted b) $(credit)"
+line young LIKES 100
+is "then the others go, too" "c young" "$(claim | grep -o '^[a-z]* goes' | cut -d' ' -f1 | sort | xargs)"
+is "what they cost is counted all the same" "-14.15" "$(ask "SELECT trim_scale(available) FROM chwsync.balances")"
+told -11
+told 1
+is "a balance that rises changes nothing of it" t "$(credit)"
+line later LIKES 2000
+is "it goes beyond the balance" "later goes as Default" "$(claim | grep later)"
+anew
+ask "INSERT INTO chwsync.balances (account_id, balance, currency, asked_at, available) VALUES (1, 0, 'INR', now() - interval '1 minute', 0)" >/dev/null
+line a LIKES 2000
+line b LIKES 2000
+claim >/dev/null
+waited '16 minutes'
+claim >/dev/null
+is "tried with a balance of nothing, and accepted" "active t" "$(accepted a) $(credit)"
+told 50
+is "but money had come meanwhile" f "$(credit)"
+ask "UPDATE chwsync.balances SET balance = 2, available = 2; UPDATE chwsync.budget_minutes SET minute = minute - interval '16 minutes'" >/dev/null
+waited '16 minutes'
+is "with some money left one is tried" "b goes as Default
+end" "$(claim)"
+is "and says nothing: its price may have fallen" "active f" "$(accepted b) $(credit)"
 
 # Two at once: the money is there once. The second one waits for the first, and finds that the lease's count has moved on.
 anew
