@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #define REPLIES_LINES 57
-#define MORE_LINES 312
+#define MORE_LINES 322
 
 static const char *const outcome_names[] = {
     [REPLY_ACCEPTED] = "accepted",
