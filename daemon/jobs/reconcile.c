@@ -3,6 +3,7 @@
 #include "host/clock.h"
 #include "host/crash_point.h"
 #include "host/events.h"
+#include "jobs/flight.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -206,9 +207,14 @@ static void recorded(void *userdata, const struct store_answer *answer)
     }
     CRASH_POINT("reconcile: recorded");
     for (int i = 0; i < PQntuples(answer->rows); i++) {
+        const char *order_ref = row_text(answer->rows, i, 0), *state = row_text(answer->rows, i, 1),
+                   *more = row_text(answer->rows, i, 2);
+
         reconcile->found_bought = true;
-        say_state(row_text(answer->rows, i, 0), row_text(answer->rows, i, 1),
-                  row_text(answer->rows, i, 2));
+        if (strcmp(state, "echoed") == 0)
+            flight_alarm_echoed(reconcile->workshop, order_ref, more);
+        else
+            say_state(order_ref, state, more);
     }
     reconcile->end_count -= reconcile->recording;
     memmove(reconcile->ends, reconcile->ends + reconcile->recording,
