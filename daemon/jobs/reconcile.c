@@ -380,6 +380,17 @@ static void next_place(struct reconcile *reconcile)
     reconcile->left = reconcile->whole ? reconcile->log.count : 0;
 }
 
+/*
+ * What is old is so by two clocks, our own and the database's, as of its last look. One of them
+ * that is wrong by months for a minute must not take away what a restored backup is compared with.
+ */
+static int64_t surely_s(const struct workshop *workshop)
+{
+    int64_t now_s = clock_wall_s();
+
+    return workshop->server_s < now_s ? workshop->server_s : now_s;
+}
+
 static void finish(struct reconcile *reconcile)
 {
     struct workshop *workshop = reconcile->workshop;
@@ -393,7 +404,7 @@ static void finish(struct reconcile *reconcile)
         }
     workshop->dead_journals = reconcile->dead;
     workshop->dead_count = dead;
-    flight_journal_prune(&reconcile->shelf, clock_wall_s());
+    flight_journal_prune(&reconcile->shelf, surely_s(workshop));
     end_round(reconcile);
     if (log_recovered(&reconcile->failed_log))
         log_event(LOG_LEVEL_NOTICE, MESSAGE_LEDGER_WELL, "the ledger and the flight journal agree");
