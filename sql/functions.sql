@@ -288,7 +288,7 @@ BEGIN
     IF EXISTS (SELECT FROM unnest(of_accounts) AS n(account_id) CROSS JOIN unnest($4) AS t(their_id) -- one by one: an index that was
                 CROSS JOIN LATERAL (SELECT FROM chwsync.attempts b -- empty when the plan was made would be read for all of the account
                                      WHERE b.account_id = n.account_id AND b.provider_order_id = t.their_id AND b.found_by IS NULL LIMIT 1) AS k)
-       OR (SELECT count(i) > count(DISTINCT i) FROM unnest($4) AS i) THEN
+       OR (SELECT count(i) > count(DISTINCT i COLLATE "C") FROM unnest($4) AS i) THEN
         SELECT t.outcomes, t.provider_order_ids, t.answers,
                ARRAY(SELECT e.order_id FROM unnest($1, $3, t.outcomes) AS e(order_id, outcome, becomes) WHERE e.outcome <> e.becomes)
           INTO outcomes, provider_order_ids, answers, echoed
