@@ -11,7 +11,7 @@ BEGIN
         SELECT p.oid::regprocedure AS function FROM pg_catalog.pg_proc p
          WHERE p.pronamespace = 'chwsync'::regnamespace
            AND p.proname IN ('shown', 'intake', 'record_outcomes', 'claim', 'deliver', 'follow_surplus', 'restore_attempt', 'release_submits',
-                             'clock_stepped', 'store_services', 'end_catalogue', 'account_of', 'take_over',
+                             'clock_stepped', 'store_services', 'end_catalogue', 'account_of', 'take_over', 'tell_apart',
                              'note_balance', 'rehearse', 'ask_refill', 'refill_words', 'count_lines',
                              'judge_due', 'room_at', 'hold_lines', 'refuse_service', 'accept_service', 'hold_duplicates',
                              'ask_shop', 'release_unsent')
@@ -227,6 +227,37 @@ BEGIN
 END
 $$;
 
+-- An id is one order's. Where a reply names one that another order's reply has named before (a late or repeated reply of the provider, of
+-- a proxy, or one that answers for an earlier order with that link), what was bought for this order is not known: its end is unknown, and
+-- says why. Of the same end told again nothing changes. What was found without a reply gives way to one (store/settle).
+CREATE OR REPLACE FUNCTION chwsync.tell_apart(order_ids bigint[], numbers int[], INOUT outcomes text[], INOUT provider_order_ids text[],
+                                              INOUT answers text[])
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+    WITH told AS MATERIALIZED (
+        SELECT t.*, a.account_id
+          FROM unnest($1, $2, $3, $4, $5) WITH ORDINALITY AS t(order_id, number, outcome, their_id, answer, place)
+          LEFT JOIN chwsync.attempts a ON a.order_id = t.order_id AND a.number = t.number
+    ), known AS (
+        SELECT t.*, CASE WHEN t.outcome = 'accepted' THEN coalesce(
+               (SELECT b.order_id FROM chwsync.attempts b
+                 WHERE b.account_id = t.account_id AND b.provider_order_id = t.their_id AND b.found_by IS NULL AND b.order_id <> t.order_id LIMIT 1),
+               (SELECT u.order_id FROM told u
+                 WHERE u.outcome = 'accepted' AND u.account_id = t.account_id AND u.their_id = t.their_id AND u.order_id <> t.order_id
+                   AND u.place < t.place ORDER BY u.place LIMIT 1)) END AS owner
+          FROM told t
+    )
+    SELECT array_agg(CASE WHEN k.owner IS NULL THEN k.outcome ELSE 'unknown' END ORDER BY k.place),
+           array_agg(CASE WHEN k.owner IS NULL THEN k.their_id END ORDER BY k.place),
+           array_agg(CASE WHEN k.owner IS NULL THEN k.answer
+                          ELSE format('the provider answered with order id %s, which is that of order %s', k.their_id, o.order_ref) END ORDER BY k.place)
+      INTO outcomes, provider_order_ids, answers
+      FROM known k LEFT JOIN chwsync.orders o ON o.id = k.owner;
+END
+$$;
+
 -- Here, in what claims and in what tells the shop: a plan is kept, also from when the tables were nearly empty, and might then begin
 -- with all of an index and compare each row of it. So each table is also asked for by the array (= ANY) that names its rows, by each
 -- column that it is joined by, and what it finds is joined by hashing: a nested loop would sort the array anew for each row, which takes
@@ -244,6 +275,9 @@ CREATE OR REPLACE FUNCTION chwsync.record_outcomes(order_ids bigint[], numbers i
     SET enable_nestloop = off SET enable_mergejoin = off
 AS $$
 #variable_conflict use_column
+DECLARE
+    of_accounts int[];
+    echoed bigint[]; -- orders whose reply names another one's id
 BEGIN
     -- As the claim: who has heard that an id is recorded forgets it, and a machine that dies takes the flight journal's with it.
     IF current_setting('synchronous_commit') IN ('off', 'local') THEN
@@ -253,6 +287,16 @@ BEGIN
     -- one that is restored from a journal meanwhile would not be seen. So orders are locked before their attempts are looked at; all
     -- of them and in one order, so that two who record the same attempts do not wait for one another.
     PERFORM FROM chwsync.orders o WHERE o.id = ANY ($1) ORDER BY o.id FOR NO KEY UPDATE;
+    SELECT array_agg(DISTINCT a.account_id) INTO of_accounts FROM chwsync.attempts a WHERE a.order_id = ANY ($1);
+    IF EXISTS (SELECT FROM unnest(of_accounts) AS n(account_id) CROSS JOIN unnest($4) AS t(their_id) -- one by one: an index that was
+                CROSS JOIN LATERAL (SELECT FROM chwsync.attempts b -- empty when the plan was made would be read for all of the account
+                                     WHERE b.account_id = n.account_id AND b.provider_order_id = t.their_id AND b.found_by IS NULL LIMIT 1) AS k)
+       OR (SELECT count(i) > count(DISTINCT i COLLATE "C") FROM unnest($4) AS i) THEN
+        SELECT t.outcomes, t.provider_order_ids, t.answers,
+               ARRAY(SELECT e.order_id FROM unnest($1, $3, t.outcomes) AS e(order_id, outcome, becomes) WHERE e.outcome <> e.becomes)
+          INTO outcomes, provider_order_ids, answers, echoed
+          FROM chwsync.tell_apart($1, $2, $3, $4, $6) t;
+    END IF;
     RETURN QUERY
     WITH told AS MATERIALIZED (
         SELECT * FROM unnest($1::bigint[], $2::int[], $3::text[], $4::text[], $5::int[], $6::text[], $7::int[], $10::uuid[])
@@ -299,7 +343,7 @@ BEGIN
                    AND EXISTS (SELECT FROM chwsync.attempts b
                                 WHERE b.order_id = e.order_id AND b.number = e.number AND b.found_by IS NOT NULL
                                   AND b.provider_order_id = o.provider_order_id))
-        RETURNING o.id, o.order_ref, o.provider, o.state, o.seq, e.account_id, e.wait_s, e.number, o.created_at
+        RETURNING o.id, o.order_ref, o.provider, o.state, o.seq, e.account_id, e.wait_s, e.number, o.created_at, o.error
     ), followed AS (
         INSERT INTO chwsync.polls (order_id, account_id, next_at, interval_s)
         SELECT m.id, m.account_id, now() + make_interval(secs => $9::int), $9::int FROM moved m WHERE m.state = 'active'
@@ -343,7 +387,8 @@ BEGIN
          WHERE o.id = ANY ($1) AND e.outcome = 'accepted' AND o.provider_order_id IS DISTINCT FROM e.provider_order_id
            AND NOT EXISTS (SELECT FROM moved m WHERE m.id = e.order_id AND m.number = e.number)
     )
-    SELECT m.order_ref, m.state::text, NULL FROM moved m
+    SELECT m.order_ref, CASE WHEN m.id = ANY (echoed) THEN 'echoed' ELSE m.state::text END,
+           CASE WHEN m.id = ANY (echoed) THEN m.error END FROM moved m
     UNION ALL SELECT s.order_ref, 'surplus', s.provider_order_id FROM surplus s;
 END
 $$;
@@ -1058,11 +1103,19 @@ DECLARE
     line chwsync.orders;
     attempt int;
     becomes chwsync.order_state;
+    owner text;
 BEGIN
     IF current_setting('synchronous_commit') IN ('off', 'local') THEN
         PERFORM set_config('synchronous_commit', 'on', true);
     END IF;
     of_account := chwsync.account_of(of_account, of_provider);
+    SELECT o.order_ref INTO owner FROM chwsync.attempts b JOIN chwsync.orders o ON o.id = b.order_id
+     WHERE b.account_id = of_account AND b.provider_order_id = their_id AND b.found_by IS NULL AND o.order_ref <> ref LIMIT 1;
+    IF ended_as = 'accepted' AND owner IS NOT NULL THEN -- as tell_apart() does
+        words := format('the provider answered with order id %s, which is that of order %s', their_id, owner);
+        ended_as := 'unknown';
+        their_id := NULL;
+    END IF;
     INSERT INTO chwsync.orders (order_ref, provider, service, link, quantity, state, account_id, error)
     VALUES (ref, of_provider, nullif(of_service, ''), nullif(of_link, ''), of_quantity,
             CASE WHEN ended_as = 'refused' THEN 'rejected' ELSE 'withdrawn' END::chwsync.order_state, of_account,

@@ -46,6 +46,7 @@
 
 #define CONNECT_LIMIT_S 10u
 #define IDLE_LIMIT_S 60L              /* an idle connection older than this is not used again */
+#define SYSTEM_CA_KEPT_S 3600L        /* reading the system's authorities takes some 10 ms */
 #define HEAD_LIMIT_BYTES (256 * 1024) /* all heads of one reply, interim ones included */
 #define KEPT_REPLY_BYTES (64 * 1024)  /* a larger reply's memory is given back at once */
 #define RECEIVED_AT_ONCE 4096L        /* of a reply; most are shorter, and each connection has it */
@@ -806,6 +807,9 @@ static CURLcode set_options(struct transfer *transfer)
     SET(CURLOPT_SSL_VERIFYHOST, 2L);
     if (endpoint->ca_file)
         SET(CURLOPT_CAINFO, endpoint->ca_file);
+    /* libcurl keeps parsed authorities for a day, of a file that was replaced too. Reading the few
+     * of a ca_file costs nothing beside a handshake. */
+    SET(CURLOPT_CA_CACHE_TIMEOUT, endpoint->ca_file ? 0L : SYSTEM_CA_KEPT_S);
     if (code == CURLE_OK)
         code = curl_easy_getinfo(easy, CURLINFO_CAINFO, &system_ca);
     /* Besides a ca_file nothing is to be trusted. Without one the directory repeats the system's

@@ -17,7 +17,7 @@ struct status {
     const struct config *config; /* borrowed */
     int64_t now_s;
     PGresult *stops, *providers, *states, *queue, *write_backs, *write_back_faults, *contract,
-        *busy, *parked, *troubles, *undecided; /* owned */
+        *busy, *parked, *troubles, *undecided, *presence; /* owned */
 };
 
 static void status_done(struct status *status)
@@ -33,6 +33,7 @@ static void status_done(struct status *status)
     PQclear(status->parked);
     PQclear(status->troubles);
     PQclear(status->undecided);
+    PQclear(status->presence);
 }
 
 static enum session_verdict collect(struct session *session, struct status *status,
@@ -60,6 +61,8 @@ static enum session_verdict collect(struct session *session, struct status *stat
         verdict = report_errors(session, TROUBLES_SHOWN, &status->troubles, reterr_problem);
     if (verdict == SESSION_DONE)
         verdict = comparisons_undecided(session, &status->undecided, reterr_problem);
+    if (verdict == SESSION_DONE)
+        verdict = report_presence(session, &status->presence, reterr_problem);
     return verdict;
 }
 
@@ -458,8 +461,27 @@ static void print_parked(const struct status *status)
     }
 }
 
+/* Each daemon looks once a minute, and keeps that with the next look. */
+#define ABSENT_AFTER_S 180
+
+static void print_absence(const struct status *status)
+{
+    int64_t seen_s = row_integer(status->presence, 0, 0, INT64_MAX);
+    OWN(text_done) struct text text = {0};
+    char when[RELATION_SIZE];
+    if (seen_s >= status->now_s - ABSENT_AFTER_S)
+        return;
+    output_relation(seen_s, status->now_s, when);
+    text_format(&text,
+                "No daemon is at work here, the last one was %s: see 'systemctl status chwsyncd'.",
+                when);
+    output_field(stdout, "", 2, text_string(&text));
+    puts("");
+}
+
 static void print_status(const struct status *status)
 {
+    print_absence(status);
     print_providers(status);
     print_stops(status);
     print_states(status);
@@ -492,6 +514,7 @@ static struct json_object *providers_json(const struct status *status)
 static void print_status_json(const struct status *status)
 {
     struct json_object *object = json_object_new_object();
+    json_object_object_add(object, "daemon", output_row_json(status->presence, 0));
     json_object_object_add(object, "providers", providers_json(status));
     json_object_object_add(object, "undecided_accounts", output_rows_json(status->undecided));
     json_object_object_add(object, "states", output_rows_json(status->states));

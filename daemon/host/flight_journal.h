@@ -109,7 +109,7 @@ int flight_journal_read(struct flight_journal *journal, const struct flight_plac
                         struct flight_log *ret_log);
 
 /*
- * Removes what is older than 30 days, and the oldest beyond 64 MiB in all. Called when everything
- * in the shelf is in the ledger.
+ * Removes what is older than 30 days at now_s (since 1970), and the oldest beyond 64 MiB in all.
+ * Called when everything in the shelf is in the ledger.
  */
 void flight_journal_prune(const struct flight_shelf *shelf, int64_t now_s);

@@ -58,6 +58,7 @@ static void compare(struct clock_watch *watch, const struct clock_look *look)
     int64_t since_us = look->told_us - watch->last.asked_us;
 
     watch->last = *look;
+    watch->workshop->server_s = look->server_us / US_PER_S;
     if (step_us)
         watch->workshop->clock_set_us = look->told_us;
     else if (!watch->step_us)

@@ -125,6 +125,18 @@ void flight_end_unknown(struct flight *flight, const char *words)
               flight->answer ? flight->answer : "no answer came");
 }
 
+void flight_alarm_echoed(struct workshop *workshop, const char *order_ref, const char *words)
+{
+    workshop_note_error(workshop, "order %s is uncertain", order_ref);
+    log_write(LOG_LEVEL_ERROR,
+              &(struct log_entry){
+                  .order_ref = order_ref,
+                  .message_id = MESSAGE_ORDER_UNCERTAIN,
+                  .hint = "it is not sent again; look in the provider's dashboard which of the two "
+                          "that order is, and whether there is one for the other"},
+              "order %s is uncertain: %s", order_ref, words ? words : "its id is another order's");
+}
+
 void flight_end_put_off(struct flight *flight, const char *outcome, const char *words,
                         int64_t wait_s)
 {

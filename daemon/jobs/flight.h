@@ -14,6 +14,7 @@
 #include <sys/queue.h>
 
 struct submit;
+struct workshop;
 
 /* The rows of one claim, shared by its flights until the last of them is sent. */
 struct claim_batch {
@@ -68,6 +69,8 @@ void flight_end_refused(struct flight *flight, const char *words);
 void flight_end_unsound(struct flight *flight, const char *words);
 /* Sent, and the answer is lost. */
 void flight_end_unknown(struct flight *flight, const char *words);
+/* The reply to it named an id which is another order's, so the ledger says; its words. */
+void flight_alarm_echoed(struct workshop *workshop, const char *order_ref, const char *words);
 /* Not bought, and tried again: in `wait_s` seconds, or when orders go on (wait_s < 0). */
 void flight_end_put_off(struct flight *flight, const char *outcome, const char *words,
                         int64_t wait_s);

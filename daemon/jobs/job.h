@@ -45,6 +45,7 @@ struct workshop {
     int64_t clock_seen_us; /* CLOCK_BOOTTIME: at a look since then it had not been set */
     int64_t
         clock_set_us; /* likewise: a step was noticed then, or moved along; 0 = none in this run */
+    int64_t server_s; /* the database's clock at the last look at it, since 1970; 0 = none yet */
     bool clock_doubtful; /* the database's clock may have been set: look before trusting its moments
                           */
     bool contract_doubtful; /* a statement failed as if the shop's objects had changed */

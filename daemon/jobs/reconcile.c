@@ -3,6 +3,7 @@
 #include "host/clock.h"
 #include "host/crash_point.h"
 #include "host/events.h"
+#include "jobs/flight.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -206,9 +207,14 @@ static void recorded(void *userdata, const struct store_answer *answer)
     }
     CRASH_POINT("reconcile: recorded");
     for (int i = 0; i < PQntuples(answer->rows); i++) {
+        const char *order_ref = row_text(answer->rows, i, 0), *state = row_text(answer->rows, i, 1),
+                   *more = row_text(answer->rows, i, 2);
+
         reconcile->found_bought = true;
-        say_state(row_text(answer->rows, i, 0), row_text(answer->rows, i, 1),
-                  row_text(answer->rows, i, 2));
+        if (strcmp(state, "echoed") == 0)
+            flight_alarm_echoed(reconcile->workshop, order_ref, more);
+        else
+            say_state(order_ref, state, more);
     }
     reconcile->end_count -= reconcile->recording;
     memmove(reconcile->ends, reconcile->ends + reconcile->recording,
@@ -374,6 +380,17 @@ static void next_place(struct reconcile *reconcile)
     reconcile->left = reconcile->whole ? reconcile->log.count : 0;
 }
 
+/*
+ * What is old is so by two clocks, our own and the database's, as of its last look. One of them
+ * that is wrong by months for a minute must not take away what a restored backup is compared with.
+ */
+static int64_t surely_s(const struct workshop *workshop)
+{
+    int64_t now_s = clock_wall_s();
+
+    return workshop->server_s < now_s ? workshop->server_s : now_s;
+}
+
 static void finish(struct reconcile *reconcile)
 {
     struct workshop *workshop = reconcile->workshop;
@@ -387,7 +404,7 @@ static void finish(struct reconcile *reconcile)
         }
     workshop->dead_journals = reconcile->dead;
     workshop->dead_count = dead;
-    flight_journal_prune(&reconcile->shelf, clock_wall_s());
+    flight_journal_prune(&reconcile->shelf, surely_s(workshop));
     end_round(reconcile);
     if (log_recovered(&reconcile->failed_log))
         log_event(LOG_LEVEL_NOTICE, MESSAGE_LEDGER_WELL, "the ledger and the flight journal agree");

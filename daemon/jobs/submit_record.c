@@ -32,6 +32,8 @@ static void alarm_surplus(struct submit *submit, const PGresult *rows, int row)
         log_write(LOG_LEVEL_ERROR, &entry,
                   "order %s was bought twice: %s has a second order %s for it", entry.order_ref,
                   submit_provider(submit), row_text(rows, row, 2));
+    else if (strcmp(row_text(rows, row, 1), "echoed") == 0)
+        flight_alarm_echoed(submit->workshop, entry.order_ref, row_text(rows, row, 2));
 }
 
 static void recorded(void *userdata, const struct store_answer *answer)

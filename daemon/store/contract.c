@@ -151,15 +151,21 @@ const struct statement contract_statement = {
     "UNION ALL\n"
     "SELECT 'no result type', 'chwsync.result', NULL, NULL, NULL, 30006 FROM ledger WHERE table_oid IS NOT NULL AND result_oid IS NULL\n"
     "UNION ALL\n"
-    "SELECT 'isolation', format('%I', current_user), i.level, NULL, NULL, 30006\n"
-    "  FROM current_setting('default_transaction_isolation') AS i(level) WHERE i.level <> 'read committed'\n"
-    "UNION ALL\n"
     "SELECT 'switched off', x.since, NULL, NULL, NULL, 30007\n"
     "  FROM (SELECT CASE WHEN has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')\n"
     "                    THEN substring(query_to_xml('SELECT to_char(since, ''YYYY-MM-DD HH24:MI'') AS since FROM chwsync.switched_off', false, true,\n"
     "                                                '')::text FROM '<since>([^<]+)<') END AS since\n"
     "          FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace\n"
     "         WHERE n.nspname = 'chwsync' AND c.relname = 'switched_off') AS x WHERE x.since IS NOT NULL\n"
+    "UNION ALL\n"
+    "SELECT t.trait, t.name || ' = ' || current_setting(t.name, true),\n"
+    "       format('ALTER ROLE %I IN DATABASE %I SET %s = %L;', current_user, current_database(), t.name, t.wanted), NULL, NULL, 30008\n"
+    "  FROM (VALUES ('wrong setting', 'default_transaction_isolation', 'read committed'), -- else what waited for another does not see what that did\n"
+    "               ('wrong setting', 'array_nulls', 'on'),                -- else a NULL in a list is the word\n"
+    "               ('wrong setting', 'standard_conforming_strings', 'on'), -- else a pattern's backslashes are gone\n"
+    "               ('wrong setting', 'quote_all_identifiers', 'off'),      -- else types have other names\n"
+    "               ('impatient setting', 'idle_session_timeout', '0')) AS t(trait, name, wanted) -- not before PostgreSQL 14\n"
+    " WHERE current_setting(t.name, true) <> t.wanted\n"
     " ORDER BY place"};
 /* clang-format on */
 
@@ -514,11 +520,12 @@ static const struct trait {
      "REVOKE chwsync_adapter FROM $1;"},
     {"creator", CONTRACT_WARNING, CONTRACT_LEDGER, "role $1 may create in schema chwsync_shop",
      "REVOKE CREATE ON SCHEMA chwsync_shop FROM $1, PUBLIC;"},
-    {"isolation", CONTRACT_ERROR, CONTRACT_LEDGER,
-     "transactions of role $1 are $2 (default_transaction_isolation): one that has waited for "
-     "another does not see what that one did, which might send an order again",
-     "ALTER ROLE $1 SET default_transaction_isolation = 'read committed'; -- then restart "
-     "chwsyncd"},
+    {"wrong setting", CONTRACT_ERROR, CONTRACT_LEDGER,
+     "$1 holds for this role here: statements would mean something else",
+     "$2 -- then systemctl restart chwsyncd"},
+    {"impatient setting", CONTRACT_WARNING, CONTRACT_LEDGER,
+     "$1 holds for this role here: what waits that long for work is cut off, and reported",
+     "$2 -- then systemctl restart chwsyncd"},
     {"no result type", CONTRACT_ERROR, CONTRACT_LEDGER, "type $1 does not exist",
      "restore schema chwsync from a backup; chwsyncd schema never drops it"},
 };

@@ -135,6 +135,15 @@ enum session_verdict report_parked(struct session *session, long limit, PGresult
     return ask_some(session, &statement, limit, ret_rows, reterr_problem);
 }
 
+enum session_verdict report_presence(struct session *session, PGresult **ret_rows,
+                                     struct problem *reterr_problem)
+{
+    static const struct statement statement = {
+        "report presence", "SELECT extract(epoch FROM max(seen_at))::bigint AS seen_at FROM "
+                           "chwsync.clocks"};
+    return ask(session, &statement, ret_rows, reterr_problem);
+}
+
 enum session_verdict report_contract(struct session *session, PGresult **ret_rows,
                                      struct problem *reterr_problem)
 {

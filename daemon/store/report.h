@@ -100,6 +100,11 @@ enum report_parked {
 enum session_verdict report_parked(struct session *session, long limit, PGresult **ret_rows,
                                    struct problem *reterr_problem);
 
+/* When a daemon last looked at this database, or a minute or two before that: 0 seen_at, NULL =
+ * nobody has yet. One row. */
+enum session_verdict report_presence(struct session *session, PGresult **ret_rows,
+                                     struct problem *reterr_problem);
+
 /* What is wrong with the shop's view and function, as the daemon last found them. */
 enum report_contract {
     CONTRACT_FAULT_STOPS_INTAKE,

@@ -253,6 +253,20 @@ static bool has_success_key(const struct decoding *decoding)
     return false;
 }
 
+/*
+ * Words of no class, in whatever language. Of the API itself they are a refusal, and only limiters
+ * say when to come back. But the API answers its errors with no code above 500: what does has
+ * passed the request on, and tells what it knows of that, and when the next one may get through.
+ * With 500, too, a time to come back is a fault's as well as a limiter's.
+ */
+static enum error_class class_of_unknown_words(const struct decoding *decoding)
+{
+    bool says_when = tells_wait(decoding->root);
+    if (decoding->http_status > 500 || (decoding->http_status == 500 && says_when))
+        return ERROR_SERVER;
+    return says_when ? ERROR_RATE : ERROR_OTHER;
+}
+
 static void decode_failure(const struct decoding *decoding, const struct failure *failure)
 {
     struct reply *reply = decoding->reply;
@@ -261,9 +275,8 @@ static void decode_failure(const struct decoding *decoding, const struct failure
     if (!failure->words || has_success_key(decoding))
         return;
     enum error_class class = error_class_of(failure->words);
-    /* Only limiters say when to come back; their words may be in any language. */
-    if (class == ERROR_OTHER && tells_wait(decoding->root))
-        class = ERROR_RATE;
+    if (class == ERROR_OTHER)
+        class = class_of_unknown_words(decoding);
     if (decoding->http_status == 429)
         class = ERROR_RATE;
     reply->class = class;

@@ -44,10 +44,15 @@ ask "ALTER VIEW chwsync_shop.pending_orders OWNER TO chwsync_adapter" >/dev/null
 breaks 'foreign key' "ALTER TABLE chwsync_shop.line ADD COLUMN line_id int CONSTRAINT into_shop REFERENCES public.order_lines"
 breaks 'may create in schema chwsync_shop' "GRANT CREATE ON SCHEMA chwsync_shop TO chwsync"
 breaks 'is a member of chwsync_adapter' "GRANT chwsync_adapter TO chwsync"
-breaks 'transactions of role chwsync are repeatable read' "ALTER DATABASE broken SET default_transaction_isolation = 'repeatable read'"
+breaks 'default_transaction_isolation = repeatable read holds' "ALTER DATABASE broken SET default_transaction_isolation = 'repeatable read'"
 breaks 'read with the daemon.s rights \(security_invoker\)' "ALTER VIEW chwsync_shop.pending_orders SET (security_invoker = true)"
 breaks 'marked PARALLEL SAFE' "ALTER FUNCTION chwsync.try_jsonb(text) PARALLEL SAFE; SET ROLE chwsync_adapter; CREATE OR REPLACE VIEW chwsync_shop.pending_orders AS
     SELECT w.order_ref, w.service, w.link, w.quantity, w.display_ref, w.created_at, chwsync.try_jsonb(NULL) AS params FROM chwsync_shop.wanted_lines w"
+for setting in array_nulls=off standard_conforming_strings=off quote_all_identifiers=on \
+    $(ask "SELECT name || '=5min' FROM pg_settings WHERE name = 'idle_session_timeout'"); do
+    breaks "${setting/=/ = } holds for this role here" "ALTER ROLE chwsync SET ${setting%=*} = '${setting#*=}'"
+    ask "ALTER ROLE chwsync RESET ${setting%=*}; ALTER ROLE chwsync IN DATABASE $PGDATABASE RESET ${setting%=*}" >/dev/null
+done
 breaks 'has row-level security' "ALTER TABLE public.orders ENABLE ROW LEVEL SECURITY"
 is "... and the lines are there again" "All is well." "$(tail -n 1 <<<"$said")"
 ask "ALTER TABLE public.orders DISABLE ROW LEVEL SECURITY" >/dev/null

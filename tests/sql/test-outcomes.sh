@@ -140,6 +140,32 @@ for word in not-placed:queued:'queued queued' give-up:abandoned:abandoned; do
           OR o.order_ref = 'stranded $option' AND h.detail LIKE '%gave it up%'")"
 done
 
+# A reply that names an id which another order's reply has named.
+order owner -
+order echoed -
+is "an id is told" "active followed" "$(ends owner 1 accepted 500)"
+is "told again to another order: it may exist, and is not followed as the other" "uncertain open 1" "$(ends echoed 1 accepted 500)"
+is "... which is said" "the provider answered with order id 500, which is that of order owner" \
+    "$(ask "SELECT error FROM chwsync.orders WHERE order_ref = 'echoed'")"
+is "... once: told again nothing changes" "uncertain open 1|1" "$(ends echoed 1 accepted 500)|$(ask "SELECT seq FROM chwsync.orders WHERE order_ref = 'echoed'")"
+is "nor for the one that has it" "active followed" "$(ends owner 1 accepted 500)"
+is "a reply with an id of its own" "active followed" "$(ends echoed 1 accepted 501)"
+order "both attempts" unknown -
+is "one id told to two attempts of one order is no other's" "active followed" "$(ends "both attempts" 2 accepted 502 >/dev/null; ends "both attempts" 1 accepted 502)"
+order "first of two" -
+order "second of two" -
+is "two told of one id at once: the first has it" "echoed second of two|active first of two" \
+    "$(ask "SELECT string_agg(r.state || ' ' || r.order_ref, '|' ORDER BY r.state DESC) FROM (SELECT array_agg(id ORDER BY id) AS ids FROM chwsync.orders
+        WHERE order_ref LIKE '% of two' AND state = 'submitting') o, chwsync.record_outcomes(o.ids, ARRAY[1, 1], ARRAY['accepted', 'accepted'],
+        ARRAY['503', '503'], ARRAY[200, 200], ARRAY[NULL, NULL], ARRAY[0, 0], true, 5, ARRAY[NULL, NULL]::uuid[]) r")"
+ask "UPDATE chwsync.attempts SET found_by = 'proof' WHERE provider_order_id = '503'" >/dev/null
+is "what was found gives way" "active followed" "$(ends "second of two" 1 accepted 503)"
+is "put back from a journal likewise" "uncertain|unknown|" "$(ask "SELECT chwsync.restore_attempt('echoed too', 'one', 1, gen_random_uuid(), 1, now(), 'LIKES', 'l', 1,
+    'accepted', '500', 200, NULL, true, 5)")|$(ask "SELECT outcome, a.provider_order_id FROM chwsync.attempts a JOIN chwsync.orders o ON o.id = a.order_id
+    WHERE order_ref = 'echoed too'")"
+is "... with an id of its own it is followed" active "$(ask "SELECT chwsync.restore_attempt('its own', 'one', 1, gen_random_uuid(), 1, now(), 'LIKES', 'l', 1,
+    'accepted', '504', 200, NULL, true, 5)")"
+
 # An attempt that only a journal knows, of an order that is being bought again.
 order again -
 is "it is put back" submitting "$(ask "SELECT chwsync.restore_attempt('again', 'one', 1, gen_random_uuid(), 1, now(), 'LIKES', 'https://x.example/again', 100,

@@ -807,6 +807,44 @@ static void test_never_sent(void **state)
     unlink(other_path);
 }
 
+/* An authority that takes another's place while the process runs is trusted from the next
+ * connection on. */
+static void test_ca_file_is_replaced(void **state)
+{
+    static const struct wire_step draining[] = {{WIRE_DRAIN, NULL}, {WIRE_END, NULL}},
+                                  answering[] = {{WIRE_EXPECT, NULL},
+                                                 {WIRE_SEND, REPLY},
+                                                 {WIRE_DRAIN, NULL},
+                                                 {WIRE_END, NULL}};
+    const struct wire_step *const scripts[] = {draining, answering, NULL};
+    char ca_path[256], later_path[256];
+    struct wire_identity *identity, *earlier;
+    struct outcome outcome = {.gate_open = true};
+    struct bench bench;
+
+    (void)state;
+    snprintf(ca_path, sizeof ca_path, "%s", temporary_file("replaced-ca"));
+    snprintf(later_path, sizeof later_path, "%s", temporary_file("later-ca"));
+    earlier = wire_identity_new(ca_path);
+    identity = wire_identity_new(later_path);
+    bench.server = wire_server_start(scripts, identity);
+    assert_int_equal(transport_new(&bench.transport), 0);
+    bench.endpoint =
+        new_endpoint(bench.transport, "https", wire_server_port(bench.server), ca_path, 10);
+    post_limited(bench.endpoint, &outcome, 1000);
+    await(bench.transport, &outcome);
+    assert_false(outcome.end.sent);
+
+    assert_int_equal(rename(later_path, ca_path), 0);
+    exchange(&bench, &outcome);
+    assert_true(outcome.end.complete);
+    close_client(&bench);
+    wire_server_free(bench.server);
+    wire_identity_free(identity);
+    wire_identity_free(earlier);
+    unlink(ca_path);
+}
+
 /* One transport, two endpoints: only the one with the right authority is served, in whatever order
  * they ask. */
 static void test_ca_file_is_each_endpoints_own(void **state)
@@ -1328,6 +1366,7 @@ int main(void)
         cmocka_unit_test(test_gate_refuses),
         cmocka_unit_test(test_never_sent),
         cmocka_unit_test(test_ca_file_is_each_endpoints_own),
+        cmocka_unit_test(test_ca_file_is_replaced),
         cmocka_unit_test(test_partly_sent_counts_as_sent),
         cmocka_unit_test(test_no_http_2),
         cmocka_unit_test(test_tls_fails_half_way),

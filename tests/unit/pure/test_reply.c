@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #define REPLIES_LINES 57
-#define MORE_LINES 316
+#define MORE_LINES 326
 
 static const char *const outcome_names[] = {
     [REPLY_ACCEPTED] = "accepted",

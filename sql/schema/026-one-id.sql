@@ -1,0 +1,3 @@
+-- 026-one-id.sql - an id that another order's reply has named makes an order uncertain (functions.sql): nothing of the tables changes.
+--
+-- Run inside one transaction by `chwsyncd schema install|upgrade`, as the owner of schema chwsync.
