@@ -40,7 +40,7 @@ static const struct family {
     {"provider_paused", "gauge", "provider", "what",
      "1 while nothing is submitted, or nothing at all is asked."},
     {"provider_worked_on", "gauge", "provider", NULL,
-     "1 while a running daemon holds the lease of the account."},
+     "1 while a daemon works for the account, or looks after it without having work."},
     {"submit_stops", "gauge", "provider", NULL,
      "Lost attempts that keep submits stopped until somebody releases them."},
     {"surplus_purchases", "gauge", "provider", NULL, "Orders that were bought twice, ever."},
