@@ -42,7 +42,8 @@ struct expression {
     struct text sql;
     unsigned type;
     bool is_column, is_unique, has_index, is_nullable;
-    char column[80]; /* quoted, without its table */
+    char column[80];      /* quoted, without its table */
+    char domain_over[80]; /* the column's type is a domain over this one; or "" */
 };
 
 struct generator {
@@ -209,7 +210,8 @@ static void look_at_table(struct generator *generator, const char *option, const
         "         WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND lower(a.attname) = w.name\n"
         "           AND a.atttypid IN (1082, 1114, 1184) ORDER BY w.place LIMIT 1)\n"
         "  FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace\n"
-        " WHERE c.oid = to_regclass($1::text)"};
+        " WHERE c.oid = CASE WHEN $1::text ~ '^(\"([^\"]|\"\")+\"|[^\\s\".]+)([.](\"([^\"]|\"\")+\"|[^\\s\".]+))?$'\n"
+        "                    THEN to_regclass($1) END" /* which raises where the text is no name */};
     /* clang-format on */
     const char *values[] = {name};
     OWN(rows_freep) PGresult *rows = ask(generator, &statement, values, 1);
@@ -266,9 +268,9 @@ static bool resolve(struct generator *generator, const char *option, const char 
         "UNION ALL\n"
         "SELECT format(CASE WHEN t.typname IN ('json', 'jsonb') THEN '(%s.%I %s %L)' ELSE '(chwsync.try_jsonb(%s.%I) %s %L)' END, alias,\n"
         "              attname, CASE WHEN $4::boolean THEN '#>' ELSE '#>>' END,\n"
-        "              string_to_array(substr($3, length(attname) + 2), '.')), '', false, true, false, false, place + 2\n"
-        "  FROM usable JOIN pg_catalog.pg_type t ON t.oid = atttypid\n"
-        " WHERE starts_with($3, attname || '.') AND $3 !~ '[()'' ]' AND t.typname IN ('json', 'jsonb', 'text', 'varchar')\n"
+        "              string_to_array(substr($3, length(name) + 2), '.')), '', false, true, false, false, place + 2\n"
+        "  FROM usable JOIN pg_catalog.pg_type t ON t.oid = atttypid CROSS JOIN LATERAL (VALUES (attname::text), (format('%I', attname))) AS w (name)\n"
+        " WHERE starts_with($3, name || '.') AND substr($3, length(name) + 2) !~ '[()'' ]' AND t.typname IN ('json', 'jsonb', 'text', 'varchar')\n"
         " ORDER BY 7 LIMIT 1"};
     /* clang-format on */
     const char *values[] = {generator->line.oid, generator->order.oid, given,
@@ -376,6 +378,38 @@ static void look_at_column(struct generator *generator, enum contract_column col
     text_done(&expression.sql);
 }
 
+/*
+ * The text of a key is the line's name for ever. That of times, floating numbers, bytes and money
+ * depends on the settings of a session, and a line with another name would be bought again.
+ */
+static void judge_key_type(struct generator *generator)
+{
+    /* clang-format off */
+    static const struct statement statement = {
+        "generator key",
+        "SELECT CASE WHEN d.typtype = 'd' THEN format('%I.%I', n.nspname, t.typname) ELSE '' END, format_type(t.oid, NULL),\n"
+        "       t.typcategory IN ('D', 'T') OR t.typname IN ('float4', 'float8', 'bytea', 'money')\n"
+        "  FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type d ON d.oid = a.atttypid, pg_catalog.pg_type t\n"
+        "  JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace\n"
+        " WHERE a.attrelid = $1::oid AND format('%I', a.attname) = $2::text AND t.oid = $3::oid"};
+    /* clang-format on */
+    struct expression *key = &generator->key;
+    char type[16];
+    const char *values[] = {generator->line.oid, key->column, type};
+
+    snprintf(type, sizeof type, "%u", key->type);
+    OWN(rows_freep) PGresult *rows = ask(generator, &statement, values, 3);
+    if (!rows || PQntuples(rows) == 0)
+        return;
+    copy_cell(rows, 0, key->domain_over, sizeof key->domain_over);
+    if (PQgetvalue(rows, 0, 2)[0] == 't') {
+        struct problem *problem = add_fault(generator, true);
+        problem_set(problem, "--key: how %s.%s (%s) is written depends on a session's settings",
+                    generator->line.name, key->column, PQgetvalue(rows, 0, 1));
+        problem_hint(problem, "name a column with whole numbers, texts or uuids");
+    }
+}
+
 static void judge_key(struct generator *generator)
 {
     const struct expression *key = &generator->key;
@@ -385,8 +419,13 @@ static void judge_key(struct generator *generator)
         problem = add_fault(generator, true);
         problem_set(problem, "--key: %s is no column of %s",
                     generator->request->columns[CONTRACT_ORDER_REF], generator->line.name);
-        problem_hint(problem, "the function finds a line by it: its primary key is best%s%s",
-                     generator->line.key[0] ? ", here " : "", generator->line.key);
+        if (generator->line.key[0])
+            problem_hint(problem,
+                         "the function finds a line by it: its primary key is best, here %s",
+                         generator->line.key);
+        else
+            problem_hint(problem, "the function finds a line by it; where several columns are the "
+                                  "key, begin with: chwsyncd adapter template");
     } else if (!key->has_index) {
         problem = add_fault(generator, true);
         problem_set(problem, "--key: no index leads to %s.%s", generator->line.name, key->column);
@@ -480,7 +519,7 @@ static void add_view(struct generator *generator, struct text *text)
     for (int i = 0; i < CONTRACT_COLUMN_COUNT; i++) {
         const char *value = wanted(generator, (enum contract_column)i);
 
-        if (!*value && i != CONTRACT_LINK && i != CONTRACT_QUANTITY)
+        if (!*value && i != CONTRACT_LINK && i != CONTRACT_QUANTITY && i != CONTRACT_CREATED_AT)
             continue;
         text_add(text, ",\n       ");
         if (has_runs && i == CONTRACT_SERVICE)
@@ -492,6 +531,8 @@ static void add_view(struct generator *generator, struct text *text)
             text_add(text, "x.runs");
         else if (i == CONTRACT_QUANTITY)
             text_add(text, *value ? text_string(&pieces) : "NULL::bigint");
+        else if (i == CONTRACT_CREATED_AT && !*value)
+            text_add(text, "NULL::timestamptz"); /* the queue asks for it */
         else
             text_add(text, *value ? value : "NULL::text");
         text_format(text, " AS \"%s\"", contract_column_name((enum contract_column)i));
@@ -623,7 +664,9 @@ static void add_head(struct generator *generator, struct text *text)
 
 static void write_adapter(struct generator *generator, struct text *ret_adapter)
 {
-    OWN(text_done) struct text head = {0}, grants = {0}, view = {0}, columns = {0}, lock = {0};
+    OWN(text_done)
+    struct text head = {0},
+                grants = {0}, view = {0}, columns = {0}, lock = {0}, key_type = {0};
 
     add_head(generator, &head);
     add_grants(generator, &grants);
@@ -633,11 +676,15 @@ static void write_adapter(struct generator *generator, struct text *ret_adapter)
                 "        PERFORM FROM %s\n          WHERE %s = wanted\n"
                 "            FOR NO KEY UPDATE SKIP LOCKED;",
                 text_string(&generator->from), text_string(&generator->key.sql));
+    if (generator->key.domain_over[0])
+        text_add(&key_type, generator->key.domain_over);
+    else
+        text_format(&key_type, "%s.%s%%TYPE", generator->line.name, generator->key.column);
     const struct adapter_word words[] = {
         {"head", text_string(&head)},   {"grants", text_string(&grants)},
         {"view", text_string(&view)},   {"columns", text_string(&columns)},
         {"lock", text_string(&lock)},   {"table", generator->line.name},
-        {"key", generator->key.column},
+        {"key", generator->key.column}, {"key_type", text_string(&key_type)},
     };
     adapter_fill(ret_adapter, "table", words, COUNT_OF(words));
 }
@@ -672,11 +719,15 @@ static void generate(struct generator *generator, struct text *ret_adapter)
     OWN(rows_freep) PGresult *joined = try_sql(generator, "--by", text_string(&probe));
     if (!joined)
         return;
-    if (resolve(generator, "--key", generator->request->columns[CONTRACT_ORDER_REF], false,
-                &generator->key))
+    bool has_key = resolve(generator, "--key", generator->request->columns[CONTRACT_ORDER_REF],
+                           false, &generator->key);
+    if (has_key)
         judge_key(generator);
+    if (generator->key.is_column)
+        judge_key_type(generator);
     for (int i = 0; i < CONTRACT_COLUMN_COUNT && !generator->lost; i++)
-        look_at_column(generator, (enum contract_column)i);
+        if (has_key || i != CONTRACT_ORDER_REF)
+            look_at_column(generator, (enum contract_column)i);
     look_at_pending(generator);
     choose_placed(generator);
     if (!generator->lost && !generator->faults->errors)

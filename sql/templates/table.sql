@@ -48,7 +48,7 @@ CREATE OR REPLACE FUNCTION chwsync_shop.write_back(r chwsync.result) RETURNS boo
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    wanted @table@.@key@%TYPE; -- as the shop has it
+    wanted @key_type@; -- as the shop has it
     is_end boolean;
 BEGIN
     BEGIN

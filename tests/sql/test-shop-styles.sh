@@ -123,14 +123,27 @@ style 'odd names' --table '"My ""Shop"."Order Lines %@"' --key 'Line Id' --servi
         \"the Link\" text, \"Qty's\" int, \"Pay State\" text, \"CreatedAt\" timestamp DEFAULT (now() AT TIME ZONE 'UTC'));"
     usual '"My ""Shop"."Order Lines %@"' '"Line Id"' "\"the Link\", \"Qty's\"" 'LINK, PACKS' '"Pay State"')
 
+# Words of SQL as names, a key that a domain guards, and nothing that tells when a line was ordered.
+style domains --table '"select"' --key user --service '"meta data".svc' --link 'meta data.what.0.link' --quantity order --pack 1000 \
+    --pending "\"where\" = 'paid'" < <(
+    echo "CREATE SEQUENCE n; CREATE DOMAIN word AS text NOT NULL; CREATE DOMAIN ref AS word CHECK (VALUE ~ '^L-[0-9]+\$');
+        CREATE TABLE \"select\" (\"user\" ref PRIMARY KEY DEFAULT 'L-' || nextval('n'), \"meta data\" jsonb, \"order\" int, \"where\" text);"
+    usual '"select"' '"user"' '"meta data", "order"' "jsonb_build_object('svc', 'IG-LIKES-FAST', 'what', jsonb_build_array(jsonb_build_object('link', LINK))), PACKS" '"where"')
+
 flow_ends
-is "several shops in one cluster do not see each other" 10 "$(ask "SELECT count(*) FROM pg_database WHERE datname NOT IN ('postgres', 'ready') AND NOT datistemplate")"
+is "several shops in one cluster do not see each other" 11 "$(ask "SELECT count(*) FROM pg_database WHERE datname NOT IN ('postgres', 'ready') AND NOT datistemplate")"
 
 # ---- what the generator refuses, all at once ----
 about=refusals
 export PGDATABASE=integer
 said=$(generate --table order --key id --service sku --pending true 2>&1)
 is "a table that is not there: the nearest name" 1 "$(grep -c 'did you mean public.orders?' <<<"$said")"
+ask 'CREATE TABLE "Order Item" (id timestamptz PRIMARY KEY, part int, sku text)' >/dev/null
+for name in 'Order Item' '"Order Item' 'public.Order Item'; do
+    is "nor is $name a name: the nearest" 1 "$(generate --table "$name" --key id --service sku --pending true 2>&1 | grep -cF 'did you mean public."Order Item"?')"
+done
+is "a key whose text depends on settings" 1 "$(generate --table '"Order Item"' --key id --service sku --pending true 2>&1 | grep -cF 'how public."Order Item".id (timestamp with time zone) is written')"
+is "a key that is not there is told once" 1 "$(generate --table orders --key idd --service sku --pending true 2>&1 | grep -c '^chwsyncd: --key')"
 said=$(generate --table orders --key sku --service skuu --link 'link ||' --quantity created_at --pending status 2>&1)
 is "it fails" 1 $?
 for pattern in '--key: no index leads to public.orders.sku' 'CREATE UNIQUE INDEX CONCURRENTLY ON public.orders' '--service: column "skuu" does not exist' '--link: syntax error' \
