@@ -259,17 +259,19 @@ static bool resolve(struct generator *generator, const char *option, const char 
         "WITH columns AS (\n"
         "    SELECT 'l' AS alias, 1 AS place, a.* FROM pg_catalog.pg_attribute a WHERE a.attrelid = $1::oid\n"
         "    UNION ALL SELECT 'o', 2, a.* FROM pg_catalog.pg_attribute a WHERE a.attrelid = nullif($2::text, '')::oid),\n"
-        "usable AS (SELECT * FROM columns WHERE attnum > 0 AND NOT attisdropped)\n"
+        "usable AS (SELECT * FROM columns WHERE attnum > 0 AND NOT attisdropped),\n"
+        "named AS (SELECT u.*, w.name FROM usable u CROSS JOIN LATERAL (VALUES (attname::text), (format('%I', attname)),\n"
+        "              (alias || '.' || attname), (format('%s.%I', alias, attname))) AS w (name))\n"
         "SELECT format('%s.%I', alias, attname), format('%I', attname), true, NOT attnotnull,\n"
         "       EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indrelid = attrelid AND i.indisunique AND i.indpred IS NULL\n"
         "                  AND i.indnkeyatts = 1 AND i.indkey[0] = attnum),\n"
         "       EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indrelid = attrelid AND i.indpred IS NULL AND i.indkey[0] = attnum), place\n"
-        "  FROM usable WHERE attname = $3::text OR format('%I', attname) = $3\n"
+        "  FROM named WHERE name = $3::text\n"
         "UNION ALL\n"
         "SELECT format(CASE WHEN t.typname IN ('json', 'jsonb') THEN '(%s.%I %s %L)' ELSE '(chwsync.try_jsonb(%s.%I) %s %L)' END, alias,\n"
         "              attname, CASE WHEN $4::boolean THEN '#>' ELSE '#>>' END,\n"
         "              string_to_array(substr($3, length(name) + 2), '.')), '', false, true, false, false, place + 2\n"
-        "  FROM usable JOIN pg_catalog.pg_type t ON t.oid = atttypid CROSS JOIN LATERAL (VALUES (attname::text), (format('%I', attname))) AS w (name)\n"
+        "  FROM named JOIN pg_catalog.pg_type t ON t.oid = atttypid\n"
         " WHERE starts_with($3, name || '.') AND substr($3, length(name) + 2) !~ '[()'' ]' AND t.typname IN ('json', 'jsonb', 'text', 'varchar')\n"
         " ORDER BY 7 LIMIT 1"};
     /* clang-format on */
@@ -441,16 +443,21 @@ static void judge_key(struct generator *generator)
 
 static void look_at_pending(struct generator *generator)
 {
-    OWN(text_done) struct text probe = {0};
+    const char *pending = generator->request->pending, *from = text_string(&generator->from);
+    OWN(text_done) struct text probe = {0}, filter = {0};
 
-    text_format(&probe, "SELECT (\n%s\n) FROM %s WHERE false", generator->request->pending,
-                text_string(&generator->from));
+    text_format(&probe, "SELECT (\n%s\n) FROM %s WHERE false", pending, from);
     OWN(rows_freep) PGresult *rows = try_sql(generator, "--pending", text_string(&probe));
-    if (rows && !is_one_expression(generator, "--pending", generator->request->pending))
+    if (!rows || !is_one_expression(generator, "--pending", pending))
         return;
-    if (rows && PQftype(rows, 0) != TYPE_BOOL)
-        problem_set(add_fault(generator, true), "--pending: %s is no condition",
-                    generator->request->pending);
+    if (PQftype(rows, 0) != TYPE_BOOL) {
+        problem_set(add_fault(generator, true), "--pending: %s is no condition", pending);
+        return;
+    }
+    /* No aggregate may stand where the view has it. */
+    text_format(&filter, "SELECT FROM %s WHERE false AND (\n%s\n)", from, pending);
+    OWN(rows_freep) PGresult *filtered = try_sql(generator, "--pending", text_string(&filter));
+    (void)filtered;
 }
 
 /* The time before which lines are left alone; without one every old line that fits is bought. */
@@ -490,17 +497,20 @@ static const char *wanted(const struct generator *generator, enum contract_colum
 /* Pieces, before they are divided among runs. */
 static void add_pieces(struct generator *generator, struct text *text)
 {
+    enum { PACK_DIGITS_MAX = 9 }; /* more would make another type of it */
     const char *pack = generator->request->pack;
     struct expression expression = {0};
 
     text_add(text, wanted(generator, CONTRACT_QUANTITY));
-    if (pack && pack[strspn(pack, "-0")] == '\0')
+    if (!pack)
+        return;
+    if (pack[strspn(pack, "-0")] == '\0')
         problem_set(add_fault(generator, true), "--pack: %s of them make no piece", pack);
-    else if (pack && pack[0] == '-')
-        problem_set(add_fault(generator, true), "--pack: %s is no number of pieces", pack);
-    else if (pack && pack[strspn(pack, "0123456789")] == '\0')
+    else if (pack[strspn(pack, "0123456789")] == '\0' && strlen(pack) <= PACK_DIGITS_MAX)
         text_format(text, " * %s", pack);
-    else if (pack && resolve(generator, "--pack", pack, false, &expression)) {
+    else if (pack[strspn(pack, "+-.0123456789")] == '\0')
+        problem_set(add_fault(generator, true), "--pack: %s is no number of pieces", pack);
+    else if (resolve(generator, "--pack", pack, false, &expression)) {
         text_add(text, " * ");
         if (!add_cast(text, "bigint", &expression))
             problem_set(add_fault(generator, true), "--pack: %s is no number", pack);
@@ -665,8 +675,7 @@ static void add_head(struct generator *generator, struct text *text)
 static void write_adapter(struct generator *generator, struct text *ret_adapter)
 {
     OWN(text_done)
-    struct text head = {0},
-                grants = {0}, view = {0}, columns = {0}, lock = {0}, key_type = {0};
+    struct text head = {0}, grants = {0}, view = {0}, columns = {0}, lock = {0}, key_type = {0};
 
     add_head(generator, &head);
     add_grants(generator, &grants);
@@ -698,8 +707,9 @@ static bool compose_from(struct generator *generator)
     if (!request->order_table)
         return true;
     if (!generator->order.key[0]) {
-        problem_set(add_fault(generator, true), "--order: %s has no primary key of one column",
-                    generator->order.name);
+        struct problem *problem = add_fault(generator, true);
+        problem_set(problem, "--order: %s has no primary key of one column", generator->order.name);
+        problem_hint(problem, "for such a shop begin with: chwsyncd adapter template");
         return false;
     }
     if (!resolve(generator, "--by", request->by, false, &generator->by))

@@ -84,17 +84,17 @@ style versions --table lines --key line_id --service sku --link link --quantity 
         CREATE TRIGGER old_version AFTER INSERT ON lines FOR EACH ROW WHEN (NEW.version > 1) EXECUTE FUNCTION old_version();"
     usual lines line_id 'link, qty' 'LINK, PACKS')
 
-style aggregates --table shop.lines --key id --service sku --link link --quantity qty --pack 1000 --order shop.orders --by order_id --display-ref o.number \
+style aggregates --table shop.lines --key l.id --service sku --link l.link --quantity qty --pack 1000 --order shop.orders --by order_id --display-ref o.more.number \
     --pending "o.status = 'paid' AND o.kind <> 'aggregate' AND NOT canceled" < <(
     cat <<'SQL'
 CREATE SCHEMA shop;
-CREATE TABLE shop.orders (id serial PRIMARY KEY, number text, kind text DEFAULT 'seller', status text, placed_at timestamp NOT NULL DEFAULT (now() AT TIME ZONE 'UTC'));
+CREATE TABLE shop.orders (id serial PRIMARY KEY, more json, kind text DEFAULT 'seller', status text, placed_at timestamp NOT NULL DEFAULT (now() AT TIME ZONE 'UTC'));
 CREATE TABLE shop.lines (id serial PRIMARY KEY, order_id int REFERENCES shop.orders, sku text DEFAULT 'IG-LIKES-FAST', link text, qty int, canceled boolean DEFAULT false);
 CREATE INDEX ON shop.lines (order_id);
 CREATE SCHEMA replica;
 CREATE FUNCTION replica.place(link text, packs int, word text DEFAULT 'paid') RETURNS text LANGUAGE sql AS $$
     WITH a AS (INSERT INTO shop.orders (kind, status) VALUES ('aggregate', word) RETURNING id),
-    o AS (INSERT INTO shop.orders (number, status) VALUES ('N', word) RETURNING id),
+    o AS (INSERT INTO shop.orders (more, status) VALUES ('{"number": "N"}', word) RETURNING id),
     doubled AS (INSERT INTO shop.lines (order_id, link, qty) SELECT id, link, packs FROM a)
     INSERT INTO shop.lines (order_id, link, qty) SELECT id, link, packs FROM o RETURNING id::text $$;
 CREATE FUNCTION replica.place_unpaid(link text) RETURNS text LANGUAGE sql AS $$ SELECT replica.place(link, 1, 'new') $$;
@@ -133,6 +133,17 @@ style domains --table '"select"' --key user --service '"meta data".svc' --link '
 flow_ends
 is "several shops in one cluster do not see each other" 11 "$(ask "SELECT count(*) FROM pg_database WHERE datname NOT IN ('postgres', 'ready') AND NOT datistemplate")"
 
+# ---- an adapter for another table, where one with a queue was before ----
+about='another table'
+export PGDATABASE=integer
+ask "CREATE TABLE words (id text PRIMARY KEY, sku text, status text, created_at timestamptz DEFAULT now()); INSERT INTO words VALUES ('a', 'IG-LIKES-FAST', 'paid')" >/dev/null
+for with in '' --queue; do
+    generate --table words --key id --service sku --pending "status = 'paid'" $with >"$CLUSTER_DIR/adapter.sql" 2>/dev/null
+    is "it runs ${with:-without a queue}" "" "$(cluster_psql -f "$CLUSTER_DIR/adapter.sql" 2>&1)"
+    is "it shows its line, and lets it go" "a t" "$(ask "SELECT order_ref FROM chwsync_shop.pending_orders") $(ask "BEGIN;
+        SELECT chwsync_shop.write_back(jsonb_populate_record(NULL::chwsync.result, '{\"order_ref\": \"a\", \"status\": \"submitting\", \"seq\": 1}')); ROLLBACK")"
+done
+
 # ---- what the generator refuses, all at once ----
 about=refusals
 export PGDATABASE=integer
@@ -155,8 +166,9 @@ is "no statement hides in an expression" 1 "$(generate --table orders --key id -
 for given in "status = 'paid') OR (true" "status = 'paid' /*" "true); SELECT (true" "status = 'paid'] OR ARRAY[true"; do
     is "nor is a condition more than one: $given" 1 "$(generate --table orders --key id --service sku --pending "$given" >/dev/null 2>&1; echo $?)"
 done
+is "nor one that counts" 1 "$(generate --table orders --key id --service sku --pending 'count(*) > 0' 2>&1 | grep -c -- '--pending: aggregate functions are not allowed')"
 is "one with alternatives, a comment and a query is one" 0 "$(generate --table orders --key id --service sku --quantity 1 \
     --pending "status = 'paid' OR status = (SELECT 'again') -- later" >/dev/null 2>&1; echo $?)"
-for pack in 0 -3; do is "--pack $pack" 1 "$(generate --table orders --key id --service sku --quantity qty --pack $pack --pending true 2>&1 | grep -c 'chwsyncd: --pack: ')"; done
+for pack in 0 -3 1.5 10000000000; do is "--pack $pack" 1 "$(generate --table orders --key id --service sku --quantity qty --pack $pack --pending true 2>&1 | grep -c 'chwsyncd: --pack: ')"; done
 is "the table is still there" orders "$(ask "SELECT to_regclass('orders')")"
 done_testing
