@@ -255,7 +255,6 @@ enum exit_code command_metrics(const struct arguments *arguments)
         fputs(text_string(&text), stdout);
         return code;
     }
-    http_answer(stdout, "200 OK", "application/openmetrics-text; version=1.0.0; charset=utf-8",
-                text_string(&text));
+    http_answer(stdout, "200 OK", HTTP_METRICS_TYPE, text_string(&text));
     return EXIT_DONE;
 }

@@ -119,6 +119,7 @@ is "its length" "$(wc -c <"$work/body")" "$(sed -n 's/^Content-Length: \(.*\)\r$
 is "its body" "" "$(strict "$work/body")"
 is "another path" "HTTP/1.1 404 Not Found" "$(http 'GET /keys HTTP/1.1\r\n\r\n' | head -n 1 | tr -d '\r')"
 is "another method" "HTTP/1.1 405 Method Not Allowed" "$(http 'POST /metrics HTTP/1.1\r\n\r\n' | head -n 1 | tr -d '\r')"
+is "HEAD tells no other length than GET" 0 "$(http 'HEAD /metrics HTTP/1.1\r\n\r\n' | grep -ci '^content-length')"
 is "HEAD has no body" "" "$(http 'HEAD /metrics HTTP/1.1\r\n\r\n' | sed '1,/^\r$/d')"
 is "no request" "HTTP/1.1 400 Bad Request" "$(http 'nonsense' | head -n 1 | tr -d '\r')"
 is "an endless request" "HTTP/1.1 400 Bad Request" "$(head -c 100000 /dev/zero | tr '\0' 'x' | metrics --http 2>/dev/null | head -n 1 | tr -d '\r')"
