@@ -210,6 +210,13 @@ enum exit_code command_adapter(const struct arguments *arguments)
         fputs("chwsyncd: a name and --table are two ways: which one?\n", stderr);
         return EXIT_USAGE;
     }
+    for (int i = 0; i < ADAPTER_OPTION_COUNT; i++)
+        if (arguments->adapter[i] && i != ADAPTER_WITH_QUEUE && i != ADAPTER_WITH_WAKE) {
+            fputs("chwsyncd: these options go with --table TABLE, the shop's table of lines\n"
+                  "    HINT: chwsyncd adapter --help\n",
+                  stderr);
+            return EXIT_USAGE;
+        }
     if (!name)
         return print_list();
     if (strcmp(name, "off") == 0 || strcmp(name, "on") == 0)

@@ -242,6 +242,35 @@ static void check_rows(struct check *check, const struct contract *contract,
     }
 }
 
+/* How many keys have a fault that parks their lines. */
+static int64_t check_keys(struct check *check, const struct contract *contract,
+                          const struct rehearsal_view *view)
+{
+    const struct {
+        int64_t count;
+        const char *noun, *what, *remedy, *which;
+    } faults[] = {
+        {view->repeated, "key", "more than once",
+         "order_ref is the key of one order line, look for a join that multiplies rows",
+         "GROUP BY order_ref HAVING count(*) > 1"},
+        {view->without_ref, "row", "without a key", "such lines are never sent",
+         "WHERE order_ref IS NULL OR order_ref = ''"},
+        {view->too_long, "key", "of more than 200 bytes", "such lines are never sent",
+         "WHERE octet_length(order_ref) > 200"},
+    };
+
+    for (size_t i = 0; i < COUNT_OF(faults); i++) {
+        if (!faults[i].count)
+            continue;
+        struct problem *found_one = found(check, SEVERITY_FAULT, "contract", EXIT_FINDING);
+        problem_set(found_one, "%s shows %" PRId64 " %s%s %s", contract->view_sql, faults[i].count,
+                    faults[i].noun, output_plural(faults[i].count), faults[i].what);
+        problem_hint(found_one, "%s: SELECT order_ref FROM %s %s;", faults[i].remedy,
+                     contract->view_sql, faults[i].which);
+    }
+    return view->repeated + view->without_ref + view->too_long;
+}
+
 static void check_view(struct check *check, const struct contract *contract)
 {
     OWN(text_done) struct text providers = {0};
@@ -262,19 +291,8 @@ static void check_view(struct check *check, const struct contract *contract)
                                  "NULL instead of an error");
         return;
     }
-    if (view.repeated || view.without_ref || view.too_long) {
-        found_one = found(check, SEVERITY_FAULT, "contract", EXIT_FINDING);
-        problem_set(found_one,
-                    "%s shows %" PRId64 " key%s more than once, %" PRId64
-                    " row%s without a key, %" PRId64 " key%s of more than 200 bytes",
-                    contract->view_sql, view.repeated, output_plural(view.repeated),
-                    view.without_ref, output_plural(view.without_ref), view.too_long,
-                    output_plural(view.too_long));
-        problem_hint(
-            found_one,
-            "order_ref is the key of one order line; look for a join that multiplies rows");
+    if (check_keys(check, contract, &view))
         return;
-    }
     check_rows(check, contract, &view);
     check_scans(check, contract);
     bool slow = view.took_ms > 100;

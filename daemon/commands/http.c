@@ -67,8 +67,9 @@ bool http_wants_metrics(FILE *input, FILE *output)
         http_answer(output, "404 Not Found", "text/plain", is_head ? "" : "see /metrics\n");
         return false;
     }
-    if (is_head)
-        http_answer(output, "200 OK", "application/openmetrics-text; version=1.0.0; charset=utf-8",
-                    "");
+    if (is_head) /* the length of what was not collected is not known, and may be left out */
+        fputs("HTTP/1.1 200 OK\r\nContent-Type: " HTTP_METRICS_TYPE "\r\n"
+              "Cache-Control: no-store\r\nConnection: close\r\n\r\n",
+              output);
     return is_get;
 }

@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+#define HTTP_METRICS_TYPE "application/openmetrics-text; version=1.0.0; charset=utf-8"
+
 /* Reads the request. True when it asks for GET /metrics (or /); otherwise it has been answered:
  * another path, another method, no request. HEAD is answered with the header alone. */
 bool http_wants_metrics(FILE *input, FILE *output);

@@ -40,7 +40,7 @@ static const struct family {
     {"provider_paused", "gauge", "provider", "what",
      "1 while nothing is submitted, or nothing at all is asked."},
     {"provider_worked_on", "gauge", "provider", NULL,
-     "1 while a running daemon holds the lease of the account."},
+     "1 while a daemon works for the account, or looks after it without having work."},
     {"submit_stops", "gauge", "provider", NULL,
      "Lost attempts that keep submits stopped until somebody releases them."},
     {"surplus_purchases", "gauge", "provider", NULL, "Orders that were bought twice, ever."},
@@ -255,7 +255,6 @@ enum exit_code command_metrics(const struct arguments *arguments)
         fputs(text_string(&text), stdout);
         return code;
     }
-    http_answer(stdout, "200 OK", "application/openmetrics-text; version=1.0.0; charset=utf-8",
-                text_string(&text));
+    http_answer(stdout, "200 OK", HTTP_METRICS_TYPE, text_string(&text));
     return EXIT_DONE;
 }

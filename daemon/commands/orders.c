@@ -611,6 +611,10 @@ enum exit_code command_orders(const struct arguments *arguments)
         const char *names[ORDER_STATE_COUNT + 3];
         list_states(names);
         command_complain_unknown("state", arguments->state, names);
+        fputs("    HINT: there are", stderr);
+        for (size_t i = 0; names[i]; i++)
+            fprintf(stderr, "%s %s", i ? "," : "", names[i]);
+        fputc('\n', stderr);
         return EXIT_USAGE;
     }
     enum exit_code code = command_open_report(arguments, &config, &session, &now_s);

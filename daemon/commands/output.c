@@ -128,8 +128,7 @@ static int width_of(const char *text)
     return width;
 }
 
-/* The bytes of the first characters that fit into `width` columns, one at least. */
-static size_t bytes_of(const char *text, int width)
+size_t output_bytes_within(const char *text, int width)
 {
     size_t bytes = 0;
     int columns;
@@ -147,7 +146,7 @@ static size_t bytes_of(const char *text, int width)
  */
 static size_t next_line(const char *text, int width)
 {
-    size_t most = bytes_of(text, width);
+    size_t most = output_bytes_within(text, width);
     if (!text[most])
         return most;
     for (size_t i = most; i > 0; i--)
@@ -222,7 +221,7 @@ static void measure(const struct table *table, int indent, int widths[TABLE_COLU
 /* Before a wide character a column may be left. */
 static void print_cut(FILE *stream, const char *text, int width, bool last)
 {
-    size_t bytes = bytes_of(text, width - 3);
+    size_t bytes = output_bytes_within(text, width - 3);
     OWN(text_done) struct text cut = {0};
     text_add_bytes(&cut, text, bytes);
     text_add(&cut, "...");

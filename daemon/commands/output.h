@@ -34,6 +34,9 @@ void output_relation(int64_t epoch_s, int64_t now_s, char ret_relation[RELATION_
 /* "for 3 min, until 08:30:01"; "until somebody does something" for INT64_MAX. */
 void output_until(int64_t epoch_s, int64_t now_s, char ret_until[RELATION_SIZE]);
 
+/* The bytes of the first characters that fit into so many columns of a terminal, one at least. */
+size_t output_bytes_within(const char *text, int width);
+
 /*
  * Prints "label" in the first columns and the text beside it, broken between words so that it stays
  * within OUTPUT_WIDTH. `indent` is where the text begins. An empty label continues.

@@ -1,5 +1,6 @@
 #include "commands/watch.h"
 #include "base/own.h"
+#include "commands/output.h"
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -56,58 +57,83 @@ static void screen_end(struct screen *screen)
         close(screen->signals);
 }
 
-/* Bytes of the first `columns` characters; a character of UTF-8 counts as one column. */
-static size_t bytes_of_columns(const char *line, size_t length, size_t columns)
+/* As much of the line, which ends at a line end, as the screen is wide. */
+static void put_line(const struct screen *screen, const char *line, int columns, bool bold)
 {
-    size_t i = 0;
+    size_t length = strcspn(line, "\n"), fitting = output_bytes_within(line, columns);
 
-    for (; i < length; i++) {
-        bool begins = ((unsigned char)line[i] & 0xc0) != 0x80;
-
-        if (begins && columns-- == 0)
-            break;
-    }
-    return i;
-}
-
-static void put_line(const struct screen *screen, const char *line, size_t length, bool bold)
-{
     if (bold && screen->bold)
         fputs("\033[1m", stdout);
-    fwrite(line, 1, length, stdout);
+    fwrite(line, 1, fitting < length ? fitting : length, stdout);
     if (bold && screen->bold)
         fputs("\033[0m", stdout);
     fputs(screen->on_terminal ? "\033[K\n" : "\n", stdout);
 }
 
-/* The last line of the terminal stays free, so that nothing scrolls. */
-static void show(const struct screen *screen, const char *title, const char *frame)
+static size_t count_lines(const char *frame)
 {
-    struct winsize size = {.ws_row = 24, .ws_col = 80};
-    size_t rows = SIZE_MAX, columns = LINE_MAX_COLUMNS;
+    size_t lines = 0;
+
+    for (; *frame; lines++) {
+        frame += strcspn(frame, "\n");
+        frame += *frame == '\n';
+    }
+    return lines;
+}
+
+static void put_heading(const struct screen *screen, const char *title, int columns)
+{
     char heading[200], moment[32] = "";
     time_t now = time(NULL);
     struct tm local;
 
-    if (screen->on_terminal) {
-        if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0 || size.ws_row == 0 || size.ws_col == 0)
-            size = (struct winsize){.ws_row = 24, .ws_col = 80};
-        rows = size.ws_row > 3 ? size.ws_row - 3u : 1;
-        columns = size.ws_col;
-        fputs("\033[H", stdout);
-    }
     if (localtime_r(&now, &local))
         strftime(moment, sizeof moment, "%H:%M:%S", &local);
     snprintf(heading, sizeof heading, "%s   %s%s", title, moment,
              screen->on_terminal ? "   q ends" : "");
-    put_line(screen, heading, bytes_of_columns(heading, strlen(heading), columns), true);
-    put_line(screen, "", 0, false);
-    while (*frame && rows-- > 0) {
-        size_t length = strcspn(frame, "\n");
+    put_line(screen, heading, columns, true);
+    put_line(screen, "", columns, false);
+}
 
-        put_line(screen, frame, bytes_of_columns(frame, length, columns), false);
-        frame += length + (frame[length] == '\n');
+/* What is held up stands at the end: when that does not fit, it is said that there is more. */
+static void put_frame(const struct screen *screen, const char *frame, size_t rows, int columns)
+{
+    size_t lines = count_lines(frame), shown = lines <= rows ? lines : rows - (rows > 0);
+    char more[80];
+
+    for (size_t i = 0; i < shown; i++) {
+        put_line(screen, frame, columns, false);
+        frame += strcspn(frame, "\n");
+        frame += *frame == '\n';
     }
+    if (lines > shown && rows > 0) {
+        snprintf(more, sizeof more, "%zu more line%s: make the window taller", lines - shown,
+                 lines - shown == 1 ? "" : "s");
+        put_line(screen, more, columns, true);
+    }
+}
+
+/* The last line of the terminal stays free, so that nothing scrolls; in four lines or less there is
+ * no room for the heading. */
+static void show(const struct screen *screen, const char *title, const char *frame)
+{
+    enum { HEADING_ROWS = 2 };
+    struct winsize size = {.ws_row = 24, .ws_col = 80};
+    size_t rows = SIZE_MAX;
+    int columns = LINE_MAX_COLUMNS;
+
+    if (screen->on_terminal) {
+        if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0 || size.ws_row == 0 || size.ws_col == 0)
+            size = (struct winsize){.ws_row = 24, .ws_col = 80};
+        rows = size.ws_row - 1u;
+        columns = size.ws_col;
+        fputs("\033[H", stdout);
+    }
+    if (rows >= 2 * HEADING_ROWS) {
+        put_heading(screen, title, columns);
+        rows -= HEADING_ROWS;
+    }
+    put_frame(screen, frame, rows, columns);
     if (screen->on_terminal)
         fputs("\033[J", stdout);
     else

@@ -31,6 +31,7 @@ static struct {
     enum log_form form;
     int descriptor;
     struct sockaddr_un journal; /* the peer in LOG_FORM_JOURNAL */
+    const char *identifier;     /* what entries there are called; borrowed from the environment */
     uint64_t dropped;
     bool line_open; /* a write was cut short: the next one begins with a line feed */
 } sink = {.level = LOG_LEVEL_INFO, .form = LOG_FORM_PLAIN, .descriptor = STDERR_FILENO};
@@ -115,7 +116,7 @@ static void add_entry(struct text *datagram, enum log_level level, const struct 
     char priority[12], http_status[24];
     struct log_field fields[] = {
         {"PRIORITY", priority},
-        {"SYSLOG_IDENTIFIER", "chwsyncd"},
+        {"SYSLOG_IDENTIFIER", sink.identifier},
         {"MESSAGE_ID", entry->message_id},
         {"CHW_ORDER_REF", entry->order_ref},
         {"CHW_PROVIDER", entry->provider},
@@ -295,6 +296,9 @@ int log_open_journal(enum log_level level, const char *path)
         return -errno;
     open_sink(level, descriptor, LOG_FORM_JOURNAL);
     sink.journal = address;
+    sink.identifier = getenv("SYSLOG_IDENTIFIER");
+    if (!sink.identifier || !*sink.identifier)
+        sink.identifier = "chwsyncd";
     return descriptor;
 }
 

@@ -314,7 +314,7 @@ static int read_view(const PGresult *rows, int row, struct contract *contract)
               contract->view_sql);
     else if (!contract->view_found)
         FAULT(contract, CONTRACT_ERROR, CONTRACT_VIEW, contract->view_sql,
-              "create it from an adapter (sql/adapters/), or correct shop.pending_orders",
+              "chwsyncd adapter prints one, to be run with psql; or correct shop.pending_orders",
               kind ? "%s is no view" : "view %s does not exist", contract->view_sql);
     else if (!cell_is_true(rows, row, ANSWER_ABLE))
         FAULT(contract, CONTRACT_ERROR, CONTRACT_VIEW, contract->view_sql,
@@ -431,7 +431,8 @@ static int read_row_security(const PGresult *rows, int row, struct contract *con
 static int read_function(const PGresult *rows, int row, struct contract *contract)
 {
     static const char remedy[] =
-        "create it from an adapter (sql/adapters/), or correct shop.write_back (\"\" = none)";
+        "chwsyncd adapter prints one, to be run with psql; or correct shop.write_back (\"\" = "
+        "none)";
     const char *candidates = cell(rows, row, ANSWER_NOTE);
     contract->function_wanted = true;
     contract->function_sql = strdup(cell(rows, row, ANSWER_TEXT));

@@ -27,7 +27,8 @@ const char *contract_remedy_for(const char *sqlstate)
     } remedies[] = {
         {"57014", "it takes longer than it may: an index is missing, or the condition is too wide"},
         {"55P03", "it waits for a lock: lock rows with SKIP LOCKED, and answer NULL"},
-        {"42501", "its owner lacks a right: GRANT it to chwsync_adapter"},
+        {"42501", "GRANT the right to its owner, chwsync_adapter; with security_invoker the "
+                  "daemon's counts"},
         {"2D000", "it must not COMMIT or ROLLBACK: the daemon does that"},
         {"25006", "it must not write: it is read in a transaction that cannot"},
         {"25000", "it must not change the transaction"},

@@ -42,7 +42,8 @@ struct expression {
     struct text sql;
     unsigned type;
     bool is_column, is_unique, has_index, is_nullable;
-    char column[80]; /* quoted, without its table */
+    char column[80];      /* quoted, without its table */
+    char domain_over[80]; /* the column's type is a domain over this one; or "" */
 };
 
 struct generator {
@@ -209,7 +210,8 @@ static void look_at_table(struct generator *generator, const char *option, const
         "         WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND lower(a.attname) = w.name\n"
         "           AND a.atttypid IN (1082, 1114, 1184) ORDER BY w.place LIMIT 1)\n"
         "  FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace\n"
-        " WHERE c.oid = to_regclass($1::text)"};
+        " WHERE c.oid = CASE WHEN $1::text ~ '^(\"([^\"]|\"\")+\"|[^\\s\".]+)([.](\"([^\"]|\"\")+\"|[^\\s\".]+))?$'\n"
+        "                    THEN to_regclass($1) END" /* which raises where the text is no name */};
     /* clang-format on */
     const char *values[] = {name};
     OWN(rows_freep) PGresult *rows = ask(generator, &statement, values, 1);
@@ -257,18 +259,20 @@ static bool resolve(struct generator *generator, const char *option, const char 
         "WITH columns AS (\n"
         "    SELECT 'l' AS alias, 1 AS place, a.* FROM pg_catalog.pg_attribute a WHERE a.attrelid = $1::oid\n"
         "    UNION ALL SELECT 'o', 2, a.* FROM pg_catalog.pg_attribute a WHERE a.attrelid = nullif($2::text, '')::oid),\n"
-        "usable AS (SELECT * FROM columns WHERE attnum > 0 AND NOT attisdropped)\n"
+        "usable AS (SELECT * FROM columns WHERE attnum > 0 AND NOT attisdropped),\n"
+        "named AS (SELECT u.*, w.name FROM usable u CROSS JOIN LATERAL (VALUES (attname::text), (format('%I', attname)),\n"
+        "              (alias || '.' || attname), (format('%s.%I', alias, attname))) AS w (name))\n"
         "SELECT format('%s.%I', alias, attname), format('%I', attname), true, NOT attnotnull,\n"
         "       EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indrelid = attrelid AND i.indisunique AND i.indpred IS NULL\n"
         "                  AND i.indnkeyatts = 1 AND i.indkey[0] = attnum),\n"
         "       EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indrelid = attrelid AND i.indpred IS NULL AND i.indkey[0] = attnum), place\n"
-        "  FROM usable WHERE attname = $3::text OR format('%I', attname) = $3\n"
+        "  FROM named WHERE name = $3::text\n"
         "UNION ALL\n"
         "SELECT format(CASE WHEN t.typname IN ('json', 'jsonb') THEN '(%s.%I %s %L)' ELSE '(chwsync.try_jsonb(%s.%I) %s %L)' END, alias,\n"
         "              attname, CASE WHEN $4::boolean THEN '#>' ELSE '#>>' END,\n"
-        "              string_to_array(substr($3, length(attname) + 2), '.')), '', false, true, false, false, place + 2\n"
-        "  FROM usable JOIN pg_catalog.pg_type t ON t.oid = atttypid\n"
-        " WHERE starts_with($3, attname || '.') AND $3 !~ '[()'' ]' AND t.typname IN ('json', 'jsonb', 'text', 'varchar')\n"
+        "              string_to_array(substr($3, length(name) + 2), '.')), '', false, true, false, false, place + 2\n"
+        "  FROM named JOIN pg_catalog.pg_type t ON t.oid = atttypid\n"
+        " WHERE starts_with($3, name || '.') AND substr($3, length(name) + 2) !~ '[()'' ]' AND t.typname IN ('json', 'jsonb', 'text', 'varchar')\n"
         " ORDER BY 7 LIMIT 1"};
     /* clang-format on */
     const char *values[] = {generator->line.oid, generator->order.oid, given,
@@ -376,6 +380,38 @@ static void look_at_column(struct generator *generator, enum contract_column col
     text_done(&expression.sql);
 }
 
+/*
+ * The text of a key is the line's name for ever. That of times, floating numbers, bytes and money
+ * depends on the settings of a session, and a line with another name would be bought again.
+ */
+static void judge_key_type(struct generator *generator)
+{
+    /* clang-format off */
+    static const struct statement statement = {
+        "generator key",
+        "SELECT CASE WHEN d.typtype = 'd' THEN format('%I.%I', n.nspname, t.typname) ELSE '' END, format_type(t.oid, NULL),\n"
+        "       t.typcategory IN ('D', 'T') OR t.typname IN ('float4', 'float8', 'bytea', 'money')\n"
+        "  FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type d ON d.oid = a.atttypid, pg_catalog.pg_type t\n"
+        "  JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace\n"
+        " WHERE a.attrelid = $1::oid AND format('%I', a.attname) = $2::text AND t.oid = $3::oid"};
+    /* clang-format on */
+    struct expression *key = &generator->key;
+    char type[16];
+    const char *values[] = {generator->line.oid, key->column, type};
+
+    snprintf(type, sizeof type, "%u", key->type);
+    OWN(rows_freep) PGresult *rows = ask(generator, &statement, values, 3);
+    if (!rows || PQntuples(rows) == 0)
+        return;
+    copy_cell(rows, 0, key->domain_over, sizeof key->domain_over);
+    if (PQgetvalue(rows, 0, 2)[0] == 't') {
+        struct problem *problem = add_fault(generator, true);
+        problem_set(problem, "--key: how %s.%s (%s) is written depends on a session's settings",
+                    generator->line.name, key->column, PQgetvalue(rows, 0, 1));
+        problem_hint(problem, "name a column with whole numbers, texts or uuids");
+    }
+}
+
 static void judge_key(struct generator *generator)
 {
     const struct expression *key = &generator->key;
@@ -385,8 +421,13 @@ static void judge_key(struct generator *generator)
         problem = add_fault(generator, true);
         problem_set(problem, "--key: %s is no column of %s",
                     generator->request->columns[CONTRACT_ORDER_REF], generator->line.name);
-        problem_hint(problem, "the function finds a line by it: its primary key is best%s%s",
-                     generator->line.key[0] ? ", here " : "", generator->line.key);
+        if (generator->line.key[0])
+            problem_hint(problem,
+                         "the function finds a line by it: its primary key is best, here %s",
+                         generator->line.key);
+        else
+            problem_hint(problem, "the function finds a line by it; where several columns are the "
+                                  "key, begin with: chwsyncd adapter template");
     } else if (!key->has_index) {
         problem = add_fault(generator, true);
         problem_set(problem, "--key: no index leads to %s.%s", generator->line.name, key->column);
@@ -402,16 +443,21 @@ static void judge_key(struct generator *generator)
 
 static void look_at_pending(struct generator *generator)
 {
-    OWN(text_done) struct text probe = {0};
+    const char *pending = generator->request->pending, *from = text_string(&generator->from);
+    OWN(text_done) struct text probe = {0}, filter = {0};
 
-    text_format(&probe, "SELECT (\n%s\n) FROM %s WHERE false", generator->request->pending,
-                text_string(&generator->from));
+    text_format(&probe, "SELECT (\n%s\n) FROM %s WHERE false", pending, from);
     OWN(rows_freep) PGresult *rows = try_sql(generator, "--pending", text_string(&probe));
-    if (rows && !is_one_expression(generator, "--pending", generator->request->pending))
+    if (!rows || !is_one_expression(generator, "--pending", pending))
         return;
-    if (rows && PQftype(rows, 0) != TYPE_BOOL)
-        problem_set(add_fault(generator, true), "--pending: %s is no condition",
-                    generator->request->pending);
+    if (PQftype(rows, 0) != TYPE_BOOL) {
+        problem_set(add_fault(generator, true), "--pending: %s is no condition", pending);
+        return;
+    }
+    /* No aggregate may stand where the view has it. */
+    text_format(&filter, "SELECT FROM %s WHERE false AND (\n%s\n)", from, pending);
+    OWN(rows_freep) PGresult *filtered = try_sql(generator, "--pending", text_string(&filter));
+    (void)filtered;
 }
 
 /* The time before which lines are left alone; without one every old line that fits is bought. */
@@ -451,17 +497,20 @@ static const char *wanted(const struct generator *generator, enum contract_colum
 /* Pieces, before they are divided among runs. */
 static void add_pieces(struct generator *generator, struct text *text)
 {
+    enum { PACK_DIGITS_MAX = 9 }; /* more would make another type of it */
     const char *pack = generator->request->pack;
     struct expression expression = {0};
 
     text_add(text, wanted(generator, CONTRACT_QUANTITY));
-    if (pack && pack[strspn(pack, "-0")] == '\0')
+    if (!pack)
+        return;
+    if (pack[strspn(pack, "-0")] == '\0')
         problem_set(add_fault(generator, true), "--pack: %s of them make no piece", pack);
-    else if (pack && pack[0] == '-')
-        problem_set(add_fault(generator, true), "--pack: %s is no number of pieces", pack);
-    else if (pack && pack[strspn(pack, "0123456789")] == '\0')
+    else if (pack[strspn(pack, "0123456789")] == '\0' && strlen(pack) <= PACK_DIGITS_MAX)
         text_format(text, " * %s", pack);
-    else if (pack && resolve(generator, "--pack", pack, false, &expression)) {
+    else if (pack[strspn(pack, "+-.0123456789")] == '\0')
+        problem_set(add_fault(generator, true), "--pack: %s is no number of pieces", pack);
+    else if (resolve(generator, "--pack", pack, false, &expression)) {
         text_add(text, " * ");
         if (!add_cast(text, "bigint", &expression))
             problem_set(add_fault(generator, true), "--pack: %s is no number", pack);
@@ -480,7 +529,7 @@ static void add_view(struct generator *generator, struct text *text)
     for (int i = 0; i < CONTRACT_COLUMN_COUNT; i++) {
         const char *value = wanted(generator, (enum contract_column)i);
 
-        if (!*value && i != CONTRACT_LINK && i != CONTRACT_QUANTITY)
+        if (!*value && i != CONTRACT_LINK && i != CONTRACT_QUANTITY && i != CONTRACT_CREATED_AT)
             continue;
         text_add(text, ",\n       ");
         if (has_runs && i == CONTRACT_SERVICE)
@@ -492,6 +541,8 @@ static void add_view(struct generator *generator, struct text *text)
             text_add(text, "x.runs");
         else if (i == CONTRACT_QUANTITY)
             text_add(text, *value ? text_string(&pieces) : "NULL::bigint");
+        else if (i == CONTRACT_CREATED_AT && !*value)
+            text_add(text, "NULL::timestamptz"); /* the queue asks for it */
         else
             text_add(text, *value ? value : "NULL::text");
         text_format(text, " AS \"%s\"", contract_column_name((enum contract_column)i));
@@ -623,7 +674,8 @@ static void add_head(struct generator *generator, struct text *text)
 
 static void write_adapter(struct generator *generator, struct text *ret_adapter)
 {
-    OWN(text_done) struct text head = {0}, grants = {0}, view = {0}, columns = {0}, lock = {0};
+    OWN(text_done)
+    struct text head = {0}, grants = {0}, view = {0}, columns = {0}, lock = {0}, key_type = {0};
 
     add_head(generator, &head);
     add_grants(generator, &grants);
@@ -633,11 +685,15 @@ static void write_adapter(struct generator *generator, struct text *ret_adapter)
                 "        PERFORM FROM %s\n          WHERE %s = wanted\n"
                 "            FOR NO KEY UPDATE SKIP LOCKED;",
                 text_string(&generator->from), text_string(&generator->key.sql));
+    if (generator->key.domain_over[0])
+        text_add(&key_type, generator->key.domain_over);
+    else
+        text_format(&key_type, "%s.%s%%TYPE", generator->line.name, generator->key.column);
     const struct adapter_word words[] = {
         {"head", text_string(&head)},   {"grants", text_string(&grants)},
         {"view", text_string(&view)},   {"columns", text_string(&columns)},
         {"lock", text_string(&lock)},   {"table", generator->line.name},
-        {"key", generator->key.column},
+        {"key", generator->key.column}, {"key_type", text_string(&key_type)},
     };
     adapter_fill(ret_adapter, "table", words, COUNT_OF(words));
 }
@@ -651,8 +707,9 @@ static bool compose_from(struct generator *generator)
     if (!request->order_table)
         return true;
     if (!generator->order.key[0]) {
-        problem_set(add_fault(generator, true), "--order: %s has no primary key of one column",
-                    generator->order.name);
+        struct problem *problem = add_fault(generator, true);
+        problem_set(problem, "--order: %s has no primary key of one column", generator->order.name);
+        problem_hint(problem, "for such a shop begin with: chwsyncd adapter template");
         return false;
     }
     if (!resolve(generator, "--by", request->by, false, &generator->by))
@@ -672,11 +729,15 @@ static void generate(struct generator *generator, struct text *ret_adapter)
     OWN(rows_freep) PGresult *joined = try_sql(generator, "--by", text_string(&probe));
     if (!joined)
         return;
-    if (resolve(generator, "--key", generator->request->columns[CONTRACT_ORDER_REF], false,
-                &generator->key))
+    bool has_key = resolve(generator, "--key", generator->request->columns[CONTRACT_ORDER_REF],
+                           false, &generator->key);
+    if (has_key)
         judge_key(generator);
+    if (generator->key.is_column)
+        judge_key_type(generator);
     for (int i = 0; i < CONTRACT_COLUMN_COUNT && !generator->lost; i++)
-        look_at_column(generator, (enum contract_column)i);
+        if (has_key || i != CONTRACT_ORDER_REF)
+            look_at_column(generator, (enum contract_column)i);
     look_at_pending(generator);
     choose_placed(generator);
     if (!generator->lost && !generator->faults->errors)

@@ -79,6 +79,7 @@ static const struct statement statements[METRIC_GROUPS] = {
         " WHERE o.state IN ('completed', 'partial', 'canceled', 'refunded', 'failed', 'rejected', 'abandoned')\n"
         "UNION ALL\n"
         "SELECT 'parked_lines', NULL, NULL, count(*) FROM chwsync.parked_lines"},
+    /* Without work the lease is taken but once a minute, for ten seconds; the figures are kept then. */
     [METRIC_PROVIDERS] = {
         "metrics providers",
         "WITH account AS (\n"
@@ -103,7 +104,9 @@ static const struct statement statements[METRIC_GROUPS] = {
         "       round(extract(epoch FROM a.last_error_at)::numeric, 3) FROM account a WHERE a.last_error_at IS NOT NULL\n"
         "UNION ALL\n"
         "SELECT 'provider_worked_on', a.provider, NULL,\n"
-        "       EXISTS (SELECT FROM chwsync.leases l WHERE l.account_id = a.id AND l.expires_at > now())::int FROM account a\n"
+        "       (EXISTS (SELECT FROM chwsync.leases l WHERE l.account_id = a.id AND l.expires_at > now())\n"
+        "        OR EXISTS (SELECT FROM chwsync.budgets b WHERE b.account_id = a.id AND b.kept_at > now() - interval '75 seconds'))::int\n"
+        "  FROM account a\n"
         "UNION ALL\n"
         "SELECT 'submit_stops', a.provider, NULL, (SELECT count(*) FROM chwsync.submit_stops s\n"
         "        WHERE s.account_id = a.id AND s.released_at IS NULL) FROM account a\n"

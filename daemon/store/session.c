@@ -2,10 +2,12 @@
 #include "store/conninfo.h"
 #include <errno.h>
 #include <poll.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 struct session {
     PGconn *connection;
@@ -89,6 +91,34 @@ static void collect_settings(struct settings *settings, const PQconninfoOption *
     add_setting(settings, "client_encoding", "UTF8");
 }
 
+/*
+ * Peer authentication asks which system user connects, and lets root in as root alone. So root
+ * connects as the system user of the role's name where there is one. NULL: not this way.
+ */
+static PGconn *connect_as_role(const struct settings *settings)
+{
+    const struct passwd *user = NULL;
+    const char *host = NULL;
+    PGconn *connection;
+
+    for (size_t i = 0; i < settings->count; i++) {
+        if (strcmp(settings->keywords[i], "user") == 0)
+            user = getpwnam(settings->values[i]);
+        if (strcmp(settings->keywords[i], "host") == 0)
+            host = settings->values[i];
+    }
+    if (geteuid() != 0 || !user || user->pw_uid == 0 || (host && host[0] != '/') ||
+        seteuid(user->pw_uid) < 0)
+        return NULL;
+    connection = PQconnectdbParams(settings->keywords, settings->values, 0);
+    if (seteuid(0) < 0)
+        abort();
+    if (PQstatus(connection) == CONNECTION_OK)
+        return connection;
+    PQfinish(connection);
+    return NULL;
+}
+
 static PGconn *connect_with(const struct session_options *options, struct problem *reterr_problem)
 {
     char *message = NULL, time_limit[16];
@@ -104,9 +134,26 @@ static PGconn *connect_with(const struct session_options *options, struct proble
     snprintf(time_limit, sizeof time_limit, "%u",
              options->connect_limit_s ? options->connect_limit_s : 10);
     collect_settings(&settings, parsed, options, time_limit);
-    PGconn *connection = PQconnectdbParams(settings.keywords, settings.values, 0);
+    PGconn *connection = connect_as_role(&settings);
+    if (!connection)
+        connection = PQconnectdbParams(settings.keywords, settings.values, 0);
     PQconninfoFree(parsed);
     return connection;
+}
+
+/* A command is run by people, who may be nobody in the database. */
+static void hint_at_caller(const PGconn *connection, const char *message, struct problem *problem)
+{
+    const struct passwd *caller = getpwuid(geteuid());
+    const char *role = PQuser(connection);
+    bool is_own = caller && role && strcmp(caller->pw_name, role) == 0;
+
+    if (is_own && strstr(message, "role \"") && strstr(message, "does not exist"))
+        problem_hint(problem,
+                     "you are no role there: run it as one that is, sudo -u postgres chwsyncd ...; "
+                     "or --conninfo names one");
+    else if (!is_own && role && geteuid() != 0 && strstr(message, "Peer authentication failed"))
+        problem_hint(problem, "run it as root, or sudo -u %s chwsyncd ...", role);
 }
 
 int session_open(const struct session_options *options, struct session **ret_session,
@@ -129,6 +176,7 @@ int session_open(const struct session_options *options, struct session **ret_ses
         problem_set(reterr_problem, "unable to reach the database: %s", why.text);
         problem_hint(reterr_problem, "%s",
                      why.hint[0] ? why.hint : "is PostgreSQL running, and is the conninfo right?");
+        hint_at_caller(session->connection, why.text, reterr_problem);
         return 1;
     }
     PQsetNoticeReceiver(session->connection, receive_notice, session);

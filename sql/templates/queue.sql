@@ -14,6 +14,16 @@ SET LOCAL lock_timeout = '10s';
 SET LOCAL client_min_messages = warning;
 SET LOCAL ROLE chwsync_adapter;
 
+-- One that was made for keys of another type is of no use.
+DO $$
+BEGIN
+    IF (SELECT a.atttypid <> w.atttypid FROM pg_catalog.pg_attribute a, pg_catalog.pg_attribute w
+         WHERE a.attrelid = to_regclass('chwsync_shop.queue') AND a.attname = 'line_id'
+           AND w.attrelid = 'chwsync_shop.wanted_lines'::regclass AND w.attname = 'line_id') THEN
+        DROP TABLE chwsync_shop.queue CASCADE;
+    END IF;
+END
+$$;
 CREATE TABLE IF NOT EXISTS chwsync_shop.queue AS
     SELECT w.line_id, now() AS added_at, now() AS looked_at FROM chwsync_shop.wanted_lines w WITH NO DATA;
 CREATE UNIQUE INDEX IF NOT EXISTS queue_line ON chwsync_shop.queue (line_id);

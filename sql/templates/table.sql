@@ -33,6 +33,9 @@ INSERT INTO chwsync_shop.since (placed_at) VALUES (now() - interval '1 day') ON 
 -- 3. The lines that the shop wants delivered, taken or not; and of those the ones that may be sent now.
 DROP VIEW IF EXISTS chwsync_shop.pending_orders;
 DROP VIEW IF EXISTS chwsync_shop.wanted_lines;
+-- A queue that was made before, perhaps for another table, is kept by its own part only.
+DROP TRIGGER IF EXISTS queue_line_taken ON chwsync_shop.line;
+DROP TRIGGER IF EXISTS queue_line_moved ON chwsync_shop.line;
 CREATE VIEW chwsync_shop.wanted_lines AS
 @view@
 
@@ -48,7 +51,7 @@ CREATE OR REPLACE FUNCTION chwsync_shop.write_back(r chwsync.result) RETURNS boo
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    wanted @table@.@key@%TYPE; -- as the shop has it
+    wanted @key_type@; -- as the shop has it
     is_end boolean;
 BEGIN
     BEGIN

@@ -82,6 +82,9 @@ usage_is_told() {
     has "an unknown action" 'did you mean "install"\?' "$said"
     run orders --state quued
     has "an unknown state" 'unknown state "quued"; did you mean "queued"\?' "$said"
+    has "... tells which there are" 'HINT: there are queued, .*uncertain' "$said"
+    told adapter --key id --pending true
+    is "options of --table without it: usage" "64 chwsyncd: these options go with --table TABLE, the shop's table of lines" "$code $(head -n 1 <<<"$said")"
     run orders --help >/dev/null
     "$chwsyncd" --help >/dev/full 2>&1
     is "what cannot be printed is a failure" 1 "$?"
@@ -316,7 +319,7 @@ check_finds() {
     is "check before the adapter" 1 "$code"
     has "... the view is missing" "fault +contract +view chwsync_shop.pending_orders does not exist" "$said"
     has "... and so is the function" "fault +contract +function chwsync_shop.write_back" "$said"
-    has "... with a remedy" "HINT: create it from an adapter" "$said"
+    has "... with a remedy" "HINT: chwsyncd adapter prints one, to be run with psql; or correct shop.write_back" "$said"
     has "... the provider is asked all the same" "ok +provider +panel accepts the key; balance 12.50* USD" "$said"
     has "... whether anybody is there, and how the way is protected" "ok +provider +panel answers in [0-9]+ ms; plain HTTP, on this machine only" "$said"
     has "... what it sells" "ok +provider +panel sells [1-9][0-9]* services" "$said"
@@ -402,6 +405,7 @@ SET ROLE chwsync_adapter;
 CREATE VIEW chwsync_shop.bad AS SELECT id AS order_ref, data AS service, note AS url, pieces AS quantity FROM public.lines;
 CREATE VIEW chwsync_shop.raises AS SELECT id AS order_ref, 's'::text AS service, 'l'::text AS link, note::bigint AS quantity FROM public.lines;
 CREATE VIEW chwsync_shop.twice AS SELECT 'same'::text AS order_ref, 's'::text AS service, 'l'::text AS link, 1 AS quantity FROM public.lines;
+CREATE VIEW chwsync_shop.keyless AS SELECT CASE id WHEN 1 THEN repeat('ä', 101) END AS order_ref, 's'::text AS service, 'l'::text AS link, 1 AS quantity FROM public.lines;
 CREATE VIEW chwsync_shop.closed AS SELECT id AS order_ref, 's'::text AS service, 'l'::text AS link, 1 AS quantity FROM public.lines;
 CREATE MATERIALIZED VIEW chwsync_shop.stale AS SELECT * FROM chwsync_shop.twice;
 CREATE FUNCTION chwsync_shop.other(r jsonb) RETURNS boolean LANGUAGE sql AS 'SELECT false';
@@ -410,7 +414,7 @@ CREATE FUNCTION chwsync_shop.sleeps(r chwsync.result) RETURNS boolean LANGUAGE s
 CREATE FUNCTION chwsync_shop.says_yes(r chwsync.result) RETURNS boolean LANGUAGE sql SECURITY DEFINER AS 'SELECT true';
 CREATE FUNCTION chwsync_shop.says_null(r chwsync.result) RETURNS boolean LANGUAGE sql AS 'SELECT NULL::boolean';
 CREATE FUNCTION chwsync_shop."Very Odd"(r chwsync.result) RETURNS boolean LANGUAGE sql AS 'SELECT false';
-GRANT SELECT ON chwsync_shop.bad, chwsync_shop.raises, chwsync_shop.twice, chwsync_shop.stale TO chwsync;
+GRANT SELECT ON chwsync_shop.bad, chwsync_shop.raises, chwsync_shop.twice, chwsync_shop.keyless, chwsync_shop.stale TO chwsync;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA chwsync_shop TO chwsync;
 SQL
     # view | function | exit code | what must be said
@@ -426,7 +430,11 @@ chwsync_shop.bad||1|fault .*bad.quantity is numeric, should be bigint
 chwsync_shop.bad||1|fault .*bad has no column link \(text\)
 chwsync_shop.bad||1|warning .*columns that nothing reads: url
 chwsync_shop.raises||1|fault .*reading chwsync_shop.raises fails: invalid input syntax for type bigint.*22P02
-chwsync_shop.twice||1|fault .*shows 1 key more than once
+chwsync_shop.twice||1|fault .*shows 1 key more than once$
+chwsync_shop.twice||1|HINT: .*SELECT order_ref FROM chwsync_shop.twice GROUP BY order_ref HAVING count\(\*\) > 1;
+chwsync_shop.keyless||1|fault .*shows 1 row without a key$
+chwsync_shop.keyless||1|fault .*shows 1 key of more than 200 bytes$
+chwsync_shop.keyless||1|HINT: .*SELECT order_ref FROM chwsync_shop.keyless WHERE octet_length\(order_ref\) > 200;
 chwsync_shop.closed||1|fault .*this role may not read chwsync_shop.closed
 chwsync_shop.stale||1|fault .*is a materialized view
 nowhere.to_be_found||1|fault .*view nowhere.to_be_found does not exist

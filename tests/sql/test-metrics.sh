@@ -63,6 +63,8 @@ SELECT id, 1, now() - interval '5 minutes', (state = 'completed')::int FROM chws
 INSERT INTO chwsync.parked_lines (order_ref, reason) VALUES ('x', 'shown twice');
 INSERT INTO chwsync.request_counts VALUES (1, 'add', 'done', 7), (1, 'add', 'no answer', 2), (1, 'status', 'throttled', 1);
 INSERT INTO chwsync.told_delays VALUES (1, 5, 2.5), (60, 2, 90), ('Infinity', 1, 9000);
+INSERT INTO chwsync.leases (account_id, holder, number, expires_at) VALUES (1, gen_random_uuid(), 1, now() - interval '50 seconds');
+INSERT INTO chwsync.budgets (account_id, kept_at) VALUES (1, now() - interval '1 minute'), (2, now() - interval '2 minutes');
 INSERT INTO chwsync.budget_minutes VALUES (1, now(), 7, 2, 1), (1, now() - interval '2 hours', 10, 0, 0);
 SQL
 metrics >"$work/metrics"
@@ -77,13 +79,18 @@ for case in 'orders{state="queued"} 3' 'orders{state="completed"} 3' 'orders{sta
     'bought_delay_seconds{since="paid",quantile="0.99"} 3660.000' 'database_up 1' \
     'requests_total{provider="one",action="add",outcome="no answer"} 2' 'requests_total{provider="one",action="status",outcome="throttled"} 1' \
     'told_delay_seconds_bucket{le="1.0"} 5' 'told_delay_seconds_bucket{le="60.0"} 7' 'told_delay_seconds_bucket{le="+Inf"} 8' \
-    'told_delay_seconds_count 8' 'told_delay_seconds_sum 9092.500'; do
+    'provider_worked_on{provider="one"} 1' 'provider_worked_on{provider="two"} 0' 'told_delay_seconds_count 8' 'told_delay_seconds_sum 9092.500'; do
     is "${case% *}" "${case##* }" "$(value "${case% *}")"
 done
 is "age of the oldest uncertain order" "600" "$(value 'oldest_order_age_seconds{state="uncertain"}' | cut -d. -f1)"
 is "age of the oldest untold end" "300" "$(value 'oldest_write_back_age_seconds{of="ended"}' | cut -d. -f1)"
 
 # What etc/ asks for: names, and label values, of which each stands in the scrape above.
+if command -v promtool >/dev/null; then
+    cp etc/chwsyncd-alerts.yml tests/sql/alerts.yml "$work" && holds "the alert rules say what they should" promtool test rules "$work/alerts.yml"
+else
+    skips "the alert rules say what they should" "needs promtool, of the package prometheus"
+fi
 names=$(strict -v names=1 "$work/metrics" | sort -u)
 for file in etc/chwsyncd-alerts.yml etc/chwsyncd-dashboard.json; do
     used=$(sed 's/\\"/"/g' "$file" | grep -oE 'chwsyncd_[a-z_]+' | sort -u)
@@ -112,6 +119,7 @@ is "its length" "$(wc -c <"$work/body")" "$(sed -n 's/^Content-Length: \(.*\)\r$
 is "its body" "" "$(strict "$work/body")"
 is "another path" "HTTP/1.1 404 Not Found" "$(http 'GET /keys HTTP/1.1\r\n\r\n' | head -n 1 | tr -d '\r')"
 is "another method" "HTTP/1.1 405 Method Not Allowed" "$(http 'POST /metrics HTTP/1.1\r\n\r\n' | head -n 1 | tr -d '\r')"
+is "HEAD tells no other length than GET" 0 "$(http 'HEAD /metrics HTTP/1.1\r\n\r\n' | grep -ci '^content-length')"
 is "HEAD has no body" "" "$(http 'HEAD /metrics HTTP/1.1\r\n\r\n' | sed '1,/^\r$/d')"
 is "no request" "HTTP/1.1 400 Bad Request" "$(http 'nonsense' | head -n 1 | tr -d '\r')"
 is "an endless request" "HTTP/1.1 400 Bad Request" "$(head -c 100000 /dev/zero | tr '\0' 'x' | metrics --http 2>/dev/null | head -n 1 | tr -d '\r')"

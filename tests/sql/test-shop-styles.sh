@@ -84,17 +84,17 @@ style versions --table lines --key line_id --service sku --link link --quantity 
         CREATE TRIGGER old_version AFTER INSERT ON lines FOR EACH ROW WHEN (NEW.version > 1) EXECUTE FUNCTION old_version();"
     usual lines line_id 'link, qty' 'LINK, PACKS')
 
-style aggregates --table shop.lines --key id --service sku --link link --quantity qty --pack 1000 --order shop.orders --by order_id --display-ref o.number \
+style aggregates --table shop.lines --key l.id --service sku --link l.link --quantity qty --pack 1000 --order shop.orders --by order_id --display-ref o.more.number \
     --pending "o.status = 'paid' AND o.kind <> 'aggregate' AND NOT canceled" < <(
     cat <<'SQL'
 CREATE SCHEMA shop;
-CREATE TABLE shop.orders (id serial PRIMARY KEY, number text, kind text DEFAULT 'seller', status text, placed_at timestamp NOT NULL DEFAULT (now() AT TIME ZONE 'UTC'));
+CREATE TABLE shop.orders (id serial PRIMARY KEY, more json, kind text DEFAULT 'seller', status text, placed_at timestamp NOT NULL DEFAULT (now() AT TIME ZONE 'UTC'));
 CREATE TABLE shop.lines (id serial PRIMARY KEY, order_id int REFERENCES shop.orders, sku text DEFAULT 'IG-LIKES-FAST', link text, qty int, canceled boolean DEFAULT false);
 CREATE INDEX ON shop.lines (order_id);
 CREATE SCHEMA replica;
 CREATE FUNCTION replica.place(link text, packs int, word text DEFAULT 'paid') RETURNS text LANGUAGE sql AS $$
     WITH a AS (INSERT INTO shop.orders (kind, status) VALUES ('aggregate', word) RETURNING id),
-    o AS (INSERT INTO shop.orders (number, status) VALUES ('N', word) RETURNING id),
+    o AS (INSERT INTO shop.orders (more, status) VALUES ('{"number": "N"}', word) RETURNING id),
     doubled AS (INSERT INTO shop.lines (order_id, link, qty) SELECT id, link, packs FROM a)
     INSERT INTO shop.lines (order_id, link, qty) SELECT id, link, packs FROM o RETURNING id::text $$;
 CREATE FUNCTION replica.place_unpaid(link text) RETURNS text LANGUAGE sql AS $$ SELECT replica.place(link, 1, 'new') $$;
@@ -123,14 +123,38 @@ style 'odd names' --table '"My ""Shop"."Order Lines %@"' --key 'Line Id' --servi
         \"the Link\" text, \"Qty's\" int, \"Pay State\" text, \"CreatedAt\" timestamp DEFAULT (now() AT TIME ZONE 'UTC'));"
     usual '"My ""Shop"."Order Lines %@"' '"Line Id"' "\"the Link\", \"Qty's\"" 'LINK, PACKS' '"Pay State"')
 
+# Words of SQL as names, a key that a domain guards, and nothing that tells when a line was ordered.
+style domains --table '"select"' --key user --service '"meta data".svc' --link 'meta data.what.0.link' --quantity order --pack 1000 \
+    --pending "\"where\" = 'paid'" < <(
+    echo "CREATE SEQUENCE n; CREATE DOMAIN word AS text NOT NULL; CREATE DOMAIN ref AS word CHECK (VALUE ~ '^L-[0-9]+\$');
+        CREATE TABLE \"select\" (\"user\" ref PRIMARY KEY DEFAULT 'L-' || nextval('n'), \"meta data\" jsonb, \"order\" int, \"where\" text);"
+    usual '"select"' '"user"' '"meta data", "order"' "jsonb_build_object('svc', 'IG-LIKES-FAST', 'what', jsonb_build_array(jsonb_build_object('link', LINK))), PACKS" '"where"')
+
 flow_ends
-is "several shops in one cluster do not see each other" 10 "$(ask "SELECT count(*) FROM pg_database WHERE datname NOT IN ('postgres', 'ready') AND NOT datistemplate")"
+is "several shops in one cluster do not see each other" 11 "$(ask "SELECT count(*) FROM pg_database WHERE datname NOT IN ('postgres', 'ready') AND NOT datistemplate")"
+
+# ---- an adapter for another table, where one with a queue was before ----
+about='another table'
+export PGDATABASE=integer
+ask "CREATE TABLE words (id text PRIMARY KEY, sku text, status text, created_at timestamptz DEFAULT now()); INSERT INTO words VALUES ('a', 'IG-LIKES-FAST', 'paid')" >/dev/null
+for with in '' --queue; do
+    generate --table words --key id --service sku --pending "status = 'paid'" $with >"$CLUSTER_DIR/adapter.sql" 2>/dev/null
+    is "it runs ${with:-without a queue}" "" "$(cluster_psql -f "$CLUSTER_DIR/adapter.sql" 2>&1)"
+    is "it shows its line, and lets it go" "a t" "$(ask "SELECT order_ref FROM chwsync_shop.pending_orders") $(ask "BEGIN;
+        SELECT chwsync_shop.write_back(jsonb_populate_record(NULL::chwsync.result, '{\"order_ref\": \"a\", \"status\": \"submitting\", \"seq\": 1}')); ROLLBACK")"
+done
 
 # ---- what the generator refuses, all at once ----
 about=refusals
 export PGDATABASE=integer
 said=$(generate --table order --key id --service sku --pending true 2>&1)
 is "a table that is not there: the nearest name" 1 "$(grep -c 'did you mean public.orders?' <<<"$said")"
+ask 'CREATE TABLE "Order Item" (id timestamptz PRIMARY KEY, part int, sku text)' >/dev/null
+for name in 'Order Item' '"Order Item' 'public.Order Item'; do
+    is "nor is $name a name: the nearest" 1 "$(generate --table "$name" --key id --service sku --pending true 2>&1 | grep -cF 'did you mean public."Order Item"?')"
+done
+is "a key whose text depends on settings" 1 "$(generate --table '"Order Item"' --key id --service sku --pending true 2>&1 | grep -cF 'how public."Order Item".id (timestamp with time zone) is written')"
+is "a key that is not there is told once" 1 "$(generate --table orders --key idd --service sku --pending true 2>&1 | grep -c '^chwsyncd: --key')"
 said=$(generate --table orders --key sku --service skuu --link 'link ||' --quantity created_at --pending status 2>&1)
 is "it fails" 1 $?
 for pattern in '--key: no index leads to public.orders.sku' 'CREATE UNIQUE INDEX CONCURRENTLY ON public.orders' '--service: column "skuu" does not exist' '--link: syntax error' \
@@ -142,8 +166,9 @@ is "no statement hides in an expression" 1 "$(generate --table orders --key id -
 for given in "status = 'paid') OR (true" "status = 'paid' /*" "true); SELECT (true" "status = 'paid'] OR ARRAY[true"; do
     is "nor is a condition more than one: $given" 1 "$(generate --table orders --key id --service sku --pending "$given" >/dev/null 2>&1; echo $?)"
 done
+is "nor one that counts" 1 "$(generate --table orders --key id --service sku --pending 'count(*) > 0' 2>&1 | grep -c -- '--pending: aggregate functions are not allowed')"
 is "one with alternatives, a comment and a query is one" 0 "$(generate --table orders --key id --service sku --quantity 1 \
     --pending "status = 'paid' OR status = (SELECT 'again') -- later" >/dev/null 2>&1; echo $?)"
-for pack in 0 -3; do is "--pack $pack" 1 "$(generate --table orders --key id --service sku --quantity qty --pack $pack --pending true 2>&1 | grep -c 'chwsyncd: --pack: ')"; done
+for pack in 0 -3 1.5 10000000000; do is "--pack $pack" 1 "$(generate --table orders --key id --service sku --quantity qty --pack $pack --pending true 2>&1 | grep -c 'chwsyncd: --pack: ')"; done
 is "the table is still there" orders "$(ask "SELECT to_regclass('orders')")"
 done_testing

@@ -16,16 +16,18 @@ providers = ( { name = "one"; url = "https://one.example/api"; key_file = "/nowh
 CONFIGURATION
 cluster_psql -c "INSERT INTO chwsync.accounts (provider, endpoint, key_digest, last_error, last_error_at)
     VALUES ('one', 'https://one.example/api', 'd', repeat('a long word of the provider ', 20), now());
-    INSERT INTO chwsync.parked_lines (order_ref, reason) VALUES (E'x\e[31m' || repeat('y', 150), 'shown twice');" || exit 1
+    INSERT INTO chwsync.parked_lines (order_ref, reason) VALUES (E'x\e[31m' || repeat('y', 150), 'shown twice'),
+        (repeat('🛒', 50), 'shown twice');" || exit 1
 
-# watch PATTERN COUNT KEYS [NAME=VALUE ...]: on a terminal of 80 columns and 24 lines, where the keys are struck once
+# watch PATTERN COUNT KEYS [NAME=VALUE ...]: on a terminal of $columns columns and $rows lines, where the keys are struck once
 # COUNT lines drawn have shown the pattern; what it wrote is in $work/screen, its code in $code
+rows=24 columns=80
 watch() {
     local pattern=$1 count=$2 keys=$3
     shift 3
     : >"$work/screen"
     { drawn "$pattern" "$count"; printf %b "$keys"; drawn $'\e\\[[?]1049l' 1; } |
-        env -u NO_COLOR "$@" timeout 40 script -qfec "stty cols 80 rows 24; '$program' status --watch --config '$work/conf'" /dev/null >"$work/screen" 2>&1
+        env -u NO_COLOR "$@" timeout 40 script -qfec "stty cols $columns rows $rows; '$program' status --watch --config '$work/conf'" /dev/null >"$work/screen" 2>&1
     code=${PIPESTATUS[1]}
 }
 # drawn PATTERN COUNT: waits until so many lines on the screen have shown it
@@ -38,7 +40,9 @@ drawn() {
     return 1
 }
 # The widest line of what stands on the screen, without what a terminal takes for itself.
-widest() { tr -d '\r' <"$work/screen" | sed 's/\x1b\[[?0-9;]*[a-zA-Z]//g' | LC_ALL=C.UTF-8 awk '{ if (length > n) n = length } END { print n + 0 }'; }
+widest() { tr -d '\r' <"$work/screen" | sed 's/\x1b\[[?0-9;]*[a-zA-Z]//g' | LC_ALL=C.UTF-8 wc -L; }
+# The most line ends between two pictures.
+tallest() { tr -d '\r' <"$work/screen" | awk -v RS=$'\x1b\\[H' '{ n = gsub(/\n/, ""); if (NR > 1 && n > most) most = n } END { print most + 0 }'; }
 shows() { grep -qF -- "$1" "$work/screen" && echo yes || echo no; }
 
 watch one 2 q
@@ -49,6 +53,20 @@ is "no line is wider than 80 columns" yes "$([ "$(widest)" -le 80 ] && [ "$(wide
 is "bold is the only attribute" "" "$(grep -oE $'\x1b\\[[0-9;]*m' "$work/screen" | sort -u | grep -vE $'\x1b\\[(0|1)m')"
 is "... and is there" yes "$(shows $'\e[1m')"
 is "a shop's escape reaches no terminal" no "$(shows $'\e[31m')"
+rows=60
+watch '🛒' 1 q
+is "what fits needs no more lines" no "$(shows 'make the window taller')"
+is "nor of wide characters" 80 "$(widest)"
+columns=30
+watch '🛒' 1 q
+is "a narrow terminal cuts, also what is two columns wide" 30 "$(widest)"
+columns=80
+for rows in 8 5 4 2; do
+    watch 'more line' 2 q
+    is "$rows lines: nothing scrolls" yes "$([ "$(tallest)" -lt $rows ] && echo yes || tallest)"
+    is "$rows lines: the heading has its place, or gives it up" "$([ $rows -ge 5 ] && echo yes || echo no)" "$(shows 'q ends')"
+done
+rows=24
 watch one 1 '\003'
 is "so does Ctrl-C" 0 "$code"
 is "... which leaves the terminal as it was" yes "$(shows $'\e[?1049l')"

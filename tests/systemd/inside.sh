@@ -83,6 +83,10 @@ systemctl stop chwsyncd
 holds "schema install as postgres" runuser -u postgres -- chwsyncd schema install --conninfo "port=$port dbname=shop"
 sql -f sql/sample-store.sql -f sql/adapters/sample-store.sql -f tests/lib/store-data.sql >/dev/null || exit 1
 holds "chwsyncd check, as the service's user" runuser -u chwsync -- sh -c "chwsyncd check --credentials-dir /dev/null >/dev/null 2>&1; [ \$? != 64 ]"
+holds "and as root, who is let in as that user" sh -c 'chwsyncd check --credentials-dir /etc/chwsyncd/credentials | grep "connected to shop as chwsync"'
+holds "so is who looks at the status" chwsyncd status
+has "who is nobody there is told so" 'HINT: you are no role there: run it as one that is, sudo -u postgres' "$(chwsyncd adapter off 2>&1)"
+has "and who is not let in, as whom to come" 'HINT: run it as root, or sudo -u chwsync' "$(runuser -u daemon -- chwsyncd status 2>&1)"
 began=${EPOCHREALTIME/./}
 holds "systemctl start waits for READY=1" systemctl start chwsyncd
 echo "# start to ready: $(((${EPOCHREALTIME/./} - began) / 1000)) ms"
@@ -133,6 +137,7 @@ install -d -m 700 /etc/chwsyncd/second.credentials
 holds "chwsyncd@second starts" systemctl start chwsyncd@second
 is "with a state directory of its own" "chwsync 700" "$(stat -c '%U %a' /var/lib/chwsyncd-second)"
 comes "and works" 10 test -n "$(database=second sql -c "SELECT 1 FROM chwsync.ledger")"
+holds "its entries bear its name" log_has -t chwsyncd-second "MESSAGE_ID=$(message STARTED)"
 holds "and stops" systemctl stop chwsyncd@second
 
 part "stop while adds are on the wire"

@@ -107,6 +107,13 @@ static void test_journal_entry(void **state)
     assert_taken_text(place->journal,
                       "MESSAGE=plain \xc3\xa4\nPRIORITY=6\nSYSLOG_IDENTIFIER=chwsyncd\n");
     assert_taken_text(place->journal, "");
+    /* An instance bears another name, given by its unit. */
+    setenv("SYSLOG_IDENTIFIER", "chwsyncd-second", 1);
+    assert_true(log_open_journal(LOG_LEVEL_INFO, place->path) >= 0);
+    log_info("there");
+    assert_taken_text(place->journal,
+                      "MESSAGE=there\nPRIORITY=6\nSYSLOG_IDENTIFIER=chwsyncd-second\n");
+    unsetenv("SYSLOG_IDENTIFIER");
 }
 
 /* A value cannot smuggle in a field, nor a control character. */
