@@ -461,7 +461,7 @@ static void print_parked(const struct status *status)
     }
 }
 
-/* Each daemon looks once a minute, and keeps that with the next look. */
+/* Each daemon looks once a minute, and keeps that with the next look (report_presence). */
 #define ABSENT_AFTER_S 180
 
 static void print_absence(const struct status *status)

@@ -138,9 +138,11 @@ enum session_verdict report_parked(struct session *session, long limit, PGresult
 enum session_verdict report_presence(struct session *session, PGresult **ret_rows,
                                      struct problem *reterr_problem)
 {
+    /* A look at the clock is kept with the next one; before that there are leases only. */
     static const struct statement statement = {
-        "report presence", "SELECT extract(epoch FROM max(seen_at))::bigint AS seen_at FROM "
-                           "chwsync.clocks"};
+        "report presence",
+        "SELECT extract(epoch FROM least(greatest((SELECT max(seen_at) FROM chwsync.clocks),\n"
+        "       (SELECT max(expires_at) FROM chwsync.leases)), now()))::bigint AS seen_at"};
     return ask(session, &statement, ret_rows, reterr_problem);
 }
 
