@@ -118,8 +118,10 @@ BEGIN
                         v.hashtags, v.username, v.params, v.max_charge, v.display_ref)) AS differs
           FROM chwsync.shown($5, $6, $7, $8) v CROSS JOIN LATERAL (SELECT left(coalesce(v.provider, $1), 200)) AS c(chosen)
           LEFT JOIN LATERAL (SELECT * FROM chwsync.orders k WHERE k.order_ref = v.order_ref LIMIT 1) AS o ON true -- one by one
-    ), fresh AS MATERIALIZED (
-        SELECT s.*, count(*) OVER (PARTITION BY s.order_ref) AS times FROM shown s WHERE s.known_id IS NULL
+    ), repeated AS MATERIALIZED (
+        SELECT s.order_ref FROM shown s WHERE s.known_id IS NULL GROUP BY 1 HAVING count(*) > 1
+    ), fresh AS NOT MATERIALIZED (
+        SELECT s.*, s.order_ref IN (SELECT r.order_ref FROM repeated r) AS is_repeated FROM shown s WHERE s.known_id IS NULL
     ), twice AS MATERIALIZED ( -- of what was taken before
         SELECT s.known_id, s.order_ref FROM shown s
          WHERE s.known_id IN (SELECT n.known_id FROM shown n WHERE n.differs OR n.known_state = 'withdrawn')
@@ -130,10 +132,10 @@ BEGIN
     ), faulty AS MATERIALIZED (
         SELECT DISTINCT coalesce(left(f.order_ref, 200), '(NULL)') AS order_ref,
                CASE WHEN f.order_ref IS NULL THEN 'the view shows a line whose order_ref is NULL'
-                    WHEN f.times > 1 THEN 'the view shows this order_ref more than once'
+                    WHEN f.is_repeated THEN 'the view shows this order_ref more than once'
                     ELSE 'the order_ref is empty or longer than 200 bytes' END AS reason
           FROM fresh f
-         WHERE f.times > 1 OR f.order_ref IS NULL OR octet_length(f.order_ref) NOT BETWEEN 1 AND 200
+         WHERE f.is_repeated OR f.order_ref IS NULL OR octet_length(f.order_ref) NOT BETWEEN 1 AND 200
          UNION ALL SELECT t.order_ref, 'the view shows this order_ref more than once' FROM twice t
     ), good AS (
         SELECT f.*,
@@ -142,7 +144,7 @@ BEGIN
                     WHEN f.max_charge = 'NaN' THEN 'max_charge is not a number'
                     WHEN octet_length(f.provider) > 200 THEN 'the provider''s name is longer than 200 bytes'
                     WHEN octet_length(f.display_ref) > 1000 THEN 'display_ref is longer than 1000 bytes' END AS fault
-          FROM fresh f WHERE f.times = 1 AND octet_length(f.order_ref) BETWEEN 1 AND 200
+          FROM fresh f WHERE f.is_repeated IS NOT TRUE AND octet_length(f.order_ref) BETWEEN 1 AND 200
          ORDER BY f.created_at, f.order_ref LIMIT $3
     ), inserted AS (
         INSERT INTO chwsync.orders (order_ref, provider, service, link, quantity, runs, "interval", min, max, comments, usernames,
@@ -380,12 +382,14 @@ BEGIN
         UPDATE chwsync.budget_minutes m SET spent = m.spent - u.charge, adds = greatest(m.adds - u.requests, 0) FROM unspent u
          WHERE m.account_id = ANY (ARRAY(SELECT n.account_id FROM unspent n)) AND m.minute = ANY (ARRAY(SELECT n.minute FROM unspent n))
            AND m.account_id = u.account_id AND m.minute = u.minute AND (SELECT count(*) FROM returned) >= 0
+    ), beside AS MATERIALIZED ( -- accepted, and the order is not that which was bought
+        SELECT e.order_id, e.number, e.account_id, e.provider_order_id FROM ended e
+         WHERE e.outcome = 'accepted' AND NOT EXISTS (SELECT FROM moved m WHERE m.id = e.order_id AND m.number = e.number)
     ), surplus AS MATERIALIZED (
-        SELECT o.order_ref, e.provider_order_id,
-               chwsync.follow_surplus(o.id, e.number, e.account_id, e.provider_order_id, $9::int)
-          FROM ended e JOIN chwsync.orders o ON o.id = e.order_id
-         WHERE o.id = ANY ($1) AND e.outcome = 'accepted' AND o.provider_order_id IS DISTINCT FROM e.provider_order_id
-           AND NOT EXISTS (SELECT FROM moved m WHERE m.id = e.order_id AND m.number = e.number)
+        SELECT o.order_ref, b.provider_order_id,
+               chwsync.follow_surplus(o.id, b.number, b.account_id, b.provider_order_id, $9::int)
+          FROM beside b JOIN chwsync.orders o ON o.id = b.order_id
+         WHERE o.id = ANY (ARRAY(SELECT n.order_id FROM beside n)) AND o.provider_order_id IS DISTINCT FROM b.provider_order_id
     )
     SELECT m.order_ref, CASE WHEN m.id = ANY (echoed) THEN 'echoed' ELSE m.state::text END,
            CASE WHEN m.id = ANY (echoed) THEN m.error END FROM moved m
