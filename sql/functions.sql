@@ -345,7 +345,7 @@ BEGIN
                    AND EXISTS (SELECT FROM chwsync.attempts b
                                 WHERE b.order_id = e.order_id AND b.number = e.number AND b.found_by IS NOT NULL
                                   AND b.provider_order_id = o.provider_order_id))
-        RETURNING o.id, o.order_ref, o.provider, o.state, o.seq, e.account_id, e.wait_s, e.number, o.created_at, o.error
+        RETURNING o.id, o.order_ref, o.provider, o.state, o.seq, o.provider_order_id, e.account_id, e.wait_s, e.number, o.created_at, o.error
     ), followed AS (
         INSERT INTO chwsync.polls (order_id, account_id, next_at, interval_s)
         SELECT m.id, m.account_id, now() + make_interval(secs => $9::int), $9::int FROM moved m WHERE m.state = 'active'
@@ -384,15 +384,16 @@ BEGIN
            AND m.account_id = u.account_id AND m.minute = u.minute AND (SELECT count(*) FROM returned) >= 0
     ), beside AS MATERIALIZED ( -- accepted, and the order is not that which was bought
         SELECT e.order_id, e.number, e.account_id, e.provider_order_id FROM ended e
-         WHERE e.outcome = 'accepted' AND NOT EXISTS (SELECT FROM moved m WHERE m.id = e.order_id AND m.number = e.number)
+         WHERE e.outcome = 'accepted'
+           AND NOT EXISTS (SELECT FROM moved m WHERE m.id = e.order_id AND (m.number = e.number OR m.provider_order_id = e.provider_order_id))
     ), surplus AS MATERIALIZED (
         SELECT o.order_ref, b.provider_order_id,
                chwsync.follow_surplus(o.id, b.number, b.account_id, b.provider_order_id, $9::int)
           FROM beside b JOIN chwsync.orders o ON o.id = b.order_id
          WHERE o.id = ANY (ARRAY(SELECT n.order_id FROM beside n)) AND o.provider_order_id IS DISTINCT FROM b.provider_order_id
     )
-    SELECT m.order_ref, CASE WHEN m.id = ANY (echoed) THEN 'echoed' ELSE m.state::text END,
-           CASE WHEN m.id = ANY (echoed) THEN m.error END FROM moved m
+    SELECT m.order_ref, CASE WHEN m.is_echoed THEN 'echoed' ELSE m.state::text END, CASE WHEN m.is_echoed THEN m.error END
+      FROM (SELECT n.*, n.state = 'uncertain' AND n.id = ANY (echoed) AS is_echoed FROM moved n) AS m -- another attempt may have settled it
     UNION ALL SELECT s.order_ref, 'surplus', s.provider_order_id FROM surplus s;
 END
 $$;
@@ -1382,7 +1383,8 @@ BEGIN
        SET balance = excluded.balance, currency = excluded.currency, asked_at = excluded.asked_at, available = excluded.available,
            low_mark = excluded.low_mark,
            -- The first answer since shows money: that had come meanwhile, and nothing is known of credit.
-           credit_at = CASE WHEN excluded.balance <= 0 OR b.credit_at <= b.asked_at THEN b.credit_at END
+           credit_at = CASE WHEN excluded.balance <= 0 OR b.credit_at <= b.asked_at THEN b.credit_at END,
+           tried = CASE WHEN excluded.balance <= 0 THEN b.tried END -- put off, and accepted now, it is bought with that money
      WHERE b.asked_at < excluded.asked_at;
     IF NOT FOUND THEN
         RETURN; -- the very first answers met

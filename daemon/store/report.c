@@ -141,8 +141,10 @@ enum session_verdict report_presence(struct session *session, PGresult **ret_row
     /* A look at the clock is kept with the next one; before that there are leases only. */
     static const struct statement statement = {
         "report presence",
-        "SELECT extract(epoch FROM least(greatest((SELECT max(seen_at) FROM chwsync.clocks),\n"
-        "       (SELECT max(expires_at) FROM chwsync.leases)), now()))::bigint AS seen_at"};
+        "SELECT extract(epoch FROM CASE WHEN l.at > now() THEN now() ELSE l.at END)::bigint AS "
+        "seen_at\n"
+        "  FROM (SELECT greatest((SELECT max(seen_at) FROM chwsync.clocks),\n"
+        "                        (SELECT max(expires_at) FROM chwsync.leases)) AS at) l"};
     return ask(session, &statement, ret_rows, reterr_problem);
 }
 

@@ -113,10 +113,24 @@ static PGconn *connect_as_role(const struct settings *settings)
     connection = PQconnectdbParams(settings->keywords, settings->values, 0);
     if (seteuid(0) < 0)
         abort();
-    if (PQstatus(connection) == CONNECTION_OK)
+    return connection;
+}
+
+/* As the caller where that way is not there, or does not lead in. What was wrong on it is what is
+ * wrong where the caller is merely nobody there. */
+static PGconn *connect_either_way(const struct settings *settings)
+{
+    PGconn *connection = connect_as_role(settings), *own;
+
+    if (connection && PQstatus(connection) == CONNECTION_OK)
         return connection;
+    own = PQconnectdbParams(settings->keywords, settings->values, 0);
+    if (connection && strstr(PQerrorMessage(own), "Peer authentication failed")) {
+        PQfinish(own);
+        return connection;
+    }
     PQfinish(connection);
-    return NULL;
+    return own;
 }
 
 static PGconn *connect_with(const struct session_options *options, struct problem *reterr_problem)
@@ -134,9 +148,7 @@ static PGconn *connect_with(const struct session_options *options, struct proble
     snprintf(time_limit, sizeof time_limit, "%u",
              options->connect_limit_s ? options->connect_limit_s : 10);
     collect_settings(&settings, parsed, options, time_limit);
-    PGconn *connection = connect_as_role(&settings);
-    if (!connection)
-        connection = PQconnectdbParams(settings.keywords, settings.values, 0);
+    PGconn *connection = connect_either_way(&settings);
     PQconninfoFree(parsed);
     return connection;
 }

@@ -175,6 +175,7 @@ status_tells() {
     is "... as JSON: exact numbers" "28 60 infinity 1 1" \
         "$(json '{providers,0,queued}') $(json '{providers,0,requests_per_minute}') $(json '{providers,0,submits_paused_until}') $(json '{write_backs,failing}') $(json '{parked_lines,0,in_all}')"
     is "... no link there either" "" "$(grep secret- <<<"$said")"
+    is "... where no daemon was ever seen, none is" "0 " "$(ask "SELECT (SELECT count(*) FROM chwsync.clocks) + (SELECT count(*) FROM chwsync.leases)") $(json '{daemon,seen_at}')"
 }
 
 orders_are_listed() {

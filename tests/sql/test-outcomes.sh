@@ -158,6 +158,15 @@ is "two told of one id at once: the first has it" "echoed second of two|active f
     "$(ask "SELECT string_agg(r.state || ' ' || r.order_ref, '|' ORDER BY r.state DESC) FROM (SELECT array_agg(id ORDER BY id) AS ids FROM chwsync.orders
         WHERE order_ref LIKE '% of two' AND state = 'submitting') o, chwsync.record_outcomes(o.ids, ARRAY[1, 1], ARRAY['accepted', 'accepted'],
         ARRAY['503', '503'], ARRAY[200, 200], ARRAY[NULL, NULL], ARRAY[0, 0], true, 5, ARRAY[NULL, NULL]::uuid[]) r")"
+told() { # REF ID ID: what is told of two attempts that are accepted at once
+    ask "SELECT r.state || ' ' || coalesce(r.provider_order_id, '') FROM chwsync.orders o, chwsync.record_outcomes(ARRAY[o.id, o.id], ARRAY[1, 2],
+        ARRAY['accepted', 'accepted'], ARRAY['$2', '$3'], ARRAY[200, 200], ARRAY[NULL, NULL], ARRAY[0, 0], true, 5, ARRAY[NULL, NULL]::uuid[]) r
+        WHERE o.order_ref = '$1'"
+}
+order "one id at once" - -
+is "one id told to two attempts of one order at once is bought once" "active " "$(told "one id at once" 505 505)"
+order "echoed and not" - -
+is "an echo beside an id of its own leaves nothing uncertain" "active " "$(told "echoed and not" 500 506)"
 ask "UPDATE chwsync.attempts SET found_by = 'proof' WHERE provider_order_id = '503'" >/dev/null
 is "what was found gives way" "active followed" "$(ends "second of two" 1 accepted 503)"
 is "put back from a journal likewise" "uncertain|unknown|" "$(ask "SELECT chwsync.restore_attempt('echoed too', 'one', 1, gen_random_uuid(), 1, now(), 'LIKES', 'l', 1,
@@ -165,6 +174,18 @@ is "put back from a journal likewise" "uncertain|unknown|" "$(ask "SELECT chwsyn
     WHERE order_ref = 'echoed too'")"
 is "... with an id of its own it is followed" active "$(ask "SELECT chwsync.restore_attempt('its own', 'one', 1, gen_random_uuid(), 1, now(), 'LIKES', 'l', 1,
     'accepted', '504', 200, NULL, true, 5)")"
+
+# An order that was tried without money, was put off, and is accepted when there is some.
+credit() { # BALANCE: whether there is credit when such a balance was told meanwhile
+    order "tried at $1" -
+    ask "INSERT INTO chwsync.balances (account_id, balance, currency, asked_at, available, tried) SELECT 1, 0, 'USD', now() - interval '1 minute', 0, id
+           FROM chwsync.orders WHERE order_ref = 'tried at $1'" >/dev/null
+    ask "SELECT chwsync.note_balance(1, 'one', $1, 'USD', now(), NULL, 30)" >/dev/null
+    ends "tried at $1" 1 accepted "60$1" >/dev/null
+    ask "DELETE FROM chwsync.balances RETURNING credit_at IS NOT NULL"
+}
+is "while the balance is nothing, it was bought on credit" "t" "$(credit 0 | head -n 1)"
+is "with money it was not" "f" "$(credit 5 | head -n 1)"
 
 # An attempt that only a journal knows, of an order that is being bought again.
 order again -

@@ -85,6 +85,8 @@ sql -f sql/sample-store.sql -f sql/adapters/sample-store.sql -f tests/lib/store-
 holds "chwsyncd check, as the service's user" runuser -u chwsync -- sh -c "chwsyncd check --credentials-dir /dev/null >/dev/null 2>&1; [ \$? != 64 ]"
 holds "and as root, who is let in as that user" sh -c 'chwsyncd check --credentials-dir /etc/chwsyncd/credentials | grep "connected to shop as chwsync"'
 holds "so is who looks at the status" chwsyncd status
+sed 's/dbname=shop/dbname=nowhere/' /etc/chwsyncd/chwsyncd.conf >/root/nowhere.conf
+has "that user's obstacle is told, not root's" 'database "nowhere" does not exist' "$(chwsyncd status --config /root/nowhere.conf 2>&1)"
 has "who is nobody there is told so" 'HINT: you are no role there: run it as one that is, sudo -u postgres' "$(chwsyncd adapter off 2>&1)"
 has "and who is not let in, as whom to come" 'HINT: run it as root, or sudo -u chwsync' "$(runuser -u daemon -- chwsyncd status 2>&1)"
 began=${EPOCHREALTIME/./}
