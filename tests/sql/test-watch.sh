@@ -27,7 +27,7 @@ watch() {
     shift 3
     : >"$work/screen"
     { drawn "$pattern" "$count"; printf %b "$keys"; drawn $'\e\\[[?]1049l' 1; } |
-        env -u NO_COLOR "$@" timeout 40 script -qfec "stty cols $columns rows $rows; '$program' status --watch --config '$work/conf'" /dev/null >"$work/screen" 2>&1
+        env -u NO_COLOR "$@" timeout 40 script -qfec "stty cols $columns rows $rows; exec '$program' status --watch --config '$work/conf'" /dev/null >"$work/screen" 2>&1
     code=${PIPESTATUS[1]}
 }
 # drawn PATTERN COUNT: waits until so many lines on the screen have shown it
