@@ -58,11 +58,28 @@ $$;
 -- for the plans that PostgreSQL caches in the shop's function while they call it. What a disabled step costs must not wake the
 -- just-in-time compiler.
 
--- The view's rows, of one line where only_ref names it. To plan a view costs more than to read a few lines of it, and its text is
--- the contract's, so this session keeps it as a prepared statement. That is looked for in the transaction that uses it: behind a
--- pooler another server may carry out the next one. A plan fits the sizes that the tables had: it serves for a minute and until the
--- caller finds a look long (`anew`). And it serves one view: another of the same name may have other types. What the callers below
--- are told about indexes does not hold for it.
+-- A statement about the shop's view, which this session keeps prepared: to plan a view costs more than to read a few lines of it, and
+-- its text is the contract's. It is looked for in the transaction that uses it: behind a pooler another server may carry out the next
+-- one. A plan fits the sizes that the tables had: it serves for a minute and until its user finds that it takes long (`anew`).
+CREATE OR REPLACE FUNCTION chwsync.keep_prepared(statement_name text, wanted text, anew boolean) RETURNS void
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    serves boolean;
+BEGIN
+    SELECT NOT anew AND p.statement = wanted AND p.prepare_time > now() - interval '1 minute' INTO serves
+      FROM pg_catalog.pg_prepared_statements p WHERE p.name = statement_name;
+    IF NOT serves THEN
+        EXECUTE 'DEALLOCATE ' || statement_name;
+    END IF;
+    IF serves IS NOT TRUE THEN
+        EXECUTE wanted;
+    END IF;
+END
+$$;
+
+-- The view's rows, of one line where only_ref names it. What is kept serves one view: another of the same name may have other types.
+-- What the callers are told about indexes does not hold for it.
 CREATE OR REPLACE FUNCTION chwsync.shown(view text, look text, only_ref text, anew boolean)
     RETURNS TABLE (order_ref text, service text, link text, quantity bigint, runs bigint, "interval" bigint, min bigint, max bigint,
                    comments text, usernames text, hashtags text, username text, params jsonb, provider text, max_charge numeric,
@@ -70,22 +87,13 @@ CREATE OR REPLACE FUNCTION chwsync.shown(view text, look text, only_ref text, an
     LANGUAGE plpgsql ROWS 100
     SET enable_seqscan = on SET enable_bitmapscan = on SET enable_nestloop = on SET enable_mergejoin = on SET plan_cache_mode = auto
 AS $$
-DECLARE
-    wanted text := format('PREPARE chwsync_look AS /* %s */ %s', pg_catalog.to_regclass(view)::oid, look);
-    serves boolean;
 BEGIN
     IF only_ref IS NOT NULL THEN
         RETURN QUERY EXECUTE look USING only_ref;
         RETURN;
     END IF;
-    SELECT NOT anew AND p.statement = wanted AND p.prepare_time > now() - interval '1 minute' INTO serves
-      FROM pg_catalog.pg_prepared_statements p WHERE p.name = 'chwsync_look';
-    IF NOT serves THEN
-        DEALLOCATE chwsync_look;
-    END IF;
-    IF serves IS NOT TRUE THEN
-        EXECUTE wanted;
-    END IF;
+    PERFORM chwsync.keep_prepared('chwsync_look', format('PREPARE chwsync_look AS /* %s */ %s', pg_catalog.to_regclass(view)::oid, look),
+                                  anew);
     RETURN QUERY EXECUTE 'EXECUTE chwsync_look';
 END
 $$;
@@ -171,9 +179,9 @@ BEGIN
            AND (NOT $4 OR o.updated_at < now() - interval '5 minutes' OR o.updated_at > now() + interval '1 minute')
         RETURNING o.id, o.provider
     ), queued AS (
-        INSERT INTO chwsync.queue (order_id, provider, next_at)
-        SELECT id, provider, now() FROM inserted WHERE state = 'queued' UNION ALL SELECT id, provider, now() FROM returned
-        ON CONFLICT (order_id) DO NOTHING
+        INSERT INTO chwsync.queue (order_id, provider, next_at) SELECT id, provider, now() FROM inserted WHERE state = 'queued'
+    ), queued_again AS (
+        INSERT INTO chwsync.queue (order_id, provider, next_at) SELECT id, provider, now() FROM returned ON CONFLICT (order_id) DO NOTHING
     ), told AS (
         INSERT INTO chwsync.write_backs (order_id, seq) SELECT id, seq FROM inserted WHERE state = 'rejected' AND $4
     ), changed AS MATERIALIZED ( -- locks as a claim does, the queue's row first: what is being claimed is not changed under it
@@ -274,7 +282,7 @@ CREATE OR REPLACE FUNCTION chwsync.record_outcomes(order_ids bigint[], numbers i
     RETURNS TABLE (order_ref text, state text, provider_order_id text)
     LANGUAGE plpgsql
     SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
-    SET enable_nestloop = off SET enable_mergejoin = off
+    SET enable_nestloop = off SET enable_mergejoin = off SET plan_cache_mode = force_generic_plan
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -403,7 +411,7 @@ $$;
 CREATE OR REPLACE FUNCTION chwsync.release_unsent(by_instance uuid, by_account int, claim_number bigint, known bigint[])
     RETURNS TABLE (order_ref text)
     LANGUAGE plpgsql
-    SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
+    SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off SET plan_cache_mode = force_generic_plan
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -496,7 +504,7 @@ BEGIN
                (SELECT s.*, false FROM chwsync.catalogue_services s WHERE s.account_id = $2 AND s.product_id = w.wanted
                  ORDER BY s.listed DESC, s.changed_at DESC LIMIT 1)
                LIMIT 1) AS k
-    ), known AS MATERIALIZED (
+    ), known AS (
         SELECT a.next_at, a.held, a.id, a.order_ref, a.seq, a.state, left(a.wanted, 80) AS wanted, a.max_charge, a.runs,
                a.line_min, a.line_max, a.updated_at, jsonb_typeof(a.params) NOT IN ('object', 'null') AS is_odd,
                CASE WHEN k.needs IS NULL THEN NULL
@@ -515,13 +523,13 @@ BEGIN
                CASE k.charged_by WHEN 'quantity' THEN a.quantity WHEN 'runs' THEN a.quantity
                                  WHEN 'comments' THEN chwsync.count_lines(a.comments)
                                  WHEN 'usernames' THEN chwsync.count_lines(a.usernames) END AS pieces
-          FROM asked_for a LEFT JOIN sold k ON k.wanted = a.wanted
-    ), priced AS MATERIALIZED (
+          FROM asked_for a LEFT JOIN sold k ON k.wanted = a.wanted OFFSET 0
+    ), priced AS (
         SELECT k.*, CASE k.charged_by WHEN 'fixed' THEN k.rate
                                       WHEN 'runs' THEN k.rate * k.pieces * greatest(k.runs, 1) * 0.001
                                       ELSE k.rate * k.pieces * 0.001 END AS charge
-          FROM known k
-    ), faulty AS MATERIALIZED ( -- what will not pass by itself
+          FROM known k OFFSET 0
+    ), faulty AS ( -- what will not pass by itself
         SELECT p.*,
                CASE WHEN btrim(coalesce(p.wanted, '')) = '' THEN 'the line shows no service: it has none in the shop, or its options cannot be used as they are'
                     WHEN p.max_charge = 'NaN' THEN 'max_charge is not a number'
@@ -549,8 +557,8 @@ BEGIN
                     WHEN p.charged_by = 'posts' AND p.line_max > p.max
                     THEN format('max %s is above the maximum of %s for service %s (%s)', p.line_max, p.max, p.wanted, p.name)
                END AS fault
-          FROM priced p
-    ), alone AS MATERIALIZED ( -- what can be said of each by itself
+          FROM priced p OFFSET 0
+    ), alone AS ( -- what can be said of each by itself
         SELECT p.*,
                CASE WHEN p.state <> 'queued' THEN 'stale'
                     WHEN p.service IS NULL AND p.fault IS NOT NULL THEN 'rejected'
@@ -561,7 +569,7 @@ BEGIN
                     WHEN p.charge > charge_limit OR p.charge > day_limit THEN 'limit'
                     WHEN p.charge IS NULL AND num_nonnulls(p.max_charge, charge_limit, day_limit) > 0 THEN 'unpriced'
                END AS alone
-          FROM faulty p
+          FROM faulty p OFFSET 0
     ), limited AS ( -- and of all together
         SELECT a.*, coalesce(a.alone, CASE WHEN sum(a.charge) FILTER (WHERE a.alone IS NULL) OVER (ORDER BY a.next_at, a.id) > room
                                            THEN 'spent' END) AS limited
@@ -630,7 +638,7 @@ CREATE OR REPLACE FUNCTION chwsync.hold_lines(for_provider text, ids bigint[], v
     RETURNS TABLE (id bigint, order_ref text, verdict text, reason text)
     LANGUAGE plpgsql
     SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
-    SET enable_nestloop = off SET enable_mergejoin = off
+    SET enable_nestloop = off SET enable_mergejoin = off SET plan_cache_mode = force_generic_plan
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -677,18 +685,27 @@ BEGIN
 END
 $$;
 
--- What claim() and deliver() ask the shop, whose own joins are not to be told what theirs are told. `ask` takes results
--- (chwsync.result[]) and answers two arrays, their keys and what the shop says of each; `ask_any`, where the view is asked, whether it
--- shows anything: one that shows nothing at all is more likely broken than emptied, and then it has said nothing.
+-- What claim() and deliver() ask the shop, whose own joins are not to be told what theirs are told. `ask` answers two arrays, the keys
+-- of `results` and what the shop says of each. Where the view is asked, `ask` takes the keys alone, and `ask_any` asks whether it shows
+-- anything: one that shows nothing at all is more likely broken than emptied, and then it has said nothing.
 CREATE OR REPLACE FUNCTION chwsync.ask_shop(ask text, ask_any text, results chwsync.result[], OUT refs text[], OUT answers boolean[])
     LANGUAGE plpgsql
-    SET enable_nestloop = on SET enable_mergejoin = on
+    SET enable_nestloop = on SET enable_mergejoin = on SET plan_cache_mode = auto
 AS $$
 DECLARE
+    asked_at timestamptz := clock_timestamp();
     shows_any boolean;
 BEGIN
-    EXECUTE ask INTO refs, answers USING results;
-    IF ask_any IS NOT NULL AND true <> ALL (answers) THEN
+    IF ask_any IS NULL THEN
+        EXECUTE ask INTO refs, answers USING results;
+        RETURN;
+    END IF;
+    PERFORM chwsync.keep_prepared('chwsync_ask', 'PREPARE chwsync_ask (text[]) AS ' || ask, false);
+    EXECUTE format('EXECUTE chwsync_ask (%L)', ARRAY(SELECT r.order_ref FROM unnest(results) AS r)) INTO refs, answers;
+    IF clock_timestamp() > asked_at + interval '20 milliseconds' THEN
+        DEALLOCATE chwsync_ask;
+    END IF;
+    IF true <> ALL (answers) THEN
         EXECUTE ask_any INTO shows_any;
         IF NOT shows_any THEN
             answers := array_fill(NULL::boolean, ARRAY[cardinality(answers)]);
@@ -713,7 +730,7 @@ CREATE OR REPLACE FUNCTION chwsync.claim(for_provider text, by_account int, by_i
                    username text, params jsonb, type text, verdict text, reason text, more boolean)
     LANGUAGE plpgsql
     SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
-    SET enable_nestloop = off SET enable_mergejoin = off
+    SET enable_nestloop = off SET enable_mergejoin = off SET plan_cache_mode = force_generic_plan
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -730,12 +747,14 @@ DECLARE
     round_count int;
     is_over boolean;         -- what is behind this round could not go either
     is_lacking boolean;      -- services that the catalogue does not have
-    questions chwsync.result[] := '{}'; -- of what goes, and three facts of it
-    passed bigint[] := '{}';
+    passed bigint[] := '{}'; -- what goes, and four facts of it
+    refs text[] := '{}';
+    seqs bigint[] := '{}';
     charges numeric[] := '{}';
     types text[] := '{}';
-    round_questions chwsync.result[];
     round_passed bigint[];
+    round_refs text[];
+    round_seqs bigint[];
     round_charges numeric[];
     round_types text[];
     first_ordered text[];    -- services that are ordered by their id for the first time
@@ -746,6 +765,7 @@ DECLARE
     stale bigint[];          -- their rows would stand at the head for ever
     spent_charge numeric;    -- of the first that the day's limit holds
     head text;               -- the first that waits for the balance, and did before
+    asked_ids bigint[];
     asked_refs text[];
     asked_gos boolean[];
     claim_at timestamptz;
@@ -782,9 +802,8 @@ BEGIN
         RETURN;
     END IF;
     LOOP
-        SELECT array_agg(ROW(j.order_ref, 'submitting', NULL, NULL, NULL, NULL, NULL, NULL, j.seq + 1)::chwsync.result)
-                   FILTER (WHERE j.verdict IS NULL),
-               array_agg(j.id) FILTER (WHERE j.verdict IS NULL), array_agg(j.charge) FILTER (WHERE j.verdict IS NULL),
+        SELECT array_agg(j.id) FILTER (WHERE j.verdict IS NULL), array_agg(j.order_ref) FILTER (WHERE j.verdict IS NULL),
+               array_agg(j.seq) FILTER (WHERE j.verdict IS NULL), array_agg(j.charge) FILTER (WHERE j.verdict IS NULL),
                array_agg(j.type) FILTER (WHERE j.verdict IS NULL),
                first_ordered || array_agg(j.service) FILTER (WHERE j.verdict IS NULL AND j.is_first),
                array_agg(j.id) FILTER (WHERE j.verdict <> 'stale'), array_agg(j.verdict) FILTER (WHERE j.verdict <> 'stale'),
@@ -793,7 +812,7 @@ BEGIN
                (array_agg(j.order_ref) FILTER (WHERE j.verdict = 'funds' AND j.held = 'funds' AND NOT funds_waited))[1],
                coalesce(bool_or(j.verdict IN ('spent', 'funds')), false), count(*),
                coalesce(bool_or(j.verdict = 'disabled' AND j.service IS NULL), false)
-          INTO round_questions, round_passed, round_charges, round_types, first_ordered, judged, verdicts, reasons, former,
+          INTO round_passed, round_refs, round_seqs, round_charges, round_types, first_ordered, judged, verdicts, reasons, former,
                stale, spent_charge, head, is_over, round_count, is_lacking
           FROM chwsync.judge_due($1, $2, wanted, $6, passed, catalogue_at, charge_limit, day_limit, room, funds, funds_waited,
                                  tries, required) j;
@@ -816,7 +835,8 @@ BEGIN
                                        FOR UPDATE SKIP LOCKED);
         END IF;
         looked := looked + round_count;
-        questions := questions || round_questions[:at_most - cardinality(passed)];
+        refs := refs || round_refs[:at_most - cardinality(passed)];
+        seqs := seqs || round_seqs[:at_most - cardinality(passed)];
         charges := charges || round_charges[:at_most - cardinality(passed)];
         types := types || round_types[:at_most - cardinality(passed)];
         passed := passed || round_passed[:at_most - cardinality(passed)];
@@ -825,27 +845,30 @@ BEGIN
         funds := funds - coalesce((SELECT sum(c) FROM unnest(round_charges) c), 0);
         wanted := greatest(at_most - cardinality(passed), 100);
     END LOOP;
+    asked_ids := passed;
     IF head IS NOT NULL THEN
         -- What the shop took back must not keep all others waiting.
-        questions := questions || ARRAY(SELECT ROW(o.order_ref, 'submitting', NULL, NULL, NULL, NULL, NULL, NULL, o.seq + 1)::chwsync.result
-                                          FROM chwsync.orders o WHERE o.order_ref = head);
+        SELECT asked_ids || o.id, refs || o.order_ref, seqs || o.seq INTO asked_ids, refs, seqs FROM chwsync.orders o WHERE o.order_ref = head;
     END IF;
-    IF cardinality(questions) > 0 THEN
-        SELECT s.refs, s.answers INTO asked_refs, asked_gos FROM chwsync.ask_shop(ask, ask_any, questions) s;
+    IF cardinality(asked_ids) > 0 THEN
+        SELECT s.refs, s.answers INTO asked_refs, asked_gos
+          FROM chwsync.ask_shop(ask, ask_any, ARRAY(SELECT ROW(q.order_ref, 'submitting', NULL, NULL, NULL, NULL, NULL, NULL, q.seq + 1)::chwsync.result
+                                                      FROM unnest(refs, seqs) AS q(order_ref, seq))) s;
         claim_at := clock_timestamp();
         RETURN QUERY
         WITH asked AS MATERIALIZED (
-            SELECT a.order_ref, a.go FROM unnest(asked_refs, asked_gos) AS a(order_ref, go)
+            SELECT q.id, q.order_ref, q.charge, q.type, q.place <= cardinality(passed) AS may_go, a.go
+              FROM unnest(asked_refs, asked_gos) AS a(order_ref, go)
+              JOIN unnest(asked_ids, refs, charges, types) WITH ORDINALITY AS q(id, order_ref, charge, type, place) USING (order_ref)
         ), moved AS (
             UPDATE chwsync.orders o
                SET state = CASE WHEN a.go THEN 'submitting' ELSE 'withdrawn' END::chwsync.order_state,
                    attempts = o.attempts + a.go::int, seq = o.seq + 1, account_id = $2::int, updated_at = now(),
                    error = CASE WHEN NOT a.go THEN 'the shop took it back' END
               FROM asked a
-             WHERE o.order_ref = ANY (asked_refs) AND o.order_ref = a.order_ref AND o.state = 'queued' AND (NOT a.go OR a.go AND o.id = ANY (passed))
+             WHERE o.id = ANY (asked_ids) AND o.id = a.id AND o.state = 'queued' AND (NOT a.go OR a.go AND a.may_go)
             RETURNING o.id, o.attempts AS number, o.order_ref, a.go, o.service, o.link, o.quantity, o.runs, o."interval", o.min, o.max,
-                      o.comments, o.usernames, o.hashtags, o.username, o.params, types[array_position(passed, o.id)] AS type,
-                      charges[array_position(passed, o.id)] AS charge
+                      o.comments, o.usernames, o.hashtags, o.username, o.params, a.type, a.charge
         ), taken AS (
             DELETE FROM chwsync.queue q USING moved m WHERE q.order_id = ANY (ARRAY(SELECT n.id FROM moved n)) AND q.order_id = m.id
         ), busy AS (
@@ -853,10 +876,8 @@ BEGIN
             UPDATE chwsync.queue q
                SET next_at = now() + least(interval '2 seconds' * power(1.5, least(q.busy, 10)), interval '30 seconds'),
                    busy = q.busy + 1, busy_since = coalesce(q.busy_since, now()), held = NULL
-              FROM asked a, chwsync.orders o
-             WHERE a.go IS NULL AND o.order_ref = ANY (asked_refs) AND o.order_ref = a.order_ref AND q.order_id = o.id
-               AND o.id = ANY (passed) AND q.order_id = ANY (passed)
-            RETURNING q.order_id, o.order_ref
+              FROM asked a WHERE a.go IS NULL AND a.may_go AND q.order_id = ANY (asked_ids) AND q.order_id = a.id
+            RETURNING q.order_id, a.order_ref
         ), attempt AS (
             INSERT INTO chwsync.attempts (order_id, number, account_id, instance, claim, journal, claimed_at, send_before, service, link,
                                           quantity, further, expected_charge)
@@ -922,7 +943,7 @@ CREATE OR REPLACE FUNCTION chwsync.deliver(at_most int, only_order bigint, tell 
     RETURNS TABLE (id bigint, order_ref text, answer boolean, status text, waited_s float8)
     LANGUAGE plpgsql
     SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
-    SET enable_nestloop = off SET enable_mergejoin = off
+    SET enable_nestloop = off SET enable_mergejoin = off SET plan_cache_mode = force_generic_plan
 AS $$
 #variable_conflict use_column
 DECLARE

@@ -6,9 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define INTAKE_LIMIT 1000 /* lines a transaction, to begin with: the first are bought soon */
-#define INTAKE_LIMIT_MAX                                                                           \
-    16000 /* a backlog is taken in larger bites, since each reads the whole view */
+#define INTAKE_LIMIT 2000 /* lines a transaction, to begin with: the first are bought soon */
+#define INTAKE_LIMIT_BACKLOG 32000 /* each look reads the whole view */
 #define LONG_LOOK_US                                                                               \
     (20 *                                                                                          \
      US_PER_MS) /* a view that takes longer rests four times as long before a wake-up is heeded */
@@ -326,8 +325,7 @@ static void looked(void *userdata, const struct store_answer *answer)
     intake->limit = INTAKE_LIMIT;
     if (result.taken >= intake->options.limit) {
         intake->next_us = 0;
-        intake->limit =
-            intake->options.limit < INTAKE_LIMIT_MAX ? intake->options.limit * 4 : INTAKE_LIMIT_MAX;
+        intake->limit = INTAKE_LIMIT_BACKLOG;
     }
     if (result.parked_in_all && clock_monotonic_us() >= intake->parked_next_us) {
         intake->parked_next_us = clock_monotonic_us() + PARKED_RETRY_S * US_PER_S;

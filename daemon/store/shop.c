@@ -38,17 +38,19 @@ static const char claim_text[] =
     "$14::boolean, $15::jsonb)";
 static const char deliver_text[] = "SELECT * FROM chwsync.deliver($1::int, $2::bigint, $3::text)";
 
-/* What those two ask the shop: $1 the questions (chwsync.result[]), the answer's columns their keys
- * and what is said of each. */
+/* What those two ask the shop: $1 the questions (chwsync.result[]), of the view their keys
+ * (text[]); the answer's columns the keys and what is said of each. Those of the view stand in a
+ * subquery, so that a plan is estimated alike for any number of them and can be kept. */
 static const char ask_function[] =
     "SELECT array_agg(r.order_ref), array_agg(%s(r)) FROM unnest($1) AS r";
 static const char ask_view[] =
     "WITH seen AS MATERIALIZED (\n"
     "    SELECT v.order_ref::text AS order_ref FROM %s v\n"
-    "     WHERE v.order_ref::text = ANY (ARRAY(SELECT r.order_ref FROM unnest($1) AS r))\n"
+    "     WHERE v.order_ref::text = ANY (ARRAY(SELECT r.order_ref FROM unnest($1) AS "
+    "r(order_ref)))\n"
     ")\n"
     "SELECT array_agg(r.order_ref), array_agg(r.order_ref IN (SELECT s.order_ref FROM seen s))\n"
-    "  FROM unnest($1) AS r";
+    "  FROM unnest($1) AS r(order_ref)";
 static const char ask_view_any[] = "SELECT EXISTS (SELECT FROM %s)";
 
 static void compose_look(const struct contract *contract, const char *condition, struct text *look)
