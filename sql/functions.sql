@@ -429,10 +429,17 @@ BEGIN
            AND a.claim = claim_number
         RETURNING a.order_id, a.number, a.account_id, a.claimed_at, a.expected_charge
     ), unspent AS (
-        UPDATE chwsync.budget_minutes m SET spent = m.spent - u.charge
-          FROM (SELECT e.account_id, date_trunc('minute', e.claimed_at) AS minute, sum(e.expected_charge) AS charge
-                  FROM ended e WHERE e.expected_charge > 0 GROUP BY 1, 2) AS u
-         WHERE m.account_id = u.account_id AND m.minute = u.minute
+        SELECT e.account_id, date_trunc('minute', e.claimed_at) AS minute, sum(e.expected_charge) AS charge
+          FROM ended e WHERE e.expected_charge > 0 GROUP BY 1, 2
+    ), returned AS ( -- as in record_outcomes(), and before the minutes
+        UPDATE chwsync.balances b SET available = b.available + u.charge
+          FROM (SELECT sum(n.charge) AS charge FROM unspent n JOIN chwsync.balances c USING (account_id)
+                 WHERE n.minute > c.asked_at - interval '2 minutes') AS u
+         WHERE b.account_id = by_account AND u.charge > 0
+        RETURNING 1
+    ), counted AS (
+        UPDATE chwsync.budget_minutes m SET spent = m.spent - u.charge FROM unspent u
+         WHERE m.account_id = u.account_id AND m.minute = u.minute AND (SELECT count(*) FROM returned) >= 0
     ), moved AS (
         UPDATE chwsync.orders o
            SET state = CASE WHEN EXISTS (SELECT FROM chwsync.attempts b
@@ -1197,7 +1204,7 @@ BEGIN
     INSERT INTO chwsync.submit_stops (order_id, number, account_id, order_ref, detail)
     VALUES (line.id, attempt, of_account, ref, concat_ws(' ', 'sent at', to_char(left_at, 'YYYY-MM-DD HH24:MI:SS TZ') || ',',
             CASE ended_as WHEN 'unknown' THEN 'no answer is known' WHEN 'accepted' THEN 'accepted as ' || their_id ELSE ended_as END));
-    RETURN CASE WHEN becomes IS NULL AND ended_as = 'accepted' THEN 'surplus' ELSE coalesce(becomes, line.state)::text END;
+    RETURN CASE WHEN becomes IS NULL AND ended_as = 'accepted' AND line.provider_order_id IS DISTINCT FROM their_id THEN 'surplus' ELSE coalesce(becomes, line.state)::text END;
 END
 $$;
 

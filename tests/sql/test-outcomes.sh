@@ -174,6 +174,25 @@ is "put back from a journal likewise" "uncertain|unknown|" "$(ask "SELECT chwsyn
     WHERE order_ref = 'echoed too'")"
 is "... with an id of its own it is followed" active "$(ask "SELECT chwsync.restore_attempt('its own', 'one', 1, gen_random_uuid(), 1, now(), 'LIKES', 'l', 1,
     'accepted', '504', 200, NULL, true, 5)")"
+is "put back once more, of an order that has that very id, it is no second purchase" active "$(ask "SELECT chwsync.restore_attempt('its own', 'one', 1,
+    gen_random_uuid(), 2, now(), 'LIKES', 'l', 1, 'accepted', '504', 200, NULL, true, 5)")"
+is "... with another id it is" surplus "$(ask "SELECT chwsync.restore_attempt('its own', 'one', 1, gen_random_uuid(), 3, now(), 'LIKES', 'l', 1,
+    'accepted', '507', 200, NULL, true, 5)")"
+
+# What a claim that was never sent has spent.
+unsent() { # MINUTES: what is left of the balance and spent of the day when it was told so long after the claim
+    order "unsent $1" -
+    ask "UPDATE chwsync.attempts SET expected_charge = 2.5, claimed_at = now() - interval '$1 minutes' WHERE order_id = (SELECT id FROM chwsync.orders
+            WHERE order_ref = 'unsent $1');
+        INSERT INTO chwsync.balances (account_id, balance, currency, asked_at, available) VALUES (1, 10, 'USD', now(), 7.5);
+        INSERT INTO chwsync.budget_minutes (account_id, minute, adds, spent) VALUES (1, date_trunc('minute', now() - interval '$1 minutes'), 1, 2.5)" >/dev/null
+    release "unsent $1" >/dev/null
+    ask "SELECT (SELECT trim_scale(available) FROM chwsync.balances) || ' ' || (SELECT trim_scale(spent) FROM chwsync.budget_minutes)"
+    ask "DELETE FROM chwsync.balances; DELETE FROM chwsync.budget_minutes" >/dev/null
+}
+ask "DELETE FROM chwsync.budget_minutes" >/dev/null
+is "a claim that was never sent costs nothing, of the balance nor of the day" "10 0" "$(unsent 0)"
+is "... of a balance that was told later it took nothing" "7.5 0" "$(unsent 9)"
 
 # An order that was tried without money, was put off, and is accepted when there is some.
 credit() { # BALANCE: whether there is credit when such a balance was told meanwhile
