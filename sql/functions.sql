@@ -721,6 +721,41 @@ BEGIN
 END
 $$;
 
+-- What the shop did not let go of the lines `ids` with the keys `refs`: withdrawn where it answered false; where it answered NULL, and they
+-- would have gone (`passed`), asked again.
+CREATE OR REPLACE FUNCTION chwsync.keep_back(by_account int, ids bigint[], refs text[], passed bigint[], asked_refs text[], asked_gos boolean[])
+    RETURNS TABLE (id bigint, order_ref text, go boolean)
+    LANGUAGE plpgsql
+    SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
+    SET enable_nestloop = off SET enable_mergejoin = off SET plan_cache_mode = force_generic_plan
+AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    WITH kept AS MATERIALIZED (
+        SELECT q.id, q.order_ref, a.go FROM unnest(asked_refs, asked_gos) AS a(order_ref, go) JOIN unnest($2, $3) AS q(id, order_ref) USING (order_ref)
+         WHERE a.go IS NOT TRUE
+    ), withdrawn AS (
+        UPDATE chwsync.orders o
+           SET state = 'withdrawn', seq = o.seq + 1, account_id = by_account, updated_at = now(), error = 'the shop took it back'
+          FROM kept k WHERE o.id = ANY ($2) AND o.id = k.id AND NOT k.go AND o.state = 'queued'
+        RETURNING o.id, o.order_ref
+    ), taken AS (
+        DELETE FROM chwsync.queue q USING withdrawn w WHERE q.order_id = ANY ($2) AND q.order_id = w.id
+    ), noted AS (
+        INSERT INTO chwsync.history (order_id, event, state, detail)
+        SELECT w.id, 'withdrawn', 'withdrawn', 'the shop took it back' FROM withdrawn w
+    ), busy AS ( -- half a minute at the most, so that a line whose lock is long gone does not wait much longer
+        UPDATE chwsync.queue q
+           SET next_at = now() + least(interval '2 seconds' * power(1.5, least(q.busy, 10)), interval '30 seconds'),
+               busy = q.busy + 1, busy_since = coalesce(q.busy_since, now()), held = NULL
+          FROM kept k WHERE k.go IS NULL AND q.order_id = ANY (passed) AND q.order_id = k.id
+        RETURNING k.id, k.order_ref
+    )
+    SELECT w.id, w.order_ref, false FROM withdrawn w UNION ALL SELECT b.id, b.order_ref, NULL FROM busy b ORDER BY 1;
+END
+$$;
+
 -- Lines that are due, judged, asked for their veto (ask_shop), moved from queued to submitting (or withdrawn, or rejected).
 --
 -- What does not go for a reason that can pass is held: it stays queued with the reason, and is looked at again in a minute, or
@@ -863,28 +898,18 @@ BEGIN
                                                       FROM unnest(refs, seqs) AS q(order_ref, seq))) s;
         claim_at := clock_timestamp();
         RETURN QUERY
-        WITH asked AS MATERIALIZED (
-            SELECT q.id, q.order_ref, q.charge, q.type, q.place <= cardinality(passed) AS may_go, a.go
+        WITH goes AS MATERIALIZED ( -- of those that were passed, which the head is not
+            SELECT q.id, q.charge, q.type
               FROM unnest(asked_refs, asked_gos) AS a(order_ref, go)
-              JOIN unnest(asked_ids, refs, charges, types) WITH ORDINALITY AS q(id, order_ref, charge, type, place) USING (order_ref)
+              JOIN unnest(passed, refs, charges, types) AS q(id, order_ref, charge, type) USING (order_ref) WHERE a.go
         ), moved AS (
             UPDATE chwsync.orders o
-               SET state = CASE WHEN a.go THEN 'submitting' ELSE 'withdrawn' END::chwsync.order_state,
-                   attempts = o.attempts + a.go::int, seq = o.seq + 1, account_id = $2::int, updated_at = now(),
-                   error = CASE WHEN NOT a.go THEN 'the shop took it back' END
-              FROM asked a
-             WHERE o.id = ANY (asked_ids) AND o.id = a.id AND o.state = 'queued' AND (NOT a.go OR a.go AND a.may_go)
-            RETURNING o.id, o.attempts AS number, o.order_ref, a.go, o.service, o.link, o.quantity, o.runs, o."interval", o.min, o.max,
-                      o.comments, o.usernames, o.hashtags, o.username, o.params, a.type, a.charge
+               SET state = 'submitting', attempts = o.attempts + 1, seq = o.seq + 1, account_id = $2::int, updated_at = now(), error = NULL
+              FROM goes g WHERE o.id = ANY (passed) AND o.id = g.id AND o.state = 'queued'
+            RETURNING o.id, o.attempts AS number, o.order_ref, o.service, o.link, o.quantity, o.runs, o."interval", o.min, o.max,
+                      o.comments, o.usernames, o.hashtags, o.username, o.params, g.type, g.charge
         ), taken AS (
             DELETE FROM chwsync.queue q USING moved m WHERE q.order_id = ANY (ARRAY(SELECT n.id FROM moved n)) AND q.order_id = m.id
-        ), busy AS (
-            -- Half a minute at the most, so that a line whose lock is long gone does not wait much longer.
-            UPDATE chwsync.queue q
-               SET next_at = now() + least(interval '2 seconds' * power(1.5, least(q.busy, 10)), interval '30 seconds'),
-                   busy = q.busy + 1, busy_since = coalesce(q.busy_since, now()), held = NULL
-              FROM asked a WHERE a.go IS NULL AND a.may_go AND q.order_id = ANY (asked_ids) AND q.order_id = a.id
-            RETURNING q.order_id, a.order_ref
         ), attempt AS (
             INSERT INTO chwsync.attempts (order_id, number, account_id, instance, claim, journal, claimed_at, send_before, service, link,
                                           quantity, further, expected_charge)
@@ -896,28 +921,28 @@ BEGIN
                             'max', m.max, 'comments', m.comments, 'usernames', m.usernames, 'hashtags', m.hashtags,
                             'username', m.username, 'params', m.params)) END,
                    m.charge
-              FROM moved m WHERE m.go
-        ), withdrawn AS (
-            INSERT INTO chwsync.history (order_id, event, state, detail)
-            SELECT m.id, 'withdrawn', 'withdrawn', 'the shop took it back' FROM moved m WHERE NOT m.go
+              FROM moved m
         ), spoken_for AS (
             UPDATE chwsync.balances b
                SET available = b.available - c.charge, tried = CASE WHEN b.balance <= 0 AND NOT on_credit THEN c.newest ELSE b.tried END
-              FROM (SELECT sum(m.charge) AS charge, max(m.id) FILTER (WHERE m.charge > 0) AS newest FROM moved m WHERE m.go) AS c
+              FROM (SELECT sum(m.charge) AS charge, max(m.id) FILTER (WHERE m.charge > 0) AS newest FROM moved m) AS c
              WHERE b.account_id = $2 AND c.charge > 0
             RETURNING 1
         ), counted AS (
             -- After the balance, as where the ends of attempts give both back.
             INSERT INTO chwsync.budget_minutes AS b (account_id, minute, adds, spent)
             SELECT $2::int, date_trunc('minute', claim_at), count(*), coalesce(sum(m.charge), 0) FROM moved m
-             WHERE m.go AND (SELECT count(*) FROM spoken_for) >= 0 HAVING count(*) > 0
+             WHERE (SELECT count(*) FROM spoken_for) >= 0 HAVING count(*) > 0
             ON CONFLICT (account_id, minute) DO UPDATE SET adds = b.adds + excluded.adds, spent = b.spent + excluded.spent
         )
-        SELECT m.id, m.number, m.order_ref, m.go, m.service, m.link, m.quantity, m.runs, m."interval", m.min, m.max,
-               m.comments, m.usernames, m.hashtags, m.username, m.params, m.type, NULL, NULL, NULL::boolean FROM moved m
-        UNION ALL SELECT b.order_id, NULL, b.order_ref, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-                         NULL, NULL, NULL, NULL
-          FROM busy b ORDER BY 1;
+        SELECT m.id, m.number, m.order_ref, true, m.service, m.link, m.quantity, m.runs, m."interval", m.min, m.max,
+               m.comments, m.usernames, m.hashtags, m.username, m.params, m.type, NULL, NULL, NULL::boolean FROM moved m ORDER BY m.id;
+        IF array_position(asked_gos, false) IS NOT NULL OR array_position(asked_gos, NULL) IS NOT NULL THEN
+            RETURN QUERY
+            SELECT w.id, NULL::int, w.order_ref, w.go, NULL, NULL, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint,
+                   NULL, NULL, NULL, NULL, NULL::jsonb, NULL, NULL, NULL, NULL::boolean
+              FROM chwsync.keep_back(by_account, asked_ids, refs, passed, asked_refs, asked_gos) w;
+        END IF;
     END IF;
     IF head IS NOT NULL AND tell_shop THEN -- it was asked, and does not go yet
         WITH held AS (
