@@ -288,6 +288,7 @@ AS $$
 DECLARE
     of_accounts int[];
     echoed bigint[]; -- orders whose reply names another one's id
+    some_may_be_queued boolean;
 BEGIN
     -- As the claim: who has heard that an id is recorded forgets it, and a machine that dies takes the flight journal's with it.
     IF current_setting('synchronous_commit') IN ('off', 'local') THEN
@@ -295,8 +296,11 @@ BEGIN
     END IF;
     -- What may queue an order again must see all of its attempts: of two that end at once each would take the other's for open, and
     -- one that is restored from a journal meanwhile would not be seen. So orders are locked before their attempts are looked at; all
-    -- of them and in one order, so that two who record the same attempts do not wait for one another.
-    PERFORM FROM chwsync.orders o WHERE o.id = ANY ($1) ORDER BY o.id FOR NO KEY UPDATE;
+    -- of them and in one order, so that two who record the same attempts do not wait for one another, and behind the queue's rows, as
+    -- a claim and a look lock them. What is being submitted has none.
+    PERFORM FROM chwsync.queue q WHERE q.order_id = ANY ($1) ORDER BY q.order_id FOR UPDATE;
+    SELECT bool_or(l.state <> 'submitting') INTO some_may_be_queued
+      FROM (SELECT o.state FROM chwsync.orders o WHERE o.id = ANY ($1) ORDER BY o.id FOR NO KEY UPDATE) AS l;
     SELECT array_agg(DISTINCT a.account_id) INTO of_accounts FROM chwsync.attempts a WHERE a.order_id = ANY ($1);
     IF EXISTS (SELECT FROM unnest(of_accounts) AS n(account_id) CROSS JOIN unnest($4) AS t(their_id) -- one by one: an index that was
                 CROSS JOIN LATERAL (SELECT FROM chwsync.attempts b -- empty when the plan was made would be read for all of the account
@@ -365,7 +369,7 @@ BEGIN
           FROM moved m WHERE m.state = 'queued'
         ON CONFLICT (order_id) DO NOTHING
     ), unqueued AS (
-        DELETE FROM chwsync.queue q USING moved m WHERE m.state = 'active' AND q.order_id = ANY ($1) AND q.order_id = m.id
+        DELETE FROM chwsync.queue q USING moved m WHERE some_may_be_queued AND m.state = 'active' AND q.order_id = ANY ($1) AND q.order_id = m.id
     ), due AS (
         INSERT INTO chwsync.write_backs (order_id, seq) SELECT m.id, m.seq FROM moved m WHERE $8::boolean
     ), unspent AS (

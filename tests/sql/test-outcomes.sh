@@ -92,7 +92,7 @@ after() { # SQL COMMAND...: begins the command while what the SQL did is not com
     "$@" >"$CLUSTER_DIR/second" 2>&1 &
     pid=$!
     while kill -0 $pid 2>/dev/null && [ "$(ask "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")" = 0 ]; do sleep 0.02; done
-    tell_first "COMMIT; SELECT 'committed';"
+    tell_first "${finally:-} COMMIT; SELECT 'committed';"
     wait $pid
     code=$?
 }
@@ -102,6 +102,12 @@ is "neither may exist any more: it is queued" "queued queued" "$(cat "$CLUSTER_D
 restore() { # REF: the end of an attempt that a journal alone knows is not known either
     echo "SELECT chwsync.restore_attempt('$1', 'one', 1, gen_random_uuid(), 1, now(), 'LIKES', 'l', 100, 'unknown', NULL, 0, NULL, true, 5);"
 }
+order "late" unknown
+ask "UPDATE chwsync.orders SET state = 'queued' WHERE order_ref = 'late'; INSERT INTO chwsync.queue (order_id, provider, next_at)
+    SELECT id, 'one', now() FROM chwsync.orders WHERE order_ref = 'late'" >/dev/null
+finally="UPDATE chwsync.orders SET updated_at = now() WHERE order_ref = 'late';" \
+    after "SELECT 'locked' FROM chwsync.queue q JOIN chwsync.orders o ON o.id = q.order_id WHERE o.order_ref = 'late' FOR UPDATE OF q;" ends late 1 accepted 79
+is "a late acceptance and a claim of that order do not wait for one another" "committed active followed" "$line $(cat "$CLUSTER_DIR/second")"
 order "restored meanwhile" -
 after "$(restore "restored meanwhile")" ends "restored meanwhile" 1 'not executed'
 is "one is put back that may exist: it is not queued" "uncertain open 0" "$(cat "$CLUSTER_DIR/second")"
