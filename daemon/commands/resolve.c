@@ -482,6 +482,9 @@ static enum exit_code resolve_order(const struct arguments *arguments)
     if (state != ORDER_UNCERTAIN && !(state == ORDER_ABANDONED && arguments->placed))
         return refuse(arguments->words[0], "is not uncertain: there is nothing to resolve",
                       "chwsyncd orders --state uncertain lists those that are");
+    if (arguments->placed && row_integer(facts, 0, RESOLVE_UNKNOWN_ATTEMPTS, 0) == 0)
+        return refuse(arguments->words[0], "has no attempt whose end is unknown: it has no such id",
+                      "--not-placed queues it again, --give-up ends it");
     if (arguments->placed)
         return is_sure(arguments, "It is followed under that id, when the provider knows it and no "
                                   "other order has it.")

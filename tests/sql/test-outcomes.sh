@@ -145,6 +145,10 @@ for word in not-placed:queued:'queued queued' give-up:abandoned:abandoned; do
         JOIN chwsync.orders o ON o.id = h.order_id WHERE o.order_ref = 'stranded $option' AND h.state = '$state' AND h.detail LIKE '%said that%'
           OR o.order_ref = 'stranded $option' AND h.detail LIKE '%gave it up%'")"
 done
+order "stranded placed" 'not executed' 'put off'
+ask "UPDATE chwsync.orders SET state = 'uncertain' WHERE order_ref = 'stranded placed'" >/dev/null
+is "no attempt of it can have an id, which is said" "order stranded placed has no attempt whose end is unknown: it has no such id HINT: --not-placed queues it again, --give-up ends it" \
+    "$("$program" resolve "stranded placed" --placed 99 --yes --config "$CLUSTER_DIR/conf" 2>&1 | grep -A1 'chwsyncd:' | sed 's/^chwsyncd: //' | xargs)"
 
 # A reply that names an id which another order's reply has named.
 order owner -
