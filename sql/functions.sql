@@ -14,7 +14,7 @@ BEGIN
                              'clock_stepped', 'store_services', 'end_catalogue', 'account_of', 'take_over', 'tell_apart',
                              'note_balance', 'rehearse', 'ask_refill', 'refill_words', 'count_lines',
                              'judge_due', 'room_at', 'hold_lines', 'refuse_service', 'accept_service', 'hold_duplicates',
-                             'ask_shop', 'release_unsent')
+                             'ask_shop', 'release_unsent', 'keep_prepared', 'keep_back')
     LOOP
         EXECUTE format('DROP FUNCTION %s', known.function);
     END LOOP;
@@ -698,8 +698,8 @@ $$;
 
 -- What claim() and deliver() ask the shop, whose own joins are not to be told what theirs are told. `ask` answers two arrays, the keys
 -- of `results` and what the shop says of each. Where the view is asked, `ask` takes the keys alone, and `ask_any` asks whether it shows
--- anything: one that shows nothing at all is more likely broken than emptied, and then it has said nothing.
-CREATE OR REPLACE FUNCTION chwsync.ask_shop(ask text, ask_any text, results chwsync.result[], OUT refs text[], OUT answers boolean[])
+-- anything: one that shows nothing at all is more likely broken than emptied, and then it has said nothing. `anew`: planned now.
+CREATE OR REPLACE FUNCTION chwsync.ask_shop(ask text, ask_any text, results chwsync.result[], anew boolean, OUT refs text[], OUT answers boolean[])
     LANGUAGE plpgsql
     SET enable_nestloop = on SET enable_mergejoin = on SET plan_cache_mode = auto
 AS $$
@@ -711,7 +711,7 @@ BEGIN
         EXECUTE ask INTO refs, answers USING results;
         RETURN;
     END IF;
-    PERFORM chwsync.keep_prepared('chwsync_ask', 'PREPARE chwsync_ask (text[]) AS ' || ask, false);
+    PERFORM chwsync.keep_prepared('chwsync_ask', 'PREPARE chwsync_ask (text[]) AS ' || ask, anew);
     EXECUTE format('EXECUTE chwsync_ask (%L)', ARRAY(SELECT r.order_ref FROM unnest(results) AS r)) INTO refs, answers;
     IF clock_timestamp() > asked_at + interval '20 milliseconds' THEN
         DEALLOCATE chwsync_ask;
@@ -899,7 +899,8 @@ BEGIN
     IF cardinality(asked_ids) > 0 THEN
         SELECT s.refs, s.answers INTO asked_refs, asked_gos
           FROM chwsync.ask_shop(ask, ask_any, ARRAY(SELECT ROW(q.order_ref, 'submitting', NULL, NULL, NULL, NULL, NULL, NULL, q.seq + 1)::chwsync.result
-                                                      FROM unnest(refs, seqs) AS q(order_ref, seq))) s;
+                                                      FROM unnest(refs, seqs) AS q(order_ref, seq)),
+                                only_order IS NOT NULL) s; -- claimed alone, as a claim of many has failed
         claim_at := clock_timestamp();
         RETURN QUERY
         WITH goes AS MATERIALIZED ( -- of those that were passed, which the head is not
@@ -1003,7 +1004,7 @@ BEGIN
       INTO results
       FROM chwsync.orders o WHERE o.id = ANY (due_ids) AND o.state NOT IN ('submitting', 'withdrawn');
     IF results IS NOT NULL THEN
-        SELECT s.refs, s.answers INTO told_refs, told_answers FROM chwsync.ask_shop(tell, NULL, results) s;
+        SELECT s.refs, s.answers INTO told_refs, told_answers FROM chwsync.ask_shop(tell, NULL, results, false) s;
     END IF;
     RETURN QUERY
     WITH due AS (

@@ -20,13 +20,15 @@ ask() { # KEY...: what the view says of each
                                     WHERE v.order_ref::text = ANY (ARRAY(SELECT r.order_ref FROM unnest(\$1) AS r(order_ref))))
                                    SELECT array_agg(r.order_ref), array_agg(r.order_ref IN (SELECT s.order_ref FROM seen s)) FROM unnest(\$1) AS r(order_ref)',
                                   'SELECT EXISTS (SELECT FROM public.$view)',
-                                  ARRAY(SELECT ROW(k, 'submitting', NULL, NULL, NULL, NULL, NULL, NULL, 1)::chwsync.result FROM unnest(ARRAY[${keys:1}]) k)) s,
+                                  ARRAY(SELECT ROW(k, 'submitting', NULL, NULL, NULL, NULL, NULL, NULL, 1)::chwsync.result FROM unnest(ARRAY[${keys:1}]) k), ${anew:-false}) s,
                  unnest(s.refs, s.answers) WITH ORDINALITY AS u(ref, answer, place);"
 }
 kept="SELECT count(*) || CASE WHEN sum(generic_plans) > 2 THEN ', planned once' ELSE '' END FROM pg_prepared_statements WHERE name = 'chwsync_ask';"
 {
     echo "CREATE VIEW public.shown AS SELECT 'a' AS order_ref UNION ALL SELECT 'b';"
     for i in 1 2 3 4 5 6 7 8 9; do ask a x b; done
+    echo "$kept"
+    anew=true ask a x b
     echo "$kept \echo ----"
     echo "CREATE OR REPLACE VIEW public.shown AS SELECT 'x' AS order_ref;"
     ask a x b
@@ -50,8 +52,9 @@ kept="SELECT count(*) || CASE WHEN sum(generic_plans) > 2 THEN ', planned once' 
     view=other ask a o
 } | PSQL_PAGER='' "$CLUSTER_BIN/psql" -X -q -At -U postgres >"$CLUSTER_DIR/said" 2>&1
 part() { awk -v RS='----\n' -v n="$1" 'NR == n { printf "%s", $0 }' "$CLUSTER_DIR/said"; }
-is "what it shows goes, what it does not is withdrawn" 9 "$(part 1 | grep -c '^true false true of a x b$')"
-is "... by a statement that is planned once" "1, planned once" "$(part 1 | tail -n 1)"
+is "what it shows goes, what it does not is withdrawn" 10 "$(part 1 | grep -c '^true false true of a x b$')"
+is "... by a statement that is planned once" "1, planned once" "$(part 1 | sed -n 10p)"
+is "... or anew, for a line that is claimed alone" 1 "$(part 1 | tail -n 1)"
 is "a view that was replaced is asked, whatever its types" $'false true false of a x b\nfalse false true of a x b\ntrue false of 5 6' "$(part 2 | head -n 3)"
 is "one that shows nothing at all says nothing" "NULL NULL of 5 6" "$(part 3 | sed -n 1p)"
 is "... a plan that takes long is not kept" $'true of 5\n0' "$(part 3 | tail -n 2)"
