@@ -222,7 +222,7 @@ static void rest(struct intake *intake, int64_t took_us)
         intake->next_us = intake->rested_us;
 }
 
-/* Once is chance: the shop was busy, or a backlog was taken. So long that it matters is not. */
+/* Once is chance: the shop was busy. So long that it matters is not. */
 static void note_time(struct intake *intake, int64_t took_us)
 {
     unsigned before = intake->slow_looks;
@@ -279,6 +279,12 @@ static void refused(struct intake *intake, const struct store_answer *answer)
     } else if (!intake->options.anew && strcmp(answer->sqlstate, OUT_OF_TIME) == 0) {
         intake->quick = false;
         intake->next_us = 0;
+    } else if (intake->options.limit > INTAKE_LIMIT && strcmp(answer->sqlstate, OUT_OF_TIME) == 0) {
+        log_debug("%u lines at once took too long, the rest comes in smaller bites",
+                  intake->options.limit);
+        intake->small_bites = true;
+        intake->limit = INTAKE_LIMIT;
+        intake->next_us = 0;
     } else {
         raised(intake, answer);
     }
@@ -312,7 +318,8 @@ static void looked(void *userdata, const struct store_answer *answer)
     intake->on_clock(intake->userdata, &(struct clock_look){.server_us = result.server_us,
                                                             .asked_us = intake->asked_us,
                                                             .told_us = clock_boottime_us()});
-    note_time(intake, answer->took_us);
+    if (result.taken < INTAKE_LIMIT) /* else it were the lines that took it, not the view */
+        note_time(intake, answer->took_us);
     intake->on_looked(intake->userdata,
                       result.taken || result.returned || result.followed ? 0 : result.queue_due_s,
                       result.write_back_due_s);
@@ -325,7 +332,9 @@ static void looked(void *userdata, const struct store_answer *answer)
     intake->limit = INTAKE_LIMIT;
     if (result.taken >= intake->options.limit) {
         intake->next_us = 0;
-        intake->limit = INTAKE_LIMIT_BACKLOG;
+        intake->limit = intake->small_bites ? INTAKE_LIMIT : INTAKE_LIMIT_BACKLOG;
+    } else {
+        intake->small_bites = false;
     }
     if (result.parked_in_all && clock_monotonic_us() >= intake->parked_next_us) {
         intake->parked_next_us = clock_monotonic_us() + PARKED_RETRY_S * US_PER_S;
