@@ -60,14 +60,15 @@ $$;
 
 -- A statement about the shop's view, which this session keeps prepared: to plan a view costs more than to read a few lines of it, and
 -- its text is the contract's. It is looked for in the transaction that uses it: behind a pooler another server may carry out the next
--- one. A plan fits the sizes that the tables had: it serves for a minute and until its user finds that it takes long (`anew`).
+-- one. A plan fits the sizes that the tables had: it serves for a minute, by a clock that may be set back, and until its user finds
+-- that it takes long (`anew`).
 CREATE OR REPLACE FUNCTION chwsync.keep_prepared(statement_name text, wanted text, anew boolean) RETURNS void
     LANGUAGE plpgsql
 AS $$
 DECLARE
     serves boolean;
 BEGIN
-    SELECT NOT anew AND p.statement = wanted AND p.prepare_time > now() - interval '1 minute' INTO serves
+    SELECT NOT anew AND p.statement = wanted AND p.prepare_time BETWEEN now() - interval '1 minute' AND now() + interval '1 minute' INTO serves
       FROM pg_catalog.pg_prepared_statements p WHERE p.name = statement_name;
     IF NOT serves THEN
         EXECUTE 'DEALLOCATE ' || statement_name;

@@ -4,9 +4,9 @@
 cd "$(dirname "$0")/../.." || exit 1
 . tests/lib/cluster.sh
 . tests/lib/tap.sh
-trap cluster_stop_all EXIT
-
-cluster_start fsync=off || exit 1
+clock=$(mktemp /tmp/chwsyncd-clock.XXXXXX) && chmod 0644 "$clock" && truncate -s 8 "$clock" || exit 1
+trap 'cluster_stop_all; rm -f "$clock"' EXIT
+LD_PRELOAD=$PWD/${BUILD:-build}/stepped_clock.so CHW_CLOCK_FILE=$clock cluster_start fsync=off || exit 1
 cluster_psql -c 'CREATE DATABASE shop'
 export PGDATABASE=shop PGOPTIONS='-c client_min_messages=warning'
 "${BUILD:-build}/chwsyncd" schema install --conninfo "host=$PGHOST port=$PGPORT dbname=shop user=postgres" >/dev/null || exit 1
@@ -50,6 +50,13 @@ kept="SELECT count(*) || CASE WHEN sum(generic_plans) > 2 THEN ', planned once' 
     ask a
     echo "CREATE VIEW public.other AS SELECT 'o' AS order_ref;"
     view=other ask a o
+    echo '\echo ----' # and by a clock that is set an hour ahead, and back
+    echo "\! printf '\\020\\016' | dd of=$clock conv=notrunc status=none"
+    view=other ask a o
+    echo "\! printf '\\0\\0' | dd of=$clock conv=notrunc status=none"
+    echo "SELECT prepare_time > now() + interval '50 minutes' FROM pg_prepared_statements WHERE name = 'chwsync_ask';"
+    view=other ask a o
+    echo "SELECT prepare_time > now() + interval '50 minutes' FROM pg_prepared_statements WHERE name = 'chwsync_ask';"
 } | PSQL_PAGER='' "$CLUSTER_BIN/psql" -X -q -At -U postgres >"$CLUSTER_DIR/said" 2>&1
 part() { awk -v RS='----\n' -v n="$1" 'NR == n { printf "%s", $0 }' "$CLUSTER_DIR/said"; }
 is "what it shows goes, what it does not is withdrawn" 10 "$(part 1 | grep -c '^true false true of a x b$')"
@@ -61,4 +68,5 @@ is "... a plan that takes long is not kept" $'true of 5\n0' "$(part 3 | tail -n 
 is "keys are asked for as they are" "true true true true true true true false of NULL { a\"b back\\slash it's a,b   a" "$(part 4 | sed -n 1p)"
 is "a view that is missing is an error, and none when it is back" "1 true of a" "$(part 4 | grep -c 'ERROR:  relation "public.shown" does not exist') $(part 4 | tail -n 2 | head -n 1)"
 is "another view is asked itself" "false true of a o" "$(part 4 | tail -n 1)"
+is "what was prepared before the clock was set back is prepared anew" "false true of a o|t|false true of a o|f" "$(part 5 | paste -s -d '|')"
 done_testing
