@@ -14,7 +14,7 @@ BEGIN
                              'clock_stepped', 'store_services', 'end_catalogue', 'account_of', 'take_over', 'tell_apart',
                              'note_balance', 'rehearse', 'ask_refill', 'refill_words', 'count_lines',
                              'judge_due', 'room_at', 'hold_lines', 'refuse_service', 'accept_service', 'hold_duplicates',
-                             'ask_shop', 'release_unsent', 'keep_prepared', 'keep_back')
+                             'ask_shop', 'release_unsent', 'keep_prepared', 'keep_back', 'follow_lines', 'park_lines')
     LOOP
         EXECUTE format('DROP FUNCTION %s', known.function);
     END LOOP;
@@ -99,12 +99,93 @@ BEGIN
 END
 $$;
 
+-- What the view shows otherwise than it was taken, and what it shows again after it was withdrawn. A queued order follows the view, to
+-- another provider too; a withdrawn one comes back as it is shown now. Where another instance has changed one since the view was read,
+-- it knows the shop later than this one.
+CREATE OR REPLACE FUNCTION chwsync.follow_lines(lines chwsync.shown_line[], providers text[], not_configured text,
+                                                OUT returned bigint, OUT followed bigint)
+    LANGUAGE plpgsql
+    SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
+    SET enable_nestloop = off SET enable_mergejoin = off SET plan_cache_mode = force_generic_plan
+AS $$
+#variable_conflict use_column
+BEGIN
+    WITH meant AS MATERIALIZED ( -- once: what waits for a row asks all that it asks beside anew
+        SELECT * FROM unnest($1)
+    ), returned AS (
+        UPDATE chwsync.orders o
+           SET (service, link, quantity, runs, "interval", min, max, comments, usernames,
+                hashtags, username, params, max_charge, display_ref, provider, error) = ROW(
+                s.service, s.link, s.quantity, s.runs, s."interval", s.min, s.max, s.comments, s.usernames,
+                s.hashtags, s.username, s.params, s.max_charge, s.display_ref, s.chosen,
+                CASE WHEN s.chosen <> ALL ($2) THEN format($3, s.chosen) END), state = 'queued', updated_at = now()
+          FROM meant s
+         WHERE o.id = ANY (ARRAY(SELECT n.known_id FROM meant n WHERE n.known_state = 'withdrawn')) AND o.id = s.known_id
+           AND o.state = 'withdrawn' AND o.updated_at = s.known_at
+        RETURNING o.id, o.provider
+    ), queued AS (
+        INSERT INTO chwsync.queue (order_id, provider, next_at) SELECT id, provider, now() FROM returned ON CONFLICT (order_id) DO NOTHING
+    ), changed AS MATERIALIZED ( -- locks as a claim does, the queue's row first: what is being claimed is not changed under it
+        SELECT s.* FROM meant s JOIN chwsync.queue q ON q.order_id = s.known_id
+         WHERE s.differs AND q.order_id = ANY (ARRAY(SELECT n.known_id FROM meant n WHERE n.differs)) FOR UPDATE OF q SKIP LOCKED
+    ), followed AS (
+        UPDATE chwsync.orders o
+           SET (service, link, quantity, runs, "interval", min, max, comments, usernames,
+                hashtags, username, params, max_charge, display_ref, provider, error) = ROW(
+                c.service, c.link, c.quantity, c.runs, c."interval", c.min, c.max, c.comments, c.usernames,
+                c.hashtags, c.username, c.params, c.max_charge, c.display_ref, coalesce(c.turned, o.provider),
+                CASE WHEN c.turned <> ALL ($2) THEN format($3, c.turned) WHEN c.turned IS NULL THEN o.error END), updated_at = now()
+          FROM changed c
+         WHERE o.id = ANY (ARRAY(SELECT n.known_id FROM changed n)) AND o.id = c.known_id AND o.state = 'queued' AND o.updated_at = c.known_at
+        RETURNING o.id, c.turned
+    ), requeued AS (
+        UPDATE chwsync.queue q SET provider = f.turned, next_at = now(), held = NULL
+          FROM followed f
+         WHERE q.order_id = ANY (ARRAY(SELECT n.id FROM followed n WHERE n.turned IS NOT NULL)) AND q.order_id = f.id AND f.turned IS NOT NULL
+    )
+    SELECT (SELECT count(*) FROM returned), (SELECT count(*) FROM followed) INTO returned, followed;
+END
+$$;
+
+-- What cannot be taken, for what reason, and what can be again: `taken` of those that were parked, where only_ref is NULL all that are
+-- not among `refs`. What raised before is only known to be well when it is read alone (only_ref), or taken.
+CREATE OR REPLACE FUNCTION chwsync.park_lines(refs text[], reasons text[], taken text[], only_ref text, OUT parked bigint, OUT parked_lines text)
+    LANGUAGE plpgsql
+    SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
+    SET enable_nestloop = off SET enable_mergejoin = off SET plan_cache_mode = force_generic_plan
+AS $$
+#variable_conflict use_column
+BEGIN
+    WITH parked AS (
+        INSERT INTO chwsync.parked_lines (order_ref, reason, retry_at)
+        SELECT f.order_ref, f.reason, now() + CASE WHEN $4 IS NULL THEN interval '0' ELSE interval '5 minutes' END
+          FROM unnest($1, $2) AS f(order_ref, reason)
+        ON CONFLICT (order_ref) DO NOTHING
+        RETURNING order_ref, reason
+    ), put_off AS ( -- while lines are taken one by one, each has its turn before this one is looked at again
+        UPDATE chwsync.parked_lines p SET retry_at = now() + interval '5 minutes'
+         WHERE $4 IS NOT NULL AND p.order_ref = left($4, 200) AND p.sqlstate IS NULL AND $3 IS NULL
+    ), cleared AS (
+        DELETE FROM chwsync.parked_lines p
+         WHERE p.order_ref = ANY ($3)
+            -- it has raised, and was read now, or is no longer shown
+            OR $4 IS NOT NULL AND p.order_ref = $4 AND p.sqlstate IS NOT NULL
+            -- by hashing: of a million faulty rows and a thousand parked keys, not each with each
+            OR $4 IS NULL AND p.sqlstate IS NULL AND p.order_ref NOT IN (SELECT f FROM unnest($1) AS f)
+    )
+    SELECT (SELECT count(*) FROM parked),
+           (SELECT string_agg(p.order_ref || ': ' || p.reason, E'\n') FROM (SELECT * FROM parked LIMIT 20) p)
+      INTO parked, parked_lines;
+END
+$$;
+
 -- Intake: the view's rows against the ledger; of one line where only_ref names it (what is wrong with others is not known then). A
 -- key that is shown twice, or NULL, is parked: which of the two rows was meant cannot be known, so what was taken before stays as it
--- is. A queued order follows the view, to another provider too; a withdrawn one that is shown again comes back as it is shown then,
--- at once when the view alone decides, after five minutes when a function withdrew it while the view kept showing it. A line without
--- a service is rejected here: no request could ask for it. not_configured is what lines of an unknown provider say, for format(). How
--- the ledger's rows are looked up is said below, with record_outcomes().
+-- is. What was taken before and is shown otherwise is followed, 10,000 lines at a time; a withdrawn one that is shown again at once when
+-- the view alone decides, after five minutes when a function withdrew it while the view kept showing it. A line without a service is
+-- rejected here: no request could ask for it. not_configured is what lines of an unknown provider say, for format(). What is rare is
+-- done by statements of its own, as to prepare to do it costs each look something. How the ledger's rows are looked up is said below,
+-- with record_outcomes().
 CREATE OR REPLACE FUNCTION chwsync.intake(default_provider text, providers text[], at_most int, tell_shop boolean, view text, look text,
                                           only_ref text, anew boolean, not_configured text)
     RETURNS TABLE (taken bigint, returned bigint, followed bigint, parked bigint, parked_in_all bigint, queue_due_s bigint,
@@ -114,8 +195,18 @@ CREATE OR REPLACE FUNCTION chwsync.intake(default_provider text, providers text[
     SET enable_nestloop = off SET enable_mergejoin = off SET plan_cache_mode = force_generic_plan
 AS $$
 #variable_conflict use_column
+DECLARE
+    rejected_ids bigint[];
+    changed chwsync.shown_line[]; -- taken before
+    faulty_refs text[];
+    faulty_reasons text[];
+    well_refs text[];             -- parked before, and can be taken
+    any_parked boolean;
 BEGIN
-    RETURN QUERY
+    -- A backlog's lines are gone through several times: in memory.
+    IF pg_size_bytes(current_setting('work_mem')) < pg_size_bytes('16MB') THEN
+        PERFORM set_config('work_mem', '16MB', true);
+    END IF;
     WITH shown AS MATERIALIZED ( -- a provider's name stands in an index, which takes no long one
         SELECT v.*, c.chosen, o.id AS known_id, o.state AS known_state, o.updated_at AS known_at,
                CASE WHEN o.provider <> c.chosen THEN c.chosen END AS turned,
@@ -135,10 +226,14 @@ BEGIN
         SELECT s.known_id, s.order_ref FROM shown s
          WHERE s.known_id IN (SELECT n.known_id FROM shown n WHERE n.differs OR n.known_state = 'withdrawn')
          GROUP BY s.known_id, s.order_ref HAVING count(*) > 1
-    ), meant AS MATERIALIZED ( -- otherwise, or again; a list of its own: what waits for a row asks all that it asks beside anew
+    ), meant AS (
         SELECT s.* FROM shown s
-         WHERE (s.differs OR s.known_state = 'withdrawn') AND s.known_id NOT IN (SELECT t.known_id FROM twice t)
-    ), faulty AS MATERIALIZED (
+         WHERE (s.differs
+                OR s.known_state = 'withdrawn'
+                   AND (NOT $4 OR s.known_at < now() - interval '5 minutes' OR s.known_at > now() + interval '1 minute'))
+           AND s.known_id NOT IN (SELECT t.known_id FROM twice t)
+         LIMIT 10000
+    ), faulty AS (
         SELECT DISTINCT coalesce(left(f.order_ref, 200), '(NULL)') AS order_ref,
                CASE WHEN f.order_ref IS NULL THEN 'the view shows a line whose order_ref is NULL'
                     WHEN f.is_repeated THEN 'the view shows this order_ref more than once'
@@ -166,75 +261,47 @@ BEGIN
                CASE WHEN g.fault IS NULL THEN 0 ELSE 1 END
           FROM good g ORDER BY g.created_at, g.order_ref
         ON CONFLICT (order_ref) DO NOTHING
-        RETURNING id, provider, state, seq, order_ref, error
-    ), returned AS (
-        UPDATE chwsync.orders o
-           SET (service, link, quantity, runs, "interval", min, max, comments, usernames,
-                hashtags, username, params, max_charge, display_ref, provider, error) = ROW(
-                s.service, s.link, s.quantity, s.runs, s."interval", s.min, s.max, s.comments, s.usernames,
-                s.hashtags, s.username, s.params, s.max_charge, s.display_ref, s.chosen,
-                CASE WHEN s.chosen <> ALL ($2) THEN format($9, s.chosen) END), state = 'queued', updated_at = now()
-          FROM meant s
-         WHERE o.id = ANY (ARRAY(SELECT n.known_id FROM meant n WHERE n.known_state = 'withdrawn')) AND o.id = s.known_id
-           AND o.state = 'withdrawn'
-           AND (NOT $4 OR o.updated_at < now() - interval '5 minutes' OR o.updated_at > now() + interval '1 minute')
-        RETURNING o.id, o.provider
+        RETURNING id, provider, state, order_ref, error
     ), queued AS (
         INSERT INTO chwsync.queue (order_id, provider, next_at) SELECT id, provider, now() FROM inserted WHERE state = 'queued'
-    ), queued_again AS (
-        INSERT INTO chwsync.queue (order_id, provider, next_at) SELECT id, provider, now() FROM returned ON CONFLICT (order_id) DO NOTHING
-    ), told AS (
-        INSERT INTO chwsync.write_backs (order_id, seq) SELECT id, seq FROM inserted WHERE state = 'rejected' AND $4
-    ), changed AS MATERIALIZED ( -- locks as a claim does, the queue's row first: what is being claimed is not changed under it
-        SELECT s.* FROM meant s JOIN chwsync.queue q ON q.order_id = s.known_id
-         WHERE s.differs AND q.order_id = ANY (ARRAY(SELECT n.known_id FROM meant n WHERE n.differs)) FOR UPDATE OF q SKIP LOCKED
-    ), followed AS (
-        UPDATE chwsync.orders o
-           SET (service, link, quantity, runs, "interval", min, max, comments, usernames,
-                hashtags, username, params, max_charge, display_ref, provider, error) = ROW(
-                c.service, c.link, c.quantity, c.runs, c."interval", c.min, c.max, c.comments, c.usernames,
-                c.hashtags, c.username, c.params, c.max_charge, c.display_ref, coalesce(c.turned, o.provider),
-                CASE WHEN c.turned <> ALL ($2) THEN format($9, c.turned) WHEN c.turned IS NULL THEN o.error END), updated_at = now()
-          FROM changed c
-            -- Where another instance has changed it since the view was read, it knows the shop later than this one.
-         WHERE o.id = ANY (ARRAY(SELECT n.known_id FROM changed n)) AND o.id = c.known_id AND o.state = 'queued' AND o.updated_at = c.known_at
-        RETURNING o.id, c.turned
-    ), requeued AS (
-        UPDATE chwsync.queue q SET provider = f.turned, next_at = now(), held = NULL
-          FROM followed f
-         WHERE q.order_id = ANY (ARRAY(SELECT n.id FROM followed n WHERE n.turned IS NOT NULL)) AND q.order_id = f.id AND f.turned IS NOT NULL
-    ), parked AS (
-        INSERT INTO chwsync.parked_lines (order_ref, reason, retry_at)
-        SELECT f.order_ref, f.reason, now() + CASE WHEN $7 IS NULL THEN interval '0' ELSE interval '5 minutes' END FROM faulty f
-        ON CONFLICT (order_ref) DO NOTHING
-        RETURNING order_ref, reason
-    ), put_off AS ( -- while lines are taken one by one, each has its turn before this one is looked at again
-        UPDATE chwsync.parked_lines p SET retry_at = now() + interval '5 minutes'
-         WHERE $7 IS NOT NULL AND p.order_ref = left($7, 200) AND p.sqlstate IS NULL AND NOT EXISTS (SELECT FROM good)
-    ), cleared AS (
-        DELETE FROM chwsync.parked_lines p
-         WHERE EXISTS (SELECT FROM good g WHERE g.order_ref = p.order_ref)
-            -- it has raised, and was read now, or is no longer shown
-            OR $7 IS NOT NULL AND p.order_ref = $7 AND p.sqlstate IS NOT NULL
-            -- by hashing: of a million faulty rows and a thousand parked keys, not each with each
-            OR $7 IS NULL AND p.sqlstate IS NULL AND p.order_ref NOT IN (SELECT f.order_ref FROM faulty f)
     )
-    SELECT (SELECT count(*) FROM inserted), (SELECT count(*) FROM returned), (SELECT count(*) FROM followed),
-           (SELECT count(*) FROM parked), (SELECT count(*) FROM parked) + (SELECT count(*) FROM chwsync.parked_lines),
+    SELECT i.count, i.rejected_ids, i.rejected, f.refs, f.reasons,
+           (SELECT array_agg(m::chwsync.shown_line) FROM meant m),
+           (SELECT array_agg(g.order_ref) FROM good g WHERE g.order_ref IN (SELECT p.order_ref FROM chwsync.parked_lines p)),
+           EXISTS (SELECT FROM chwsync.parked_lines)
+      INTO taken, rejected_ids, rejected, faulty_refs, faulty_reasons, changed, well_refs, any_parked
+      FROM (SELECT count(*), array_agg(n.id) FILTER (WHERE n.state = 'rejected') AS rejected_ids,
+                   string_agg(n.order_ref || ' rejected: ' || n.error, E'\n') FILTER (WHERE n.state = 'rejected') AS rejected
+              FROM inserted n) AS i,
+           (SELECT array_agg(n.order_ref) AS refs, array_agg(n.reason) AS reasons FROM faulty n) AS f;
+    IF rejected_ids IS NOT NULL AND tell_shop THEN
+        INSERT INTO chwsync.write_backs (order_id, seq) SELECT o.id, o.seq FROM chwsync.orders o WHERE o.id = ANY (rejected_ids);
+    END IF;
+    returned := 0;
+    followed := 0;
+    IF changed IS NOT NULL THEN
+        SELECT l.returned, l.followed INTO returned, followed FROM chwsync.follow_lines(changed, providers, not_configured) l;
+    END IF;
+    parked := 0;
+    IF any_parked OR faulty_refs IS NOT NULL THEN
+        SELECT l.parked, l.parked_lines INTO parked, parked_lines
+          FROM chwsync.park_lines(coalesce(faulty_refs, '{}'), coalesce(faulty_reasons, '{}'), well_refs, only_ref) l;
+    END IF;
+    SELECT (SELECT count(*) FROM chwsync.parked_lines),
            (SELECT greatest(ceil(extract(epoch FROM n.next_at - now())), 0)::bigint FROM unnest($2) p(name),
                    LATERAL (SELECT q.next_at FROM chwsync.queue q WHERE q.provider = p.name
                              ORDER BY q.next_at LIMIT 1) n
              ORDER BY n.next_at LIMIT 1), -- no row, no time: greatest() would make NULL a 0
            (SELECT greatest(ceil(extract(epoch FROM w.due_at - now())), 0)::bigint FROM chwsync.write_backs w
              ORDER BY w.due_at LIMIT 1),
-           (SELECT string_agg(i.order_ref || ' rejected: ' || i.error, E'\n') FROM inserted i WHERE i.state = 'rejected'),
-           (SELECT string_agg(p.order_ref || ': ' || p.reason, E'\n') FROM (SELECT * FROM parked LIMIT 20) p),
            (SELECT string_agg(a.id || ':' || greatest(ceil(extract(epoch FROM n.next_at - now())), 0)::bigint, ' ')
               FROM chwsync.accounts a, LATERAL (SELECT r.next_at FROM chwsync.refills r
                    WHERE r.account_id = a.id AND r.next_at IS NOT NULL ORDER BY r.next_at LIMIT 1) n),
            (extract(epoch FROM clock_timestamp()) * 1000000)::bigint,
            (SELECT string_agg(b.account_id::text, ' ') FROM chwsync.budgets b
-             WHERE b.granted < b.wishes AND b.wished_at > now() - interval '35 seconds');
+             WHERE b.granted < b.wishes AND b.wished_at > now() - interval '35 seconds')
+      INTO parked_in_all, queue_due_s, write_back_due_s, refills_due, server_us, wishes;
+    RETURN NEXT;
 END
 $$;
 
@@ -288,8 +355,9 @@ AS $$
 #variable_conflict use_column
 DECLARE
     of_accounts int[];
-    echoed bigint[]; -- orders whose reply names another one's id
-    some_may_be_queued boolean;
+    are_plain boolean;         -- all are being submitted, by the attempts that end
+    followed_before bigint[];  -- orders
+    echoed bigint[];           -- orders whose reply names another one's id
 BEGIN
     -- As the claim: who has heard that an id is recorded forgets it, and a machine that dies takes the flight journal's with it.
     IF current_setting('synchronous_commit') IN ('off', 'local') THEN
@@ -300,9 +368,13 @@ BEGIN
     -- of them and in one order, so that two who record the same attempts do not wait for one another, and behind the queue's rows, as
     -- a claim and a look lock them. What is being submitted has none.
     PERFORM FROM chwsync.queue q WHERE q.order_id = ANY ($1) ORDER BY q.order_id FOR UPDATE;
-    SELECT bool_or(l.state <> 'submitting') INTO some_may_be_queued
-      FROM (SELECT o.state FROM chwsync.orders o WHERE o.id = ANY ($1) ORDER BY o.id FOR NO KEY UPDATE) AS l;
-    SELECT array_agg(DISTINCT a.account_id) INTO of_accounts FROM chwsync.attempts a WHERE a.order_id = ANY ($1);
+    SELECT bool_and(l.state = 'submitting' AND l.attempts = t.number), array_agg(DISTINCT l.account_id) INTO are_plain, of_accounts
+      FROM (SELECT o.id, o.state, o.attempts, o.account_id FROM chwsync.orders o WHERE o.id = ANY ($1) ORDER BY o.id FOR NO KEY UPDATE) AS l
+      JOIN unnest($1, $2) AS t(order_id, number) ON t.order_id = l.id;
+    IF NOT are_plain THEN
+        of_accounts := ARRAY(SELECT DISTINCT a.account_id FROM chwsync.attempts a WHERE a.order_id = ANY ($1));
+    END IF;
+    followed_before := ARRAY(SELECT p.order_id FROM chwsync.polls p WHERE p.order_id = ANY ($1));
     IF EXISTS (SELECT FROM unnest(of_accounts) AS n(account_id) CROSS JOIN unnest($4) AS t(their_id) -- one by one: an index that was
                 CROSS JOIN LATERAL (SELECT FROM chwsync.attempts b -- empty when the plan was made would be read for all of the account
                                      WHERE b.account_id = n.account_id AND b.provider_order_id = t.their_id AND b.found_by IS NULL LIMIT 1) AS k)
@@ -361,8 +433,8 @@ BEGIN
         RETURNING o.id, o.order_ref, o.provider, o.state, o.seq, o.provider_order_id, e.account_id, e.wait_s, e.number, o.created_at, o.error
     ), followed AS (
         INSERT INTO chwsync.polls (order_id, account_id, next_at, interval_s)
-        SELECT m.id, m.account_id, now() + make_interval(secs => $9::int), $9::int FROM moved m WHERE m.state = 'active'
-        ON CONFLICT (order_id) DO NOTHING
+        SELECT m.id, m.account_id, now() + make_interval(secs => $9::int), $9::int FROM moved m
+         WHERE m.state = 'active' AND m.id <> ALL (followed_before) -- not ON CONFLICT, which costs a third of the row
     ), queued AS (
         -- Less than 0 s: where it stood before.
         INSERT INTO chwsync.queue (order_id, provider, next_at)
@@ -370,7 +442,7 @@ BEGIN
           FROM moved m WHERE m.state = 'queued'
         ON CONFLICT (order_id) DO NOTHING
     ), unqueued AS (
-        DELETE FROM chwsync.queue q USING moved m WHERE some_may_be_queued AND m.state = 'active' AND q.order_id = ANY ($1) AND q.order_id = m.id
+        DELETE FROM chwsync.queue q USING moved m WHERE NOT are_plain AND m.state = 'active' AND q.order_id = ANY ($1) AND q.order_id = m.id
     ), due AS (
         INSERT INTO chwsync.write_backs (order_id, seq) SELECT m.id, m.seq FROM moved m WHERE $8::boolean
     ), unspent AS (
@@ -508,7 +580,8 @@ BEGIN
                o.usernames, o.min AS line_min, o.max AS line_max, o.updated_at, o.link, o.hashtags, o.username, o.params
           FROM due d JOIN chwsync.orders o ON o.id = d.order_id WHERE o.id = ANY (due_ids)
     ), sold AS MATERIALIZED ( -- each service once, by its id or by its stable name
-        SELECT w.wanted, k.*, ARRAY(SELECT jsonb_array_elements_text(required -> k.type)) AS needs
+        SELECT w.wanted, k.*, n.needs, 'link' = ANY (n.needs) AS needs_link, 'quantity' = ANY (n.needs) AS needs_quantity,
+               NOT n.needs <@ ARRAY['link', 'quantity'] AS needs_more
           FROM (SELECT DISTINCT a.wanted FROM asked_for a WHERE catalogue_at IS NOT NULL) AS w
          CROSS JOIN LATERAL (
                (SELECT s.*, true AS by_id FROM chwsync.catalogue_services s WHERE s.account_id = $2 AND s.service = w.wanted)
@@ -516,14 +589,14 @@ BEGIN
                (SELECT s.*, false FROM chwsync.catalogue_services s WHERE s.account_id = $2 AND s.product_id = w.wanted
                  ORDER BY s.listed DESC, s.changed_at DESC LIMIT 1)
                LIMIT 1) AS k
+         CROSS JOIN LATERAL (SELECT ARRAY(SELECT jsonb_array_elements_text(required -> k.type)) AS needs) AS n
     ), known AS (
         SELECT a.next_at, a.held, a.id, a.order_ref, a.seq, a.state, left(a.wanted, 80) AS wanted, a.max_charge, a.runs,
                a.line_min, a.line_max, a.updated_at, jsonb_typeof(a.params) NOT IN ('object', 'null') AS is_odd,
-               CASE WHEN k.needs IS NULL THEN NULL
-                    WHEN 'link' = ANY (k.needs) AND btrim(coalesce(a.link, ''), E' \t\x0b\f\r\n') = '' THEN 'link'
-                    WHEN 'quantity' = ANY (k.needs) AND a.quantity IS NULL THEN 'quantity'
-                    WHEN k.needs <@ ARRAY['link', 'quantity'] THEN NULL
-                    ELSE (SELECT r.name FROM unnest(k.needs) WITH ORDINALITY AS r(name, place)
+               CASE WHEN k.needs_link AND btrim(coalesce(a.link, ''), E' \t\x0b\f\r\n') = '' THEN 'link'
+                    WHEN k.needs_quantity AND a.quantity IS NULL THEN 'quantity'
+                    WHEN k.needs_more
+                    THEN (SELECT r.name FROM unnest(k.needs) WITH ORDINALITY AS r(name, place)
                            WHERE r.name NOT IN ('link', 'quantity')
                              AND btrim(coalesce(CASE r.name WHEN 'comments' THEN a.comments WHEN 'usernames' THEN a.usernames
                                                             WHEN 'hashtags' THEN a.hashtags WHEN 'username' THEN a.username
@@ -698,9 +771,11 @@ END
 $$;
 
 -- What claim() and deliver() ask the shop, whose own joins are not to be told what theirs are told. `ask` answers two arrays, the keys
--- of `results` and what the shop says of each. Where the view is asked, `ask` takes the keys alone, and `ask_any` asks whether it shows
--- anything: one that shows nothing at all is more likely broken than emptied, and then it has said nothing. `anew`: planned now.
-CREATE OR REPLACE FUNCTION chwsync.ask_shop(ask text, ask_any text, results chwsync.result[], anew boolean, OUT refs text[], OUT answers boolean[])
+-- and what the shop says of each. Its function takes `results`. Where its view is asked, that takes the keys alone (`keys`), and `ask_any`
+-- asks whether it shows anything: one that shows nothing at all is more likely broken than emptied, and then it has said nothing.
+-- `anew`: planned now.
+CREATE OR REPLACE FUNCTION chwsync.ask_shop(ask text, ask_any text, results chwsync.result[], keys text[], anew boolean,
+                                            OUT refs text[], OUT answers boolean[])
     LANGUAGE plpgsql
     SET enable_nestloop = on SET enable_mergejoin = on SET plan_cache_mode = auto
 AS $$
@@ -713,7 +788,7 @@ BEGIN
         RETURN;
     END IF;
     PERFORM chwsync.keep_prepared('chwsync_ask', 'PREPARE chwsync_ask (text[]) AS ' || ask, anew);
-    EXECUTE format('EXECUTE chwsync_ask (%L)', ARRAY(SELECT r.order_ref FROM unnest(results) AS r)) INTO refs, answers;
+    EXECUTE format('EXECUTE chwsync_ask (%L)', keys) INTO refs, answers;
     IF clock_timestamp() > asked_at + interval '20 milliseconds' THEN
         DEALLOCATE chwsync_ask;
     END IF;
@@ -899,9 +974,10 @@ BEGIN
     END IF;
     IF cardinality(asked_ids) > 0 THEN
         SELECT s.refs, s.answers INTO asked_refs, asked_gos
-          FROM chwsync.ask_shop(ask, ask_any, ARRAY(SELECT ROW(q.order_ref, 'submitting', NULL, NULL, NULL, NULL, NULL, NULL, q.seq + 1)::chwsync.result
-                                                      FROM unnest(refs, seqs) AS q(order_ref, seq)),
-                                only_order IS NOT NULL) s; -- claimed alone, as a claim of many has failed
+          FROM chwsync.ask_shop(ask, ask_any, CASE WHEN ask_any IS NULL THEN
+                                ARRAY(SELECT ROW(q.order_ref, 'submitting', NULL, NULL, NULL, NULL, NULL, NULL, q.seq + 1)::chwsync.result
+                                        FROM unnest(refs, seqs) AS q(order_ref, seq)) END,
+                                refs, only_order IS NOT NULL) s; -- claimed alone, as a claim of many has failed
         claim_at := clock_timestamp();
         RETURN QUERY
         WITH goes AS MATERIALIZED ( -- of those that were passed, which the head is not
@@ -1005,7 +1081,7 @@ BEGIN
       INTO results
       FROM chwsync.orders o WHERE o.id = ANY (due_ids) AND o.state NOT IN ('submitting', 'withdrawn');
     IF results IS NOT NULL THEN
-        SELECT s.refs, s.answers INTO told_refs, told_answers FROM chwsync.ask_shop(tell, NULL, results, false) s;
+        SELECT s.refs, s.answers INTO told_refs, told_answers FROM chwsync.ask_shop(tell, NULL, results, NULL, false) s;
     END IF;
     RETURN QUERY
     WITH due AS (

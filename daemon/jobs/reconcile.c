@@ -227,8 +227,9 @@ static void record(struct reconcile *reconcile)
 
     reconcile->recording =
         reconcile->end_count < ORDERS_BATCH_MAX ? reconcile->end_count : ORDERS_BATCH_MAX;
-    reconcile->busy = orders_record(workshop->lanes.ledger, reconcile->ends, reconcile->recording,
-                                    workshop->tell_shop, FIRST_POLL_S, recorded, reconcile) == 0;
+    reconcile->busy =
+        orders_record(workshop->lanes.ledger, reconcile->ends, reconcile->recording,
+                      workshop->tell_shop, FIRST_POLL_S, false, recorded, reconcile) == 0;
     if (!reconcile->busy)
         give_up(reconcile, NULL);
 }

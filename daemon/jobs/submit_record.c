@@ -107,7 +107,7 @@ void submit_record(struct submit *submit)
         return;
     CRASH_POINT("record: before");
     if (orders_record(submit->workshop->lanes.ledger, ends, count, submit->workshop->tell_shop,
-                      FIRST_POLL_S, recorded, submit) < 0) {
+                      FIRST_POLL_S, true, recorded, submit) < 0) {
         submit->record_us = clock_monotonic_us() + US_PER_S;
         return;
     }

@@ -28,10 +28,11 @@ struct attempt_end {
  * order allows), and the work lists what follows. Saying it twice changes nothing. `tell_shop`: a
  * write-back is due for each. `first_poll_s`: until an accepted order is first asked about. Rows: 0
  * order_ref, 1 state; or 1 "surplus", 2 provider_order_id: bought a second time; or 1 "echoed", 2
- * words: accepted under the id of another order, hence uncertain.
+ * words: accepted under the id of another order, hence uncertain. `alarms_only`: these two alone.
  */
 int orders_record(struct connection *lane, const struct attempt_end *ends, size_t count,
-                  bool tell_shop, unsigned first_poll_s, store_done done, void *userdata);
+                  bool tell_shop, unsigned first_poll_s, bool alarms_only, store_done done,
+                  void *userdata);
 
 /*
  * The claim of that number, of this process, whose COMMIT was ambiguous or whose answer could not

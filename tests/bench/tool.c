@@ -147,7 +147,7 @@ static int write_statements(struct shop *shop, const char *directory)
     script.variables = claim_variables;
     shop_claim(shop, &script, &claim, NULL, NULL);
     script.variables = variables;
-    orders_record(&script, ends, ORDERS_BATCH_MAX, shop_has_function(shop), 5, NULL, NULL);
+    orders_record(&script, ends, ORDERS_BATCH_MAX, shop_has_function(shop), 5, true, NULL, NULL);
     script.variables = NULL;
     if (shop_has_function(shop))
         shop_deliver(shop, &script, ORDERS_BATCH_MAX, 0, NULL, NULL);

@@ -20,7 +20,7 @@ ask() { # KEY...: what the view says of each
                                     WHERE v.order_ref::text = ANY (ARRAY(SELECT r.order_ref FROM unnest(\$1) AS r(order_ref))))
                                    SELECT array_agg(r.order_ref), array_agg(r.order_ref IN (SELECT s.order_ref FROM seen s)) FROM unnest(\$1) AS r(order_ref)',
                                   'SELECT EXISTS (SELECT FROM public.$view)',
-                                  ARRAY(SELECT ROW(k, 'submitting', NULL, NULL, NULL, NULL, NULL, NULL, 1)::chwsync.result FROM unnest(ARRAY[${keys:1}]) k), ${anew:-false}) s,
+                                  NULL, ARRAY[${keys:1}], ${anew:-false}) s,
                  unnest(s.refs, s.answers) WITH ORDINALITY AS u(ref, answer, place);"
 }
 kept="SELECT count(*) || CASE WHEN sum(generic_plans) > 2 THEN ', planned once' ELSE '' END FROM pg_prepared_statements WHERE name = 'chwsync_ask';"
