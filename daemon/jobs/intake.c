@@ -6,8 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define INTAKE_LIMIT 2000 /* lines a transaction, to begin with: the first are bought soon */
-#define INTAKE_LIMIT_BACKLOG 32000 /* each look reads the whole view */
+#define INTAKE_LIMIT 32000      /* lines a transaction, as each look reads the whole view */
+#define INTAKE_LIMIT_SMALL 2000 /* where that many run out of time */
+#define INTAKE_CHANGES 10000    /* as many it follows a transaction, see chwsync.intake() */
 #define LONG_LOOK_US                                                                               \
     (20 *                                                                                          \
      US_PER_MS) /* a view that takes longer rests four times as long before a wake-up is heeded */
@@ -279,11 +280,10 @@ static void refused(struct intake *intake, const struct store_answer *answer)
     } else if (!intake->options.anew && strcmp(answer->sqlstate, OUT_OF_TIME) == 0) {
         intake->quick = false;
         intake->next_us = 0;
-    } else if (intake->options.limit > INTAKE_LIMIT && strcmp(answer->sqlstate, OUT_OF_TIME) == 0) {
-        log_debug("%u lines at once took too long, the rest comes in smaller bites",
+    } else if (!intake->small_bites && strcmp(answer->sqlstate, OUT_OF_TIME) == 0) {
+        log_debug("up to %u lines at once take too long: they are taken in smaller bites",
                   intake->options.limit);
         intake->small_bites = true;
-        intake->limit = INTAKE_LIMIT;
         intake->next_us = 0;
     } else {
         raised(intake, answer);
@@ -318,8 +318,8 @@ static void looked(void *userdata, const struct store_answer *answer)
     intake->on_clock(intake->userdata, &(struct clock_look){.server_us = result.server_us,
                                                             .asked_us = intake->asked_us,
                                                             .told_us = clock_boottime_us()});
-    if (result.taken < INTAKE_LIMIT) /* else it were the lines that took it, not the view */
-        note_time(intake, answer->took_us);
+    if (result.taken + result.returned + result.followed < INTAKE_LIMIT_SMALL)
+        note_time(intake, answer->took_us); /* else it were the lines that took it, not the view */
     intake->on_looked(intake->userdata,
                       result.taken || result.returned || result.followed ? 0 : result.queue_due_s,
                       result.write_back_due_s);
@@ -329,13 +329,11 @@ static void looked(void *userdata, const struct store_answer *answer)
     intake->quick =
         answer->took_us <= (intake->options.anew ? QUICK_LOOK_ANEW_US : QUICK_LOOK_US) &&
         result.taken <= QUICK_LINES;
-    intake->limit = INTAKE_LIMIT;
-    if (result.taken >= intake->options.limit) {
+    if (result.taken >= intake->options.limit ||
+        result.followed + result.returned >= INTAKE_CHANGES)
         intake->next_us = 0;
-        intake->limit = intake->small_bites ? INTAKE_LIMIT : INTAKE_LIMIT_BACKLOG;
-    } else {
+    else
         intake->small_bites = false;
-    }
     if (result.parked_in_all && clock_monotonic_us() >= intake->parked_next_us) {
         intake->parked_next_us = clock_monotonic_us() + PARKED_RETRY_S * US_PER_S;
         look_at_parked(intake);
@@ -370,7 +368,7 @@ int64_t intake_work(struct intake *intake, int64_t now_us)
         look_at_keys(intake);
         return INT64_MAX;
     }
-    intake->options.limit = intake->limit ? intake->limit : INTAKE_LIMIT;
+    intake->options.limit = intake->small_bites ? INTAKE_LIMIT_SMALL : INTAKE_LIMIT;
     intake->options.anew = !intake->quick;
     intake->next_us = now_us + intake->interval_us;
     intake->asked_us = clock_boottime_us();

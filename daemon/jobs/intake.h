@@ -18,8 +18,7 @@ struct intake {
                           pause */
     int64_t took_us;   /* the last look */
     bool quick;        /* it took little time and few lines: its plans are still good ones */
-    unsigned limit;    /* lines of the next transaction; 0 = as to begin with */
-    bool small_bites;  /* of this backlog: a large one ran out of time */
+    bool small_bites;  /* until all is taken: a large one ran out of time */
     int64_t parked_next_us; /* when parked lines are tried again */
     bool busy;
     bool raises; /* the last look at the whole did */
