@@ -20,6 +20,9 @@
  * view, which may take seconds, `orders` claims (the shop's veto), `ledger` runs what touches
  * schema chwsync alone (outcomes, polls), `shop` the write-back.
  */
+/* Connections: `view` for looks at the shop, and for claims while it is idle, else these have
+ * `orders`; `ledger` for outcomes and all that needs nothing of the shop; `shop` for write-backs.
+ */
 struct lanes {
     struct connection *view, *orders, *ledger, *shop;
 };

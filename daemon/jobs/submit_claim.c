@@ -316,6 +316,14 @@ static bool take_journal(struct submit *submit, int64_t now_us)
     return false;
 }
 
+/* A server process that has just looked at the shop has at hand what a claim reads. */
+static struct connection *claim_lane(const struct submit *submit)
+{
+    const struct lanes *lanes = &submit->workshop->lanes;
+
+    return connection_is_idle(lanes->view) ? lanes->view : lanes->orders;
+}
+
 static void claim(struct submit *submit, unsigned ahead, int64_t now_us)
 {
     struct client *client = submit->account->client;
@@ -348,8 +356,7 @@ static void claim(struct submit *submit, unsigned ahead, int64_t now_us)
     submit->claim_asked_us = clock_boottime_us();
     submit->claim_epoch = submit->workshop->epoch;
     CRASH_POINT("claim: before");
-    if (shop_claim(submit->workshop->shop, submit->workshop->lanes.orders, &options, claimed,
-                   submit) < 0) {
+    if (shop_claim(submit->workshop->shop, claim_lane(submit), &options, claimed, submit) < 0) {
         release_slots(submit, 0);
         submit->claim_us = now_us + ASK_AGAIN_S * US_PER_S;
         flight_file_release(submit->claim_journal);
