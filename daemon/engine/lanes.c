@@ -28,7 +28,7 @@ static void lane_up(void *userdata)
         submit_look(&world->providers[i].submit);
         poll_wake(&world->providers[i].poll, 0, now_us);
     }
-    write_back_wake(&world->write_back, 0, now_us);
+    write_back_look(&world->write_back, now_us);
 }
 
 static void lane_down(void *userdata, const struct problem *problem, int64_t retry_us)

@@ -10,7 +10,7 @@ static void shop_replaced(void *userdata)
     struct world *world = userdata;
 
     intake_wake(&world->intake);
-    write_back_wake(&world->write_back, 0, clock_monotonic_us());
+    write_back_look(&world->write_back, clock_monotonic_us());
 }
 
 static void intake_looked(void *userdata, int64_t queue_due_s, int64_t write_back_due_s)
@@ -103,7 +103,7 @@ static void ledger_agrees(void *userdata)
             provider->account.open = 1; /* at least: looked for soon, then counted */
         poll_wake(&provider->poll, 0, now_us);
     }
-    write_back_wake(&world->write_back, 0, now_us);
+    write_back_look(&world->write_back, now_us);
 }
 
 static void outcomes_recorded(void *userdata, unsigned accepted)

@@ -172,7 +172,9 @@ int world_new(struct ground *ground, struct config *config, struct world **ret_w
     told_figures_init(&world->told, &world->workshop, &world->write_back.told);
     world->unconfigured = (struct unconfigured){.workshop = &world->workshop,
                                                 .providers = world->provider_names,
-                                                .provider_count = world->provider_count};
+                                                .provider_count = world->provider_count,
+                                                /* what is paid is bought first */
+                                                .next_us = clock_monotonic_us() + US_PER_S};
     world_wire(world);
     *ret_world = GIVE(world);
     return 0;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define DELIVER_LIMIT 100
+#define LOOK_AFTER_US (300 * US_PER_MS)
 /* As put off in the ledger (store/orders, chwsync.deliver). */
 #define WHEN_AGAIN "in 1 s, then at growing intervals of up to an hour"
 
@@ -95,7 +96,8 @@ static void listed(void *userdata, const struct store_answer *answer)
 
 void write_back_init(struct write_back *write_back, struct workshop *workshop)
 {
-    *write_back = (struct write_back){.workshop = workshop}; /* something may be due from before */
+    *write_back = (struct write_back){.workshop = workshop};
+    write_back->next_us = clock_monotonic_us() + LOOK_AFTER_US;
 }
 
 void write_back_wake(struct write_back *write_back, int64_t due_s, int64_t now_us)
@@ -104,6 +106,11 @@ void write_back_wake(struct write_back *write_back, int64_t due_s, int64_t now_u
 
     if (then_us < write_back->next_us)
         write_back->next_us = then_us;
+}
+
+void write_back_look(struct write_back *write_back, int64_t now_us)
+{
+    write_back_wake(write_back, 0, now_us + LOOK_AFTER_US);
 }
 
 void write_back_note_empty(struct write_back *write_back)

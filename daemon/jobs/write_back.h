@@ -21,6 +21,9 @@ struct write_back {
 void write_back_init(struct write_back *write_back, struct workshop *workshop);
 /* Something is due in `due_s` seconds, 0 = now. */
 void write_back_wake(struct write_back *write_back, int64_t due_s, int64_t now_us);
+/* Something may be due from before: looked for in a moment, unless a look at the shop tells sooner.
+ */
+void write_back_look(struct write_back *write_back, int64_t now_us);
 /* The ledger holds nothing more that the shop has to be told. */
 void write_back_note_empty(struct write_back *write_back);
 int64_t write_back_work(struct write_back *write_back, int64_t now_us);
