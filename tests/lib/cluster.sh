@@ -1,8 +1,10 @@
-# tests/lib/cluster.sh - a throwaway PostgreSQL cluster. Source it from bash; it sets no shell options and no traps.
+# tests/lib/cluster.sh - a throwaway PostgreSQL cluster. Source it from bash; it sets no shell options and no traps, but a umask
+# under which the cluster's owner can read what a test writes for it.
 #
 #     . tests/lib/cluster.sh
 #     trap cluster_stop_all EXIT
 #     cluster_start [tcp] [bench] [NAME=VALUE ...]    exports PGHOST PGPORT PGUSER PGDATABASE CLUSTER_DIR CLUSTER_BIN CLUSTER_LOG
+#     CLUSTER_CLOCK=FILE cluster_start ...            its clock is the one that FILE sets (stepped_clock.so), also after a restart
 #     cluster_psql -c 'SELECT 1'                      psql without a start-up file, stopping at the first error
 #
 #     cluster_pause, cluster_resume    freezes every server process, as a stalled machine would
@@ -17,6 +19,7 @@
 # directory). Everybody is trusted. `bench` gives it memory as a small real server would have. fsync is on: tests kill it.
 # The functions return non-zero and show the server's log on stderr when something fails. Call them in the main shell, not in $( ).
 
+umask 022
 declare -a cluster_all=()
 
 # Runs a command as the cluster's owner, in its directory, without the caller's descriptors: a server that kept the
@@ -67,7 +70,9 @@ cluster_free_port() {
 }
 
 cluster_launch() {
-    cluster_as_owner "$CLUSTER_BIN/pg_ctl" -D "$CLUSTER_DIR/data" -l "$CLUSTER_LOG" -o "-p $PGPORT" -w -t 60 start \
+    local clock=()
+    [ ! -e "$CLUSTER_DIR/clock" ] || clock=(env "LD_PRELOAD=$CLUSTER_DIR/stepped_clock.so" "CHW_CLOCK_FILE=$(cat "$CLUSTER_DIR/clock")")
+    cluster_as_owner "${clock[@]}" "$CLUSTER_BIN/pg_ctl" -D "$CLUSTER_DIR/data" -l "$CLUSTER_LOG" -o "-p $PGPORT" -w -t 60 start \
         >>"$CLUSTER_DIR/pg_ctl" 2>&1
 }
 
@@ -86,6 +91,9 @@ cluster_start() {
     directory=$(mktemp -d /tmp/chwsyncd-cluster.XXXXXX) && chmod 0755 "$directory" || return
     echo "$bin" >"$directory/bin"
     echo 5432 >"$directory/port"
+    if [ -n "${CLUSTER_CLOCK:-}" ]; then # the project may stand where its owner alone may go, as root's home is
+        install -m 0755 "${BUILD:-build}/stepped_clock.so" "$directory/" && echo "$CLUSTER_CLOCK" >"$directory/clock" || return
+    fi
     if [ "$(id -u)" = 0 ]; then
         owner=$(id -un postgres 2>/dev/null || echo nobody)
         chown "$owner" "$directory"

@@ -105,7 +105,7 @@ begin() {
     if [ "${1:-}" = own ] || [ -z "${SCENARIO_CLUSTER:-}" ]; then
         own_cluster=yes
         if [ "${2:-}" = clock ]; then
-            LD_PRELOAD=$PWD/$BUILD/stepped_clock.so CHW_CLOCK_FILE=$directory/clock-database cluster_start
+            CLUSTER_CLOCK=$directory/clock-database cluster_start
         else
             cluster_start
         fi && make_template || exit 1

@@ -6,7 +6,7 @@ cd "$(dirname "$0")/../.." || exit 1
 . tests/lib/tap.sh
 clock=$(mktemp /tmp/chwsyncd-clock.XXXXXX) && chmod 0644 "$clock" && truncate -s 8 "$clock" || exit 1
 trap 'cluster_stop_all; rm -f "$clock"' EXIT
-LD_PRELOAD=$PWD/${BUILD:-build}/stepped_clock.so CHW_CLOCK_FILE=$clock cluster_start fsync=off || exit 1
+CLUSTER_CLOCK=$clock cluster_start fsync=off || exit 1
 cluster_psql -c 'CREATE DATABASE shop'
 export PGDATABASE=shop PGOPTIONS='-c client_min_messages=warning'
 "${BUILD:-build}/chwsyncd" schema install --conninfo "host=$PGHOST port=$PGPORT dbname=shop user=postgres" >/dev/null || exit 1
