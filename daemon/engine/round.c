@@ -66,5 +66,7 @@ int64_t world_work(struct world *world, int64_t now_us)
     for (size_t i = 0; i < world->provider_count; i++)
         if (world->providers[i].account.opened)
             next_us = earlier(next_us, provider_work(&world->providers[i], now_us));
+    if (!write_back_is_quiet(&world->write_back, now_us))
+        contract_watch_rehearse(&world->contract);
     return earlier(next_us, write_back_work(&world->write_back, now_us));
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define LOOK_AGAIN_S 30
+#define REHEARSE_AFTER_US (300 * US_PER_MS) /* what is paid is looked for and claimed first */
 
 /* ---- what was found ---- */
 
@@ -82,17 +83,22 @@ static void rehearsed(void *userdata, const struct store_answer *answer)
         compare_faults(watch);
 }
 
-static bool rehearse(struct contract_watch *watch)
+static bool can_rehearse(const struct contract *contract)
 {
-    const struct contract *contract = &watch->contract;
+    return contract->function_wanted && contract_is_sound(contract, CONTRACT_LEDGER) &&
+           contract_is_sound(contract, CONTRACT_VIEW) &&
+           contract_is_sound(contract, CONTRACT_FUNCTION);
+}
 
-    if (!contract->function_wanted || !contract_is_sound(contract, CONTRACT_LEDGER) ||
-        !contract_is_sound(contract, CONTRACT_VIEW) ||
-        !contract_is_sound(contract, CONTRACT_FUNCTION))
-        return false;
-    watch->rehearsing = contract_rehearse(watch->workshop->lanes.shop, contract, watch->timeout_s,
-                                          rehearsed, watch) == 0;
-    return watch->rehearsing;
+void contract_watch_rehearse(struct contract_watch *watch)
+{
+    if (watch->rehearse_us == 0 || watch->asking)
+        return;
+    watch->rehearse_us = 0;
+    watch->rehearsing = contract_rehearse(watch->workshop->lanes.shop, &watch->contract,
+                                          watch->timeout_s, rehearsed, watch) == 0;
+    if (!watch->rehearsing)
+        compare_faults(watch);
 }
 
 /* ---- looking ---- */
@@ -133,7 +139,10 @@ static void looked(void *userdata, const struct store_answer *answer)
     if (shop_has_view(shop))
         watch->next_us = INT64_MAX; /* until a statement raises a doubt */
     take_found_shop(watch, shop);
-    if (!rehearse(watch))
+    watch->rehearse_us = 0;
+    if (can_rehearse(&watch->contract))
+        watch->rehearse_us = clock_monotonic_us() + REHEARSE_AFTER_US;
+    else
         compare_faults(watch);
 }
 
@@ -184,6 +193,10 @@ int64_t contract_watch_work(struct contract_watch *watch, int64_t now_us)
         else
             next_us = watch->next_us;
     }
+    if (now_us >= watch->rehearse_us)
+        contract_watch_rehearse(watch);
+    else if (watch->rehearse_us < next_us)
+        next_us = watch->rehearse_us;
     replace_shop(watch);
     return next_us;
 }
