@@ -1600,14 +1600,15 @@ END
 $$;
 
 -- Calls the shop's function for an order that does not exist, and for a line that the view shows, and takes all of it back. One row
--- a play: what was asked last in it and answered, or the error it raised; `path` is the search_path it left behind, NULL = as it was.
+-- a play: what was asked last in it and answered, or the error it raised; `path` is the search_path it left behind, NULL = as it was,
+-- which is how a new session has it: in this one the function may have been called before.
 CREATE FUNCTION chwsync.rehearse(function_name text, view_name text)
     RETURNS TABLE (order_ref text, is_line boolean, status text, answer boolean, code text, words text, took_ms bigint, path text)
     LANGUAGE plpgsql
 AS $$
 DECLARE
     line text;
-    path_before text := current_setting('search_path');
+    path_before text := set_config('search_path', (SELECT s.reset_val FROM pg_catalog.pg_settings s WHERE s.name = 'search_path'), true);
     began timestamptz;
     play record;
 BEGIN
