@@ -118,8 +118,10 @@ static void looked(void *userdata, const struct store_answer *answer)
     struct contract_watch *watch = userdata;
     struct problem problem = {0};
     struct shop *shop = NULL;
+    int64_t rehearse_us = watch->rehearse_us;
 
     watch->asking = false;
+    watch->rehearse_us = 0; /* what was to be called may not be there any more */
     watch->next_us = clock_monotonic_us() + LOOK_AGAIN_S * US_PER_S;
     if (answer->verdict == STORE_LOST)
         return;
@@ -139,9 +141,9 @@ static void looked(void *userdata, const struct store_answer *answer)
     if (shop_has_view(shop))
         watch->next_us = INT64_MAX; /* until a statement raises a doubt */
     take_found_shop(watch, shop);
-    watch->rehearse_us = 0;
     if (can_rehearse(&watch->contract))
-        watch->rehearse_us = clock_monotonic_us() + REHEARSE_AFTER_US;
+        watch->rehearse_us =
+            rehearse_us != 0 ? rehearse_us : clock_monotonic_us() + REHEARSE_AFTER_US;
     else
         compare_faults(watch);
 }
@@ -187,16 +189,17 @@ int64_t contract_watch_work(struct contract_watch *watch, int64_t now_us)
 
     if (watch->workshop->contract_doubtful && watch->next_us == INT64_MAX)
         watch->next_us = now_us;
+    /* Before another look: as long as statements raise doubts there is always one. */
+    if (now_us >= watch->rehearse_us)
+        contract_watch_rehearse(watch);
+    else
+        next_us = watch->rehearse_us;
     if (connection_is_up(watch->workshop->lanes.orders) && !watch->asking && !watch->rehearsing) {
         if (now_us >= watch->next_us)
             look(watch);
-        else
+        else if (watch->next_us < next_us)
             next_us = watch->next_us;
     }
-    if (now_us >= watch->rehearse_us)
-        contract_watch_rehearse(watch);
-    else if (watch->rehearse_us < next_us)
-        next_us = watch->rehearse_us;
     replace_shop(watch);
     return next_us;
 }
