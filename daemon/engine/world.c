@@ -149,6 +149,7 @@ int world_new(struct ground *ground, struct config *config, struct world **ret_w
         return -ENOMEM;
     memcpy(world->workshop.instance, ground->instance, sizeof ground->instance);
     world->workshop.tell_shop = config->write_back != NULL;
+    world->workshop.one_provider = config->provider_count == 1;
     world->workshop.journal = ground->journal;
     clock_watch_init(&world->clock, &world->workshop);
     reconcile_init(&world->reconcile, &world->workshop);

@@ -17,11 +17,9 @@
 
 /*
  * Four connections, so that the shop's own SQL delays nothing but itself: `view` reads the shop's
- * view, which may take seconds, `orders` claims (the shop's veto), `ledger` runs what touches
- * schema chwsync alone (outcomes, polls), `shop` the write-back.
- */
-/* Connections: `view` for looks at the shop, and for claims while it is idle, else these have
- * `orders`; `ledger` for outcomes and all that needs nothing of the shop; `shop` for write-backs.
+ * view, which may take seconds, `orders` claims (the shop's veto; those of a single provider go
+ * over `view` while it is idle), `ledger` runs what touches schema chwsync alone (outcomes, polls),
+ * `shop` the write-back.
  */
 struct lanes {
     struct connection *view, *orders, *ledger, *shop;
@@ -33,7 +31,8 @@ struct workshop {
     struct lanes lanes;
     struct shop *shop; /* NULL until the contract was found sound */
     bool tell_shop; /* a function is configured; while it is broken, what it is to be told waits */
-    bool stopping;  /* nothing new begins; what is on the wire is finished */
+    bool one_provider;              /* no other's claims can be under way */
+    bool stopping;                  /* nothing new begins; what is on the wire is finished */
     char instance[37];              /* uuid of this process's run */
     struct flight_journal *journal; /* borrowed from the engine */
     /* What jobs/reconcile found. */

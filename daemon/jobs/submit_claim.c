@@ -316,12 +316,18 @@ static bool take_journal(struct submit *submit, int64_t now_us)
     return false;
 }
 
-/* A server process that has just looked at the shop has at hand what a claim reads. */
+/*
+ * A server process that has just looked at the shop has at hand what a claim reads. Those of
+ * several providers follow one another on one connection: at the same time each would find the
+ * other's locks on an order of the shop that has lines for both, and be told that the shop is busy.
+ */
 static struct connection *claim_lane(const struct submit *submit)
 {
-    const struct lanes *lanes = &submit->workshop->lanes;
+    const struct workshop *workshop = submit->workshop;
 
-    return connection_is_idle(lanes->view) ? lanes->view : lanes->orders;
+    return workshop->one_provider && connection_is_idle(workshop->lanes.view)
+               ? workshop->lanes.view
+               : workshop->lanes.orders;
 }
 
 static void claim(struct submit *submit, unsigned ahead, int64_t now_us)
