@@ -232,7 +232,7 @@ BEGIN
                 OR s.known_state = 'withdrawn'
                    AND (NOT $4 OR s.known_at < now() - interval '5 minutes' OR s.known_at > now() + interval '1 minute'))
            AND s.known_id NOT IN (SELECT t.known_id FROM twice t)
-         LIMIT 10000
+         ORDER BY s.known_at LIMIT 10000 -- what a view shows otherwise each time keeps nothing else waiting
     ), faulty AS (
         SELECT DISTINCT coalesce(left(f.order_ref, 200), '(NULL)') AS order_ref,
                CASE WHEN f.order_ref IS NULL THEN 'the view shows a line whose order_ref is NULL'

@@ -318,8 +318,9 @@ static void looked(void *userdata, const struct store_answer *answer)
     intake->on_clock(intake->userdata, &(struct clock_look){.server_us = result.server_us,
                                                             .asked_us = intake->asked_us,
                                                             .told_us = clock_boottime_us()});
+    /* Else it were the lines that took it, not the view. */
     if (result.taken + result.returned + result.followed < INTAKE_LIMIT_SMALL)
-        note_time(intake, answer->took_us); /* else it were the lines that took it, not the view */
+        note_time(intake, answer->took_us);
     intake->on_looked(intake->userdata,
                       result.taken || result.returned || result.followed ? 0 : result.queue_due_s,
                       result.write_back_due_s);
@@ -329,9 +330,10 @@ static void looked(void *userdata, const struct store_answer *answer)
     intake->quick =
         answer->took_us <= (intake->options.anew ? QUICK_LOOK_ANEW_US : QUICK_LOOK_US) &&
         result.taken <= QUICK_LINES;
-    if (result.taken >= intake->options.limit ||
-        result.followed + result.returned >= INTAKE_CHANGES)
+    if (result.taken >= intake->options.limit)
         intake->next_us = 0;
+    else if (result.followed + result.returned >= INTAKE_CHANGES)
+        intake_wake(intake); /* rested: a view may show other values each time, for ever */
     else
         intake->small_bites = false;
     if (result.parked_in_all && clock_monotonic_us() >= intake->parked_next_us) {
