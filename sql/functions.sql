@@ -181,11 +181,11 @@ $$;
 
 -- Intake: the view's rows against the ledger; of one line where only_ref names it (what is wrong with others is not known then). A
 -- key that is shown twice, or NULL, is parked: which of the two rows was meant cannot be known, so what was taken before stays as it
--- is. What was taken before and is shown otherwise is followed, 10,000 lines at a time; a withdrawn one that is shown again at once when
--- the view alone decides, after five minutes when a function withdrew it while the view kept showing it. A line without a service is
--- rejected here: no request could ask for it. not_configured is what lines of an unknown provider say, for format(). What is rare is
--- done by statements of its own, as to prepare to do it costs each look something. How the ledger's rows are looked up is said below,
--- with record_outcomes().
+-- is. What was taken before and is shown otherwise is followed, 10,000 lines or 64 MB at a time; a withdrawn one that is shown again
+-- at once when the view alone decides, after five minutes when a function withdrew it while the view kept showing it. A line without a
+-- service is rejected here: no request could ask for it. not_configured is what lines of an unknown provider say, for format(). What is
+-- rare is done by statements of its own, as to prepare to do it costs each look something. How the ledger's rows are looked up is said
+-- below, with record_outcomes().
 CREATE OR REPLACE FUNCTION chwsync.intake(default_provider text, providers text[], at_most int, tell_shop boolean, view text, look text,
                                           only_ref text, anew boolean, not_configured text)
     RETURNS TABLE (taken bigint, returned bigint, followed bigint, parked bigint, parked_in_all bigint, queue_due_s bigint,
@@ -266,7 +266,10 @@ BEGIN
         INSERT INTO chwsync.queue (order_id, provider, next_at) SELECT id, provider, now() FROM inserted WHERE state = 'queued'
     )
     SELECT i.count, i.rejected_ids, i.rejected, f.refs, f.reasons,
-           (SELECT array_agg(m::chwsync.shown_line) FROM meant m),
+           (SELECT array_agg(l.line) FROM ( -- which is held in memory: of long texts fewer
+                   SELECT m::chwsync.shown_line AS line, sum(pg_column_size(m)) OVER (ORDER BY m.known_at ROWS UNBOUNDED PRECEDING) AS bytes,
+                          row_number() OVER (ORDER BY m.known_at ROWS UNBOUNDED PRECEDING) AS place FROM meant m) AS l
+             WHERE l.bytes < pg_size_bytes('64MB') OR l.place = 1),
            (SELECT array_agg(g.order_ref) FROM good g WHERE g.order_ref IN (SELECT p.order_ref FROM chwsync.parked_lines p)),
            EXISTS (SELECT FROM chwsync.parked_lines)
       INTO taken, rejected_ids, rejected, faulty_refs, faulty_reasons, changed, well_refs, any_parked

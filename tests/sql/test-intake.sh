@@ -105,6 +105,15 @@ is "no longer shown, it is forgotten" "0 0 0 0
 " "$(ask "SELECT test.intake(false, 'bad-2')")
 $(parked)"
 
+# ---- long texts ----
+# What is followed at once is held in memory: of lines of a megabyte each that is not 10,000.
+ask "TRUNCATE test.lines; INSERT INTO test.lines (order_ref) SELECT 'long-' || g FROM generate_series(1, 100) g;
+    CREATE OR REPLACE VIEW test.shown AS SELECT order_ref, service, repeat(quantity::text, 1000000 / length(quantity::text)) AS link, quantity FROM test.lines" >/dev/null
+is "long lines are followed some at a time, each of them" "100 0 0 0
+0 67 0 0
+0 33 0 0
+0 0 0 0" "$(for quantity in 100 200 200 200; do ask "UPDATE test.lines SET quantity = $quantity" >/dev/null; ask "SELECT test.intake(true)"; done)"
+
 # ---- two instances ----
 # The view of one takes long, and meanwhile the other follows the shop further.
 ask "TRUNCATE test.lines; INSERT INTO test.lines (order_ref) VALUES ('both');
