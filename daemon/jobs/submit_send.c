@@ -189,6 +189,7 @@ static void answered(void *userdata, const struct client_answer *answer)
         flight_end_unknown(flight, words);
         break;
     }
+    submit_send_ready(submit);
 }
 
 /* ---- sending ---- */
