@@ -14,7 +14,7 @@ BEGIN
                              'clock_stepped', 'store_services', 'end_catalogue', 'account_of', 'take_over', 'tell_apart',
                              'note_balance', 'rehearse', 'ask_refill', 'refill_words', 'count_lines',
                              'judge_due', 'room_at', 'hold_lines', 'refuse_service', 'accept_service', 'hold_duplicates',
-                             'ask_shop', 'release_unsent', 'keep_prepared', 'keep_back', 'follow_lines', 'park_lines')
+                             'ask_shop', 'release_unsent', 'judge_money', 'keep_prepared', 'keep_back', 'follow_lines', 'park_lines')
     LOOP
         EXECUTE format('DROP FUNCTION %s', known.function);
     END LOOP;
@@ -259,7 +259,7 @@ BEGIN
                CASE WHEN g.fault IS NULL AND g.chosen <> ALL ($2) THEN format($9, g.chosen)
                     ELSE g.fault END,
                CASE WHEN g.fault IS NULL THEN 0 ELSE 1 END
-          FROM good g ORDER BY g.created_at, g.order_ref
+          FROM good g
         ON CONFLICT (order_ref) DO NOTHING
         RETURNING id, provider, state, order_ref, error
     ), queued AS (
@@ -270,11 +270,12 @@ BEGIN
                    SELECT m::chwsync.shown_line AS line, sum(pg_column_size(m)) OVER (ORDER BY m.known_at ROWS UNBOUNDED PRECEDING) AS bytes,
                           row_number() OVER (ORDER BY m.known_at ROWS UNBOUNDED PRECEDING) AS place FROM meant m) AS l
              WHERE l.bytes < pg_size_bytes('64MB') OR l.place = 1),
-           (SELECT array_agg(g.order_ref) FROM good g WHERE g.order_ref IN (SELECT p.order_ref FROM chwsync.parked_lines p)),
+           i.well_refs,
            EXISTS (SELECT FROM chwsync.parked_lines)
       INTO taken, rejected_ids, rejected, faulty_refs, faulty_reasons, changed, well_refs, any_parked
       FROM (SELECT count(*), array_agg(n.id) FILTER (WHERE n.state = 'rejected') AS rejected_ids,
-                   string_agg(n.order_ref || ' rejected: ' || n.error, E'\n') FILTER (WHERE n.state = 'rejected') AS rejected
+                   string_agg(n.order_ref || ' rejected: ' || n.error, E'\n') FILTER (WHERE n.state = 'rejected') AS rejected,
+                   array_agg(n.order_ref) FILTER (WHERE n.order_ref IN (SELECT p.order_ref FROM chwsync.parked_lines p)) AS well_refs
               FROM inserted n) AS i,
            (SELECT array_agg(n.order_ref) AS refs, array_agg(n.reason) AS reasons FROM faulty n) AS f;
     IF rejected_ids IS NOT NULL AND tell_shop THEN
@@ -347,18 +348,22 @@ $$;
 -- The ends of attempts. The life of an order, set-wise: accepted moves submitting, uncertain, queued, rejected, withdrawn
 -- and abandoned to active; everything else moves only the attempt that is the order's last. While another attempt of it may exist
 -- at the provider, it is uncertain: nothing sends it again before that is known, whatever became of this one.
+--
+-- Rows: what became of each order that moved, surplus purchases, and orders whose reply names another one's id (echoed); the latter
+-- two where alarms_only.
 CREATE OR REPLACE FUNCTION chwsync.record_outcomes(order_ids bigint[], numbers int[], outcomes text[], provider_order_ids text[],
                                         http_statuses int[], answers text[], waits_s int[], tell_shop boolean,
-                                        first_poll_s int, journals uuid[])
+                                        first_poll_s int, journals uuid[], alarms_only boolean DEFAULT false)
     RETURNS TABLE (order_ref text, state text, provider_order_id text)
     LANGUAGE plpgsql
     SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
-    SET enable_nestloop = off SET enable_mergejoin = off SET plan_cache_mode = force_generic_plan
+    SET enable_nestloop = off SET enable_mergejoin = off SET random_page_cost = 0 SET plan_cache_mode = force_generic_plan
 AS $$
 #variable_conflict use_column
 DECLARE
     of_accounts int[];
     are_plain boolean;         -- all are being submitted, by the attempts that end
+    places tid[];              -- where the locked orders are: what is locked stays there
     followed_before bigint[];  -- orders
     echoed bigint[];           -- orders whose reply names another one's id
 BEGIN
@@ -369,12 +374,15 @@ BEGIN
     -- What may queue an order again must see all of its attempts: of two that end at once each would take the other's for open, and
     -- one that is restored from a journal meanwhile would not be seen. So orders are locked before their attempts are looked at; all
     -- of them and in one order, so that two who record the same attempts do not wait for one another, and behind the queue's rows, as
-    -- a claim and a look lock them. What is being submitted has none.
-    PERFORM FROM chwsync.queue q WHERE q.order_id = ANY ($1) ORDER BY q.order_id FOR UPDATE;
-    SELECT bool_and(l.state = 'submitting' AND l.attempts = t.number), array_agg(DISTINCT l.account_id) INTO are_plain, of_accounts
-      FROM (SELECT o.id, o.state, o.attempts, o.account_id FROM chwsync.orders o WHERE o.id = ANY ($1) ORDER BY o.id FOR NO KEY UPDATE) AS l
+    -- a claim and a look lock them. What is being submitted has none there, and comes first.
+    SELECT count(*) FILTER (WHERE l.attempts = t.number) = cardinality($1), array_agg(DISTINCT l.account_id), array_agg(l.place)
+      INTO are_plain, of_accounts, places
+      FROM (SELECT o.id, o.attempts, o.account_id, o.ctid AS place FROM chwsync.orders o
+             WHERE o.id = ANY ($1) AND o.state = 'submitting' ORDER BY o.id FOR NO KEY UPDATE) AS l
       JOIN unnest($1, $2) AS t(order_id, number) ON t.order_id = l.id;
     IF NOT are_plain THEN
+        PERFORM FROM chwsync.queue q WHERE q.order_id = ANY ($1) ORDER BY q.order_id FOR UPDATE;
+        PERFORM FROM chwsync.orders o WHERE o.id = ANY ($1) ORDER BY o.id FOR NO KEY UPDATE;
         of_accounts := ARRAY(SELECT DISTINCT a.account_id FROM chwsync.attempts a WHERE a.order_id = ANY ($1));
     END IF;
     followed_before := ARRAY(SELECT p.order_id FROM chwsync.polls p WHERE p.order_id = ANY ($1));
@@ -386,6 +394,33 @@ BEGIN
                ARRAY(SELECT e.order_id FROM unnest($1, $3, t.outcomes) AS e(order_id, outcome, becomes) WHERE e.outcome <> e.becomes)
           INTO outcomes, provider_order_ids, answers, echoed
           FROM chwsync.tell_apart($1, $2, $3, $4, $6) t;
+    END IF;
+    IF are_plain AND 'accepted' = ALL (outcomes) THEN -- nearly always, and a third faster than what follows, which would do the same
+        RETURN QUERY
+        WITH ended AS (
+            UPDATE chwsync.attempts a
+               SET open = false, outcome = 'accepted', ended_at = clock_timestamp(),
+                   http_status = t.http_status, answer = t.answer, provider_order_id = t.provider_order_id, found_by = NULL
+              FROM unnest($1, $2, $4, $5, $6, $10) AS t(order_id, number, provider_order_id, http_status, answer, journal)
+             WHERE a.order_id = ANY ($1) AND a.order_id = t.order_id AND a.number = t.number AND (t.journal IS NULL OR a.journal = t.journal)
+               AND (a.outcome, a.provider_order_id) IS DISTINCT FROM ('accepted', t.provider_order_id)
+            RETURNING a.order_id, a.account_id, a.provider_order_id
+        ), moved AS (
+            UPDATE chwsync.orders o
+               SET state = 'active', in_progress = false, seq = o.seq + 1, updated_at = now(), account_id = e.account_id,
+                   provider_order_id = e.provider_order_id, error = NULL, accepted_at = now(), changed_at = now()
+              FROM ended e WHERE o.ctid = ANY (places) AND o.id = e.order_id
+            RETURNING o.id, o.order_ref, o.seq, o.account_id
+        ), followed AS (
+            INSERT INTO chwsync.polls (order_id, account_id, next_at, interval_s)
+            SELECT m.id, m.account_id, now() + make_interval(secs => $9), $9 FROM moved m WHERE m.id <> ALL (followed_before)
+        ), due AS (
+            INSERT INTO chwsync.write_backs (order_id, seq) SELECT m.id, m.seq FROM moved m WHERE $8
+        ), credited AS (
+            UPDATE chwsync.balances b SET credit_at = now() FROM ended e WHERE b.account_id = e.account_id AND b.tried = e.order_id
+        )
+        SELECT m.order_ref, 'active', NULL FROM moved m WHERE NOT $11;
+        RETURN;
     END IF;
     RETURN QUERY
     WITH told AS MATERIALIZED (
@@ -482,6 +517,7 @@ BEGIN
     )
     SELECT m.order_ref, CASE WHEN m.is_echoed THEN 'echoed' ELSE m.state::text END, CASE WHEN m.is_echoed THEN m.error END
       FROM (SELECT n.*, n.state = 'uncertain' AND n.id = ANY (echoed) AS is_echoed FROM moved n) AS m -- another attempt may have settled it
+     WHERE m.is_echoed OR NOT $11
     UNION ALL SELECT s.order_ref, 'surplus', s.provider_order_id FROM surplus s;
 END
 $$;
@@ -545,29 +581,62 @@ AS $$
     SELECT count(*) FROM unnest(string_to_array(translate(lines, E'\r', E'\n'), E'\n')) AS l WHERE btrim(l, E' \t\x0b\f') <> ''
 $$;
 
+-- Of the lines that may go each by itself, in order of age: those that the day's limit (room) and the balance (funds) do not reach for.
+-- A NULL is no limit.
+CREATE OR REPLACE FUNCTION chwsync.judge_money(charges numeric[], holds text[], changed_ats timestamptz[], INOUT verdicts text[],
+                                    INOUT reasons text[], room numeric, funds numeric, funds_waited boolean, tries boolean)
+    LANGUAGE sql STABLE
+AS $$
+    WITH limited AS (
+        SELECT a.charge, a.held, a.changed_at, a.reason, a.place,
+               coalesce(a.verdict, CASE WHEN sum(a.charge) FILTER (WHERE a.verdict IS NULL) OVER (ORDER BY a.place) > room
+                                        THEN 'spent' END) AS limited
+          FROM unnest(charges, holds, changed_ats, verdicts, reasons) WITH ORDINALITY AS a(charge, held, changed_at, verdict, reason, place)
+    ), line AS (
+        SELECT l.*, coalesce(l.limited, CASE WHEN tries AND l.held = 'funds' AND l.changed_at < now() - interval '15 minutes'
+                                                  AND count(*) FILTER (WHERE l.limited IS NULL) OVER oldest_first = 1 THEN NULL
+                                             WHEN funds_waited OR sum(l.charge) FILTER (WHERE l.limited IS NULL) OVER oldest_first > funds
+                                             THEN 'funds' END) AS verdict
+          FROM limited l WINDOW oldest_first AS (ORDER BY l.place)
+    )
+    SELECT array_agg(l.verdict ORDER BY l.place),
+           array_agg(CASE WHEN l.verdict <> 'funds' OR l.verdict IS NULL THEN l.reason
+                          WHEN funds_waited THEN 'older orders wait for the balance to rise; it goes after them'
+                          ELSE format('price %s: what is left of the balance, %s, does not reach for it and the older ones; it goes when the '
+                                      'balance has risen', coalesce(trim_scale(l.charge)::text, 'not known'), trim_scale(funds))
+                     END ORDER BY l.place)
+      FROM line l
+$$;
+
 -- Lines that are due, locked and judged by the catalogue and by what they may cost, in order of age. The verdict: NULL, it may go;
 -- rejected, for a reason that will not pass by itself; price, limit, unpriced, spent, funds, disabled, identity, what it waits for;
 -- stale, it is no longer queued. Where no catalogue was ever read only limits that cannot be kept stand in the way. A service that
 -- the catalogue lacks may be newer than it: until one is read that is about as new as the line, it waits. `required` has the
 -- parameters that services of each type need (rules/service_type).
+--
+-- Arrays with an element for each line, NULL where none is due. `firsts` names the service where it is ordered by its id for the first
+-- time. `places` and `queue_places` are where the order and its row of the queue lie: that of the queue is locked, and an order that is
+-- changed meanwhile is no longer found at its place. Planned by the settings of claim(), which alone calls it.
 CREATE OR REPLACE FUNCTION chwsync.judge_due(for_provider text, by_account int, at_most int, only_order bigint, passed bigint[],
                                   catalogue_at timestamptz, charge_limit numeric, day_limit numeric, room numeric, funds numeric,
-                                  funds_waited boolean, tries boolean, required jsonb)
-    RETURNS TABLE (id bigint, order_ref text, seq bigint, held text, service text, is_first boolean, type text, charge numeric,
-                   verdict text, reason text)
-    LANGUAGE plpgsql ROWS 100
-    SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
-    SET enable_nestloop = off SET enable_mergejoin = off SET plan_cache_mode = force_generic_plan
+                                  funds_waited boolean, tries boolean, required jsonb,
+                                  OUT ids bigint[], OUT refs text[], OUT seqs bigint[], OUT charges numeric[], OUT types text[],
+                                  OUT firsts text[], OUT places tid[], OUT queue_places tid[], OUT holds text[], OUT verdicts text[],
+                                  OUT reasons text[], OUT do_all_go boolean, OUT is_lacking boolean)
+    LANGUAGE plpgsql
 AS $$
 #variable_conflict use_column
 DECLARE
     due_ids bigint[];
     due_ats timestamptz[];
     due_holds text[];
+    due_places tid[];
+    changed_ats timestamptz[];
+    sum_charge numeric; -- of all that may go, each by itself
 BEGIN
     -- While submits are stopped nothing is due.
-    SELECT array_agg(d.order_id), array_agg(d.next_at), array_agg(d.held) INTO due_ids, due_ats, due_holds
-      FROM (SELECT q.order_id, q.next_at, q.held FROM chwsync.queue q
+    SELECT array_agg(d.order_id), array_agg(d.next_at), array_agg(d.held), array_agg(d.place) INTO due_ids, due_ats, due_holds, due_places
+      FROM (SELECT q.order_id, q.next_at, q.held, q.ctid AS place FROM chwsync.queue q
              WHERE q.provider = $1 AND q.next_at <= now() AND ($4 IS NULL OR q.order_id = $4) AND q.order_id <> ALL (passed)
                AND NOT EXISTS (SELECT FROM chwsync.submit_stops s WHERE s.account_id = $2 AND s.released_at IS NULL)
              ORDER BY q.next_at, q.order_id LIMIT $3 FOR UPDATE SKIP LOCKED) AS d;
@@ -575,11 +644,10 @@ BEGIN
         RETURN;
     END IF;
     -- Read by a statement of its own, after the lock: what the intake changed until then is judged, and no more is changed.
-    RETURN QUERY
     WITH due AS (
-        SELECT d.order_id, d.next_at, d.held FROM unnest(due_ids, due_ats, due_holds) AS d(order_id, next_at, held)
+        SELECT * FROM unnest(due_ids, due_ats, due_holds, due_places) AS d(order_id, next_at, held, queue_place)
     ), asked_for AS MATERIALIZED (
-        SELECT d.next_at, d.held, o.id, o.order_ref, o.seq, o.state, o.service AS wanted, o.max_charge, o.quantity, o.runs, o.comments,
+        SELECT d.next_at, d.held, d.queue_place, o.ctid AS place, o.id, o.order_ref, o.seq, o.state, o.service AS wanted, o.max_charge, o.quantity, o.runs, o.comments,
                o.usernames, o.min AS line_min, o.max AS line_max, o.updated_at, o.link, o.hashtags, o.username, o.params
           FROM due d JOIN chwsync.orders o ON o.id = d.order_id WHERE o.id = ANY (due_ids)
     ), sold AS MATERIALIZED ( -- each service once, by its id or by its stable name
@@ -594,7 +662,7 @@ BEGIN
                LIMIT 1) AS k
          CROSS JOIN LATERAL (SELECT ARRAY(SELECT jsonb_array_elements_text(required -> k.type)) AS needs) AS n
     ), known AS (
-        SELECT a.next_at, a.held, a.id, a.order_ref, a.seq, a.state, left(a.wanted, 80) AS wanted, a.max_charge, a.runs,
+        SELECT a.next_at, a.held, a.queue_place, a.place, a.id, a.order_ref, a.seq, a.state, left(a.wanted, 80) AS wanted, a.max_charge, a.runs,
                a.line_min, a.line_max, a.updated_at, jsonb_typeof(a.params) NOT IN ('object', 'null') AS is_odd,
                CASE WHEN k.needs_link AND btrim(coalesce(a.link, ''), E' \t\x0b\f\r\n') = '' THEN 'link'
                     WHEN k.needs_quantity AND a.quantity IS NULL THEN 'quantity'
@@ -656,55 +724,55 @@ BEGIN
                     WHEN p.charge > p.max_charge THEN 'price'
                     WHEN p.charge > charge_limit OR p.charge > day_limit THEN 'limit'
                     WHEN p.charge IS NULL AND num_nonnulls(p.max_charge, charge_limit, day_limit) > 0 THEN 'unpriced'
-               END AS alone
+               END AS verdict
           FROM faulty p OFFSET 0
-    ), limited AS ( -- and of all together
-        SELECT a.*, coalesce(a.alone, CASE WHEN sum(a.charge) FILTER (WHERE a.alone IS NULL) OVER (ORDER BY a.next_at, a.id) > room
-                                           THEN 'spent' END) AS limited
-          FROM alone a
     ), line AS (
-        SELECT l.*, coalesce(l.limited, CASE WHEN tries AND l.held = 'funds' AND l.updated_at < now() - interval '15 minutes'
-                                                  AND count(*) FILTER (WHERE l.limited IS NULL) OVER oldest_first = 1 THEN NULL
-                                             WHEN funds_waited OR sum(l.charge) FILTER (WHERE l.limited IS NULL) OVER oldest_first > funds
-                                             THEN 'funds' END) AS verdict
-          FROM limited l WINDOW oldest_first AS (ORDER BY l.next_at, l.id)
+        SELECT l.*,
+               CASE WHEN l.verdict IS NULL THEN NULL
+                    WHEN l.verdict = 'rejected' THEN l.fault
+                    WHEN l.verdict = 'disabled' AND l.service IS NULL
+                    THEN format('the provider did not list service "%s" when its list was read last; it is read again before the line goes '
+                                'or is rejected', l.wanted)
+                    WHEN l.verdict = 'disabled' AND NOT l.listed
+                    THEN format('the provider does not list service %s (%s) now; it goes when a catalogue lists it again', l.wanted, l.name)
+                    WHEN l.verdict = 'disabled'
+                    THEN format('the provider refused service %s (%s) as not found or disabled; it is tried again after the next catalogue',
+                                l.wanted, l.name)
+                    WHEN l.verdict = 'identity'
+                    THEN format('service %s was "%s" (%s) when it was last ordered and is "%s" (%s) now; it waits for an operator: '
+                                'chwsyncd services --accept %1$s', l.wanted, l.ordered_name, l.ordered_type, l.name, l.type)
+                    WHEN l.verdict = 'price'
+                    THEN format('price %s is above max_charge %s; it goes when the price falls', trim_scale(l.charge), trim_scale(l.max_charge))
+                    WHEN l.verdict = 'limit' AND l.charge > charge_limit
+                    THEN format('price %s is above max_charge_per_order %s; it goes when the price falls', trim_scale(l.charge),
+                                trim_scale(charge_limit))
+                    WHEN l.verdict = 'limit'
+                    THEN format('price %s is above max_spend_per_day %s; it goes when the price falls', trim_scale(l.charge),
+                                trim_scale(day_limit))
+                    WHEN l.verdict = 'unpriced'
+                    THEN format('its price is not known beforehand%s, and %s applies; it goes when %s',
+                                CASE WHEN l.charged_by IN ('posts', 'unknown') THEN ' for services of type ' || nullif(l.type, '') END,
+                                CASE WHEN l.max_charge IS NOT NULL THEN 'max_charge ' || trim_scale(l.max_charge)
+                                     WHEN charge_limit IS NOT NULL THEN 'max_charge_per_order ' || trim_scale(charge_limit)
+                                     ELSE 'max_spend_per_day ' || trim_scale(day_limit) END,
+                                CASE WHEN l.charged_by IN ('posts', 'unknown') THEN 'that limit is taken away'
+                                     ELSE 'a catalogue tells the price' END)
+                    END AS reason
+          FROM alone l ORDER BY l.next_at, l.id
     )
-    SELECT l.id, l.order_ref, l.seq, l.held, l.service, l.by_id AND l.ordered_name IS NULL, l.type, l.charge, l.verdict,
-           CASE WHEN l.verdict IS NULL THEN NULL
-                WHEN l.verdict = 'rejected' THEN l.fault
-                WHEN l.verdict = 'disabled' AND l.service IS NULL
-                THEN format('the provider did not list service "%s" when its list was read last; it is read again before the line goes '
-                            'or is rejected', l.wanted)
-                WHEN l.verdict = 'disabled' AND NOT l.listed
-                THEN format('the provider does not list service %s (%s) now; it goes when a catalogue lists it again', l.wanted, l.name)
-                WHEN l.verdict = 'disabled'
-                THEN format('the provider refused service %s (%s) as not found or disabled; it is tried again after the next catalogue',
-                            l.wanted, l.name)
-                WHEN l.verdict = 'identity'
-                THEN format('service %s was "%s" (%s) when it was last ordered and is "%s" (%s) now; it waits for an operator: '
-                            'chwsyncd services --accept %1$s', l.wanted, l.ordered_name, l.ordered_type, l.name, l.type)
-                WHEN l.verdict = 'price'
-                THEN format('price %s is above max_charge %s; it goes when the price falls', trim_scale(l.charge), trim_scale(l.max_charge))
-                WHEN l.verdict = 'limit' AND l.charge > charge_limit
-                THEN format('price %s is above max_charge_per_order %s; it goes when the price falls', trim_scale(l.charge),
-                            trim_scale(charge_limit))
-                WHEN l.verdict = 'limit'
-                THEN format('price %s is above max_spend_per_day %s; it goes when the price falls', trim_scale(l.charge),
-                            trim_scale(day_limit))
-                WHEN l.verdict = 'unpriced'
-                THEN format('its price is not known beforehand%s, and %s applies; it goes when %s',
-                            CASE WHEN l.charged_by IN ('posts', 'unknown') THEN ' for services of type ' || nullif(l.type, '') END,
-                            CASE WHEN l.max_charge IS NOT NULL THEN 'max_charge ' || trim_scale(l.max_charge)
-                                 WHEN charge_limit IS NOT NULL THEN 'max_charge_per_order ' || trim_scale(charge_limit)
-                                 ELSE 'max_spend_per_day ' || trim_scale(day_limit) END,
-                            CASE WHEN l.charged_by IN ('posts', 'unknown') THEN 'that limit is taken away'
-                                 ELSE 'a catalogue tells the price' END)
-                WHEN l.verdict = 'funds' AND funds_waited THEN 'older orders wait for the balance to rise; it goes after them'
-                WHEN l.verdict = 'funds'
-                THEN format('price %s: what is left of the balance, %s, does not reach for it and the older ones; it goes when the '
-                            'balance has risen', coalesce(trim_scale(l.charge)::text, 'not known'), trim_scale(funds))
-                END
-      FROM line l ORDER BY l.next_at, l.id;
+    SELECT array_agg(l.id), array_agg(l.order_ref), array_agg(l.seq), array_agg(l.charge), array_agg(l.type),
+           array_agg(CASE WHEN l.by_id AND l.ordered_name IS NULL THEN l.service END), array_agg(l.place), array_agg(l.queue_place),
+           array_agg(l.held), array_agg(l.verdict), array_agg(l.reason), array_agg(l.updated_at),
+           sum(abs(l.charge)) FILTER (WHERE l.verdict IS NULL), count(l.verdict) = 0,
+           coalesce(bool_or(l.verdict = 'disabled' AND l.service IS NULL), false)
+      INTO ids, refs, seqs, charges, types, firsts, places, queue_places, holds, verdicts, reasons, changed_ats, sum_charge, do_all_go,
+           is_lacking
+      FROM line l;
+    IF funds_waited OR sum_charge > room OR sum_charge > funds THEN
+        SELECT m.verdicts, m.reasons INTO verdicts, reasons
+          FROM chwsync.judge_money(charges, holds, changed_ats, verdicts, reasons, room, funds, funds_waited, tries) m;
+        do_all_go := false;
+    END IF;
 END
 $$;
 
@@ -855,7 +923,7 @@ CREATE OR REPLACE FUNCTION chwsync.claim(for_provider text, by_account int, by_i
                    username text, params jsonb, type text, verdict text, reason text, more boolean)
     LANGUAGE plpgsql
     SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
-    SET enable_nestloop = off SET enable_mergejoin = off SET plan_cache_mode = force_generic_plan
+    SET enable_nestloop = off SET enable_mergejoin = off SET random_page_cost = 0 SET plan_cache_mode = force_generic_plan
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -869,26 +937,18 @@ DECLARE
     on_credit boolean;       -- it is known to have, and nothing waits for the balance
     wanted int := at_most;   -- by this round of judging
     looked int := 0;         -- at, in all rounds
-    round_count int;
-    is_over boolean;         -- what is behind this round could not go either
-    is_lacking boolean;      -- services that the catalogue does not have
-    passed bigint[] := '{}'; -- what goes, and four facts of it
+    round record;            -- see judge_due()
+    going record;            -- what of it goes
+    held record;             -- what does not
+    is_over boolean := false; -- what is behind this round could not go either
+    passed bigint[] := '{}'; -- what goes, and what is known of it
     refs text[] := '{}';
     seqs bigint[] := '{}';
     charges numeric[] := '{}';
     types text[] := '{}';
-    round_passed bigint[];
-    round_refs text[];
-    round_seqs bigint[];
-    round_charges numeric[];
-    round_types text[];
-    first_ordered text[];    -- services that are ordered by their id for the first time
-    judged bigint[];         -- what does not go
-    verdicts text[];
-    reasons text[];
-    former text[];
-    stale bigint[];          -- their rows would stand at the head for ever
-    spent_charge numeric;    -- of the first that the day's limit holds
+    places tid[] := '{}';
+    queue_places tid[] := '{}';
+    first_ordered text[] := '{}'; -- services that are ordered by their id for the first time
     head text;               -- the first that waits for the balance, and did before
     asked_ids bigint[];
     asked_refs text[];
@@ -927,47 +987,59 @@ BEGIN
         RETURN;
     END IF;
     LOOP
-        SELECT array_agg(j.id) FILTER (WHERE j.verdict IS NULL), array_agg(j.order_ref) FILTER (WHERE j.verdict IS NULL),
-               array_agg(j.seq) FILTER (WHERE j.verdict IS NULL), array_agg(j.charge) FILTER (WHERE j.verdict IS NULL),
-               array_agg(j.type) FILTER (WHERE j.verdict IS NULL),
-               first_ordered || array_agg(j.service) FILTER (WHERE j.verdict IS NULL AND j.is_first),
-               array_agg(j.id) FILTER (WHERE j.verdict <> 'stale'), array_agg(j.verdict) FILTER (WHERE j.verdict <> 'stale'),
-               array_agg(j.reason) FILTER (WHERE j.verdict <> 'stale'), array_agg(j.held) FILTER (WHERE j.verdict <> 'stale'),
-               array_agg(j.id) FILTER (WHERE j.verdict = 'stale'), (array_agg(j.charge) FILTER (WHERE j.verdict = 'spent'))[1],
-               (array_agg(j.order_ref) FILTER (WHERE j.verdict = 'funds' AND j.held = 'funds' AND NOT funds_waited))[1],
-               coalesce(bool_or(j.verdict IN ('spent', 'funds')), false), count(*),
-               coalesce(bool_or(j.verdict = 'disabled' AND j.service IS NULL), false)
-          INTO round_passed, round_refs, round_seqs, round_charges, round_types, first_ordered, judged, verdicts, reasons, former,
-               stale, spent_charge, head, is_over, round_count, is_lacking
-          FROM chwsync.judge_due($1, $2, wanted, $6, passed, catalogue_at, charge_limit, day_limit, room, funds, funds_waited,
-                                 tries, required) j;
-        IF judged IS NOT NULL THEN
-            RETURN QUERY
-            SELECT h.id, NULL::int, h.order_ref, NULL::boolean, NULL, NULL, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint,
-                   NULL::bigint, NULL, NULL, NULL, NULL, NULL::jsonb, NULL, h.verdict, h.reason, NULL::boolean
-              FROM chwsync.hold_lines($1, judged, verdicts, reasons, former,
-                       CASE WHEN spent_charge IS NOT NULL THEN chwsync.room_at($1, day_limit,
-                           spent_charge + coalesce((SELECT sum(c) FROM unnest(charges || round_charges) AS c), 0)) END, tell_shop) h;
+        SELECT * INTO round
+          FROM chwsync.judge_due($1, $2, wanted, $6, passed, catalogue_at, charge_limit, day_limit, room, funds, funds_waited, tries,
+                                 required);
+        EXIT WHEN round.ids IS NULL;
+        looked := looked + cardinality(round.ids);
+        going := round;
+        IF NOT round.do_all_go THEN
+            SELECT array_agg(j.id) AS ids, array_agg(j.order_ref) AS refs, array_agg(j.seq) AS seqs, array_agg(j.charge) AS charges,
+                   array_agg(j.type) AS types, array_agg(j.first) AS firsts, array_agg(j.place) AS places, array_agg(j.queue_place) AS queue_places
+              INTO going
+              FROM unnest(round.ids, round.refs, round.seqs, round.charges, round.types, round.firsts, round.places, round.queue_places,
+                          round.verdicts) AS j(id, order_ref, seq, charge, type, first, place, queue_place, verdict)
+             WHERE j.verdict IS NULL;
+            SELECT array_agg(j.id) AS ids, array_agg(j.verdict) AS verdicts, array_agg(j.reason) AS reasons, array_agg(j.held) AS former,
+                   (array_agg(j.charge) FILTER (WHERE j.verdict = 'spent'))[1] AS spent_charge,
+                   (array_agg(j.order_ref) FILTER (WHERE j.verdict = 'funds' AND j.held = 'funds' AND NOT funds_waited))[1] AS head,
+                   coalesce(bool_or(j.verdict IN ('spent', 'funds')), false) AS is_last
+              INTO held
+              FROM unnest(round.ids, round.refs, round.charges, round.holds, round.verdicts, round.reasons)
+                       AS j(id, order_ref, charge, held, verdict, reason)
+             WHERE j.verdict <> 'stale';
+            head := held.head;
+            is_over := held.is_last;
+            IF held.ids IS NOT NULL THEN
+                RETURN QUERY
+                SELECT h.id, NULL::int, h.order_ref, NULL::boolean, NULL, NULL, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint,
+                       NULL::bigint, NULL, NULL, NULL, NULL, NULL::jsonb, NULL, h.verdict, h.reason, NULL::boolean
+                  FROM chwsync.hold_lines($1, held.ids, held.verdicts, held.reasons, held.former,
+                           CASE WHEN held.spent_charge IS NOT NULL THEN chwsync.room_at($1, day_limit,
+                               held.spent_charge + coalesce((SELECT sum(c) FROM unnest(charges || going.charges) AS c), 0)) END, tell_shop) h;
+            END IF;
+            -- What is no longer queued would stand at the head for ever.
+            UPDATE chwsync.queue q SET next_at = now() + interval '1 hour'
+             WHERE q.order_id = ANY (ARRAY(SELECT j.id FROM unnest(round.ids, round.verdicts) AS j(id, verdict) WHERE j.verdict = 'stale'));
         END IF;
-        IF stale IS NOT NULL THEN
-            UPDATE chwsync.queue q SET next_at = now() + interval '1 hour' WHERE q.order_id = ANY (stale);
-        END IF;
-        IF is_lacking THEN
+        IF round.is_lacking THEN
             -- Once in a quarter of an hour at the most. Whoever stores a catalogue has it locked, and is not waited for.
             UPDATE chwsync.catalogues c SET wanted_at = now()
              WHERE c.account_id IN (SELECT d.account_id FROM chwsync.catalogues d
                                      WHERE d.account_id = $2 AND greatest(d.read_at, d.tried_at, d.wanted_at) < now() - interval '15 minutes'
                                        FOR UPDATE SKIP LOCKED);
         END IF;
-        looked := looked + round_count;
-        refs := refs || round_refs[:at_most - cardinality(passed)];
-        seqs := seqs || round_seqs[:at_most - cardinality(passed)];
-        charges := charges || round_charges[:at_most - cardinality(passed)];
-        types := types || round_types[:at_most - cardinality(passed)];
-        passed := passed || round_passed[:at_most - cardinality(passed)];
-        EXIT WHEN is_over OR round_count < wanted OR cardinality(passed) >= at_most OR looked >= 1000;
-        room := room - coalesce((SELECT sum(c) FROM unnest(round_charges) c), 0);
-        funds := funds - coalesce((SELECT sum(c) FROM unnest(round_charges) c), 0);
+        first_ordered := first_ordered || array_remove(going.firsts, NULL);
+        refs := refs || going.refs[:at_most - cardinality(passed)];
+        seqs := seqs || going.seqs[:at_most - cardinality(passed)];
+        charges := charges || going.charges[:at_most - cardinality(passed)];
+        types := types || going.types[:at_most - cardinality(passed)];
+        places := places || going.places[:at_most - cardinality(passed)];
+        queue_places := queue_places || going.queue_places[:at_most - cardinality(passed)];
+        passed := passed || going.ids[:at_most - cardinality(passed)];
+        EXIT WHEN is_over OR cardinality(round.ids) < wanted OR cardinality(passed) >= at_most OR looked >= 1000;
+        room := room - coalesce((SELECT sum(c) FROM unnest(going.charges) c), 0);
+        funds := funds - coalesce((SELECT sum(c) FROM unnest(going.charges) c), 0);
         wanted := greatest(at_most - cardinality(passed), 100);
     END LOOP;
     asked_ids := passed;
@@ -990,11 +1062,11 @@ BEGIN
         ), moved AS (
             UPDATE chwsync.orders o
                SET state = 'submitting', attempts = o.attempts + 1, seq = o.seq + 1, account_id = $2::int, updated_at = now(), error = NULL
-              FROM goes g WHERE o.id = ANY (passed) AND o.id = g.id AND o.state = 'queued'
+              FROM goes g WHERE o.ctid = ANY (places) AND o.id = g.id AND o.state = 'queued'
             RETURNING o.id, o.attempts AS number, o.order_ref, o.service, o.link, o.quantity, o.runs, o."interval", o.min, o.max,
                       o.comments, o.usernames, o.hashtags, o.username, o.params, g.type, g.charge
         ), taken AS (
-            DELETE FROM chwsync.queue q USING moved m WHERE q.order_id = ANY (ARRAY(SELECT n.id FROM moved n)) AND q.order_id = m.id
+            DELETE FROM chwsync.queue q USING moved m WHERE q.ctid = ANY (queue_places) AND q.order_id = m.id
         ), attempt AS (
             INSERT INTO chwsync.attempts (order_id, number, account_id, instance, claim, journal, claimed_at, send_before, service, link,
                                           quantity, further, expected_charge)
@@ -1037,7 +1109,7 @@ BEGIN
         INSERT INTO chwsync.write_backs (order_id, seq) SELECT h.id, h.seq FROM held h;
     END IF;
     -- What a service is called when it is ordered by its id. Not waited for: whoever stores the catalogue has it locked.
-    IF first_ordered IS NOT NULL THEN
+    IF first_ordered <> '{}' THEN
         UPDATE chwsync.catalogue_services k SET ordered_name = k.name, ordered_type = k.type
          WHERE k.account_id = $2 AND k.ordered_name IS NULL
            AND k.service = ANY (first_ordered)

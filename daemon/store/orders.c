@@ -2,23 +2,21 @@
 #include "base/own.h"
 #include <assert.h>
 
-#define RECORD_TEXT                                                                                \
-    "SELECT r.order_ref, r.state, r.provider_order_id\n"                                           \
-    "  FROM chwsync.record_outcomes($1::bigint[], $2::int[], $3::text[], $4::text[], "             \
-    "$5::int[], $6::text[],\n"                                                                     \
-    "                               $7::int[], $8::boolean, $9::int, $10::uuid[]) r"
-static const struct statement record_statement = {.name = "record outcomes", .text = RECORD_TEXT};
-static const struct statement record_for_alarms_statement = {
-    .name = "record outcomes", .text = RECORD_TEXT " WHERE r.state IN ('surplus', 'echoed')"};
+static const struct statement record_statement = {
+    .name = "record outcomes",
+    .text = "SELECT r.order_ref, r.state, r.provider_order_id\n"
+            "  FROM chwsync.record_outcomes($1::bigint[], $2::int[], $3::text[], $4::text[], "
+            "$5::int[], $6::text[],\n"
+            "                               $7::int[], $8::boolean, $9::int, $10::uuid[], "
+            "$11::boolean) r",
+};
 
 int orders_record(struct connection *lane, const struct attempt_end *ends, size_t count,
                   bool tell_shop, unsigned first_poll_s, bool alarms_only, store_done done,
                   void *userdata)
 {
     struct values values = {0};
-    struct transaction transaction = {.statement = alarms_only ? &record_for_alarms_statement
-                                                               : &record_statement,
-                                      .values = &values};
+    struct transaction transaction = {.statement = &record_statement, .values = &values};
 
     assert(count <= ORDERS_BATCH_MAX);
     VALUES_ADD_ARRAY(&values, ends, count, values_add_integer, order_id);
@@ -31,6 +29,7 @@ int orders_record(struct connection *lane, const struct attempt_end *ends, size_
     values_add_boolean(&values, tell_shop);
     values_add_integer(&values, first_poll_s);
     VALUES_ADD_ARRAY(&values, ends, count, values_add_text, journal);
+    values_add_boolean(&values, alarms_only);
     return connection_run(lane, &transaction, done, userdata);
 }
 

@@ -1,0 +1,4 @@
+-- 028-by-place.sql - what was just locked or judged is looked up by where it lies, and what nearly all attempts end by is recorded by a
+-- statement of its own (functions.sql): nothing of the tables changes.
+--
+-- Run inside one transaction by `chwsyncd schema install|upgrade`, as the owner of schema chwsync.
