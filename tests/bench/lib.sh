@@ -1,7 +1,7 @@
 # tests/bench/lib.sh - what tests/bench/run is made of: databases, the daemon, the provider, clocks and the table.
 
 transactions_sql='SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = current_database()'
-met=0 missed=0
+met=0 missed=0 session_backend=''
 
 broken() {
     echo "bench: unable to go on: $*" >&2
@@ -43,15 +43,16 @@ now_us() { echo $((${EPOCHREALTIME/[.,]/})); }
 
 cpu_us() { "$build/bench-tool" cpu "$@"; }
 
-# All processes of the cluster, and those that have ended; not the session that measures.
+# All processes of the cluster, and those that have ended; not the session that measures, while it is open.
 postgres_cpu_us() {
-    local postmaster ended_us
+    local postmaster ended_us pids
     postmaster=$(cluster_postmaster) || broken "the cluster is gone"
     # Fields 16 and 17: ticks of children that were waited for.
     ended_us=$(awk -v hz="$(getconf CLK_TCK)" '{ sub(/.*\) /, ""); print ($14 + $15) * 1000000 / hz }' "/proc/$postmaster/stat")
-    # shellcheck disable=SC2046 # a list of process ids
     sleep 0.1 # a process that ends is counted when it was waited for
-    echo $(($(cpu_us "$postmaster" $(cat "/proc/$postmaster/task/$postmaster/children")) + ended_us))
+    pids=" $(cat "/proc/$postmaster/task/$postmaster/children") "
+    # shellcheck disable=SC2086 # a list of process ids
+    echo $(($(cpu_us "$postmaster" ${pids/ ${session_backend:-none} / }) + ended_us))
 }
 
 mebibytes() { awk -v kb="$1" 'BEGIN { printf "%.2f", kb / 1024 }'; }
@@ -101,6 +102,7 @@ pgbench_rate() {
 # One session that stays, so that asking costs little and is not counted as somebody else's.
 session_open() {
     coproc session { exec "$CLUSTER_BIN/psql" -X -q -At -d "$1" 2>&1; }
+    session_backend=$(session_ask 'SELECT pg_backend_pid()')
 }
 session_ask() {
     local line
@@ -112,6 +114,7 @@ session_close() {
     local pid=$session_PID
     eval "exec ${session[1]}>&-"
     wait "$pid" 2>/dev/null
+    session_backend=''
 }
 
 # ---- the provider ----
@@ -167,7 +170,8 @@ daemon_stop() {
     kill "$daemon"
     wait "$daemon" || broken "the daemon ended with exit code $?"
     daemon=''
-    until [ "$(value postgres "SELECT count(*) FROM pg_stat_activity WHERE usename = 'chwsync'")" = 0 ]; do sleep 0.02; done
+    daemon_sessions="SELECT count(*) FROM pg_stat_activity WHERE usename = 'chwsync'"
+    until [ "$(if [ "$session_backend" ]; then session_ask "$daemon_sessions"; else value postgres "$daemon_sessions"; fi)" = 0 ]; do sleep 0.02; done
 }
 
 # It has opened its account and looked at the shop.
@@ -176,16 +180,14 @@ daemon_await_ready() {
     sleep 0.3
 }
 
-# Every outcome is in the ledger, and the shop was told.
+# Every outcome is in the ledger, and the shop was told: asked by the session.
 await_settled() {
     local deadline=$((SECONDS + 60))
-    session_open "$daemon_database"
     until [ "$(session_ask "SELECT (SELECT count(*) FROM chwsync.attempts WHERE outcome = 'accepted') = $orders
                                AND NOT EXISTS (SELECT FROM chwsync.write_backs)")" = t ]; do
         [ $SECONDS -lt $deadline ] || broken "not every order was recorded"
         sleep 0.02
     done
-    session_close
 }
 
 bench_end() {
