@@ -108,6 +108,9 @@ ask "UPDATE chwsync.orders SET state = 'queued' WHERE order_ref = 'late'; INSERT
 finally="UPDATE chwsync.orders SET updated_at = now() WHERE order_ref = 'late';" \
     after "SELECT 'locked' FROM chwsync.queue q JOIN chwsync.orders o ON o.id = q.order_id WHERE o.order_ref = 'late' FOR UPDATE OF q;" ends late 1 accepted 79
 is "a late acceptance and a claim of that order do not wait for one another" "committed active followed" "$line $(cat "$CLUSTER_DIR/second")"
+order "touched" -
+after "UPDATE chwsync.orders SET updated_at = now() WHERE order_ref = 'touched'; SELECT 'touched';" ends touched 1 accepted 81
+is "what is being submitted, and is changed elsewhere while its acceptance waits, is bought" "active followed" "$(cat "$CLUSTER_DIR/second")"
 order "restored meanwhile" -
 after "$(restore "restored meanwhile")" ends "restored meanwhile" 1 'not executed'
 is "one is put back that may exist: it is not queued" "uncertain open 0" "$(cat "$CLUSTER_DIR/second")"
