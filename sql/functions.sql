@@ -343,7 +343,8 @@ $$;
 -- Here, in what claims and in what tells the shop: a plan is kept, also from when the tables were nearly empty, and might then begin
 -- with all of an index and compare each row of it. So each table is also asked for by the array (= ANY) that names its rows, by each
 -- column that it is joined by, and what it finds is joined by hashing: a nested loop would sort the array anew for each row, which takes
--- a third of the time of it all.
+-- a third of the time of it all. What is known by its place is read there: were pages to cost something, all of a small index would cost
+-- less.
 --
 -- The ends of attempts. The life of an order, set-wise: accepted moves submitting, uncertain, queued, rejected, withdrawn
 -- and abandoned to active; everything else moves only the attempt that is the order's last. While another attempt of it may exist
@@ -923,7 +924,7 @@ CREATE OR REPLACE FUNCTION chwsync.claim(for_provider text, by_account int, by_i
                    username text, params jsonb, type text, verdict text, reason text, more boolean)
     LANGUAGE plpgsql
     SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
-    SET enable_nestloop = off SET enable_mergejoin = off SET random_page_cost = 0 SET plan_cache_mode = force_generic_plan
+    SET enable_nestloop = off SET enable_mergejoin = off SET plan_cache_mode = force_generic_plan
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -953,6 +954,7 @@ DECLARE
     asked_ids bigint[];
     asked_refs text[];
     asked_gos boolean[];
+    page_cost text := current_setting('random_page_cost');
     claim_at timestamptz;
 BEGIN
     -- The lease is renewed and its claims are counted here, or nothing is claimed: another instance has taken it, or this
@@ -1054,6 +1056,7 @@ BEGIN
                                         FROM unnest(refs, seqs) AS q(order_ref, seq)) END,
                                 refs, only_order IS NOT NULL) s; -- claimed alone, as a claim of many has failed
         claim_at := clock_timestamp();
+        PERFORM set_config('random_page_cost', '0', true); -- see record_outcomes(); the shop is asked without
         RETURN QUERY
         WITH goes AS MATERIALIZED ( -- of those that were passed, which the head is not
             SELECT q.id, q.charge, q.type
@@ -1094,6 +1097,7 @@ BEGIN
         )
         SELECT m.id, m.number, m.order_ref, true, m.service, m.link, m.quantity, m.runs, m."interval", m.min, m.max,
                m.comments, m.usernames, m.hashtags, m.username, m.params, m.type, NULL, NULL, NULL::boolean FROM moved m ORDER BY m.id;
+        PERFORM set_config('random_page_cost', page_cost, true);
         IF array_position(asked_gos, false) IS NOT NULL OR array_position(asked_gos, NULL) IS NOT NULL THEN
             RETURN QUERY
             SELECT w.id, NULL::int, w.order_ref, w.go, NULL, NULL, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint,

@@ -485,15 +485,16 @@ done
 # ---- the shop's own statements are planned as they would be elsewhere ----
 anew
 cluster_psql -o /dev/null <<'SQL' || exit 1
-CREATE TABLE test.joins (at text, nestloop text);
+CREATE TABLE test.joins (at text, settings text);
+CREATE FUNCTION test.settings() RETURNS text LANGUAGE sql AS $$ SELECT current_setting('enable_nestloop') || ' ' || current_setting('random_page_cost') $$;
 CREATE OR REPLACE FUNCTION test.veto(r chwsync.result) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
-    INSERT INTO test.joins VALUES (r.status, current_setting('enable_nestloop'));
+    INSERT INTO test.joins VALUES (r.status, test.settings());
     RETURN true;
 END $$;
 CREATE FUNCTION test.joined_later() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    UPDATE test.joins SET nestloop = nestloop || ', at the end ' || current_setting('enable_nestloop') WHERE at = NEW.at;
+    UPDATE test.joins SET settings = settings || ', at the end ' || test.settings() WHERE at = NEW.at;
     RETURN NULL;
 END $$;
 CREATE CONSTRAINT TRIGGER later AFTER INSERT ON test.joins DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION test.joined_later();
@@ -502,6 +503,6 @@ line planned LIKES 100
 claim 1 >/dev/null
 ask "UPDATE chwsync.orders SET state = 'completed', seq = seq + 1; INSERT INTO chwsync.write_backs (order_id, seq) SELECT id, seq FROM chwsync.orders" >/dev/null
 ask "SELECT FROM chwsync.deliver(10, NULL, 'SELECT array_agg(r.order_ref), array_agg(test.veto(r)) FROM unnest(\$1) AS r')" >/dev/null
-is "with nested loops, in its function and in its deferred triggers" "completed|on, at the end on
-submitting|on, at the end on" "$(ask "SELECT * FROM test.joins ORDER BY 1")"
+is "with nested loops and pages that cost something, in its function and in its deferred triggers" "completed|on 4, at the end on 4
+submitting|on 4, at the end on 4" "$(ask "SELECT * FROM test.joins ORDER BY 1")"
 done_testing
