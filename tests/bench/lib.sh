@@ -43,7 +43,7 @@ now_us() { echo $((${EPOCHREALTIME/[.,]/})); }
 
 cpu_us() { "$build/bench-tool" cpu "$@"; }
 
-# All processes of the cluster, and those that have ended; not the session that measures, while it is open.
+# All processes of the cluster, and those that have ended; not the session that is left out, while it is open.
 postgres_cpu_us() {
     local postmaster ended_us pids
     postmaster=$(cluster_postmaster) || broken "the cluster is gone"
@@ -102,8 +102,9 @@ pgbench_rate() {
 # One session that stays, so that asking costs little and is not counted as somebody else's.
 session_open() {
     coproc session { exec "$CLUSTER_BIN/psql" -X -q -At -d "$1" 2>&1; }
-    session_backend=$(session_ask 'SELECT pg_backend_pid()')
 }
+# Its processor time is left out from here on.
+session_leave_out() { session_backend=$(session_ask 'SELECT pg_backend_pid()'); }
 session_ask() {
     local line
     printf '%s;\n' "$1" >&"${session[1]}"
