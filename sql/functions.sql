@@ -350,8 +350,8 @@ $$;
 -- and abandoned to active; everything else moves only the attempt that is the order's last. While another attempt of it may exist
 -- at the provider, it is uncertain: nothing sends it again before that is known, whatever became of this one.
 --
--- Rows: what became of each order that moved, surplus purchases, and orders whose reply names another one's id (echoed); the latter
--- two where alarms_only.
+-- Rows: what became of each order that moved, surplus purchases, and orders whose reply names another one's id (echoed); these two
+-- alone where alarms_only.
 CREATE OR REPLACE FUNCTION chwsync.record_outcomes(order_ids bigint[], numbers int[], outcomes text[], provider_order_ids text[],
                                         http_statuses int[], answers text[], waits_s int[], tell_shop boolean,
                                         first_poll_s int, journals uuid[], alarms_only boolean DEFAULT false)
@@ -373,9 +373,10 @@ BEGIN
         PERFORM set_config('synchronous_commit', 'on', true);
     END IF;
     -- What may queue an order again must see all of its attempts: of two that end at once each would take the other's for open, and
-    -- one that is restored from a journal meanwhile would not be seen. So orders are locked before their attempts are looked at; all
-    -- of them and in one order, so that two who record the same attempts do not wait for one another, and behind the queue's rows, as
-    -- a claim and a look lock them. What is being submitted has none there, and comes first.
+    -- one that is restored from a journal meanwhile would not be seen. So orders are locked before their attempts are looked at; first
+    -- what is being submitted, which has no row of the queue, then where there is more, all: the queue's rows before the orders, as a
+    -- claim and a look lock them, and each in order of ids, so that two who record the same attempts do not wait for one another. Where
+    -- an order begins to be submitted, or ends, between the two, they may: the one that is given up (40P01) is repeated.
     SELECT count(*) FILTER (WHERE l.attempts = t.number) = cardinality($1), array_agg(DISTINCT l.account_id), array_agg(l.place)
       INTO are_plain, of_accounts, places
       FROM (SELECT o.id, o.attempts, o.account_id, o.ctid AS place FROM chwsync.orders o
@@ -409,7 +410,8 @@ BEGIN
         ), moved AS (
             UPDATE chwsync.orders o
                SET state = 'active', in_progress = false, seq = o.seq + 1, updated_at = now(), account_id = e.account_id,
-                   provider_order_id = e.provider_order_id, error = NULL, accepted_at = now(), changed_at = now()
+                   provider_order_id = coalesce(e.provider_order_id, o.provider_order_id), error = NULL, accepted_at = now(),
+                   changed_at = now()
               FROM ended e WHERE o.ctid = ANY (places) AND o.id = e.order_id
             RETURNING o.id, o.order_ref, o.seq, o.account_id
         ), followed AS (
@@ -616,8 +618,9 @@ $$;
 -- parameters that services of each type need (rules/service_type).
 --
 -- Arrays with an element for each line, NULL where none is due. `firsts` names the service where it is ordered by its id for the first
--- time. `places` and `queue_places` are where the order and its row of the queue lie: that of the queue is locked, and an order that is
--- changed meanwhile is no longer found at its place. Planned by the settings of claim(), which alone calls it.
+-- time. `places` and `queue_places` are where the order and its row of the queue lie: that of the queue is locked. An order that is
+-- changed meanwhile, by an operator or by the shop's function, is no longer found at its place: it stays queued, and goes with the next
+-- claim, judged as it is then. Planned by the settings of claim(), which alone calls it.
 CREATE OR REPLACE FUNCTION chwsync.judge_due(for_provider text, by_account int, at_most int, only_order bigint, passed bigint[],
                                   catalogue_at timestamptz, charge_limit numeric, day_limit numeric, room numeric, funds numeric,
                                   funds_waited boolean, tries boolean, required jsonb,
@@ -633,7 +636,7 @@ DECLARE
     due_holds text[];
     due_places tid[];
     changed_ats timestamptz[];
-    sum_charge numeric; -- of all that may go, each by itself
+    sum_charge numeric; -- of all that may go, each by itself; of absolute values, so that no running sum is above it whatever a rate is
 BEGIN
     -- While submits are stopped nothing is due.
     SELECT array_agg(d.order_id), array_agg(d.next_at), array_agg(d.held), array_agg(d.place) INTO due_ids, due_ats, due_holds, due_places
@@ -648,8 +651,9 @@ BEGIN
     WITH due AS (
         SELECT * FROM unnest(due_ids, due_ats, due_holds, due_places) AS d(order_id, next_at, held, queue_place)
     ), asked_for AS MATERIALIZED (
-        SELECT d.next_at, d.held, d.queue_place, o.ctid AS place, o.id, o.order_ref, o.seq, o.state, o.service AS wanted, o.max_charge, o.quantity, o.runs, o.comments,
-               o.usernames, o.min AS line_min, o.max AS line_max, o.updated_at, o.link, o.hashtags, o.username, o.params
+        SELECT d.next_at, d.held, d.queue_place, o.ctid AS place, o.id, o.order_ref, o.seq, o.state, o.service AS wanted, o.max_charge,
+               o.quantity, o.runs, o.comments, o.usernames, o.min AS line_min, o.max AS line_max, o.updated_at, o.link, o.hashtags,
+               o.username, o.params
           FROM due d JOIN chwsync.orders o ON o.id = d.order_id WHERE o.id = ANY (due_ids)
     ), sold AS MATERIALIZED ( -- each service once, by its id or by its stable name
         SELECT w.wanted, k.*, n.needs, 'link' = ANY (n.needs) AS needs_link, 'quantity' = ANY (n.needs) AS needs_quantity,
@@ -663,8 +667,8 @@ BEGIN
                LIMIT 1) AS k
          CROSS JOIN LATERAL (SELECT ARRAY(SELECT jsonb_array_elements_text(required -> k.type)) AS needs) AS n
     ), known AS (
-        SELECT a.next_at, a.held, a.queue_place, a.place, a.id, a.order_ref, a.seq, a.state, left(a.wanted, 80) AS wanted, a.max_charge, a.runs,
-               a.line_min, a.line_max, a.updated_at, jsonb_typeof(a.params) NOT IN ('object', 'null') AS is_odd,
+        SELECT a.next_at, a.held, a.queue_place, a.place, a.id, a.order_ref, a.seq, a.state, left(a.wanted, 80) AS wanted, a.max_charge,
+               a.runs, a.line_min, a.line_max, a.updated_at, jsonb_typeof(a.params) NOT IN ('object', 'null') AS is_odd,
                CASE WHEN k.needs_link AND btrim(coalesce(a.link, ''), E' \t\x0b\f\r\n') = '' THEN 'link'
                     WHEN k.needs_quantity AND a.quantity IS NULL THEN 'quantity'
                     WHEN k.needs_more
@@ -759,7 +763,7 @@ BEGIN
                                 CASE WHEN l.charged_by IN ('posts', 'unknown') THEN 'that limit is taken away'
                                      ELSE 'a catalogue tells the price' END)
                     END AS reason
-          FROM alone l ORDER BY l.next_at, l.id
+          FROM alone l ORDER BY l.next_at, l.id -- the order of the arrays, by which judge_money() tells the age
     )
     SELECT array_agg(l.id), array_agg(l.order_ref), array_agg(l.seq), array_agg(l.charge), array_agg(l.type),
            array_agg(CASE WHEN l.by_id AND l.ordered_name IS NULL THEN l.service END), array_agg(l.place), array_agg(l.queue_place),
@@ -938,9 +942,9 @@ DECLARE
     on_credit boolean;       -- it is known to have, and nothing waits for the balance
     wanted int := at_most;   -- by this round of judging
     looked int := 0;         -- at, in all rounds
-    round record;            -- see judge_due()
+    judged record;           -- see judge_due()
     going record;            -- what of it goes
-    held record;             -- what does not
+    staying record;          -- what does not
     is_over boolean := false; -- what is behind this round could not go either
     passed bigint[] := '{}'; -- what goes, and what is known of it
     refs text[] := '{}';
@@ -989,42 +993,43 @@ BEGIN
         RETURN;
     END IF;
     LOOP
-        SELECT * INTO round
+        SELECT * INTO judged
           FROM chwsync.judge_due($1, $2, wanted, $6, passed, catalogue_at, charge_limit, day_limit, room, funds, funds_waited, tries,
                                  required);
-        EXIT WHEN round.ids IS NULL;
-        looked := looked + cardinality(round.ids);
-        going := round;
-        IF NOT round.do_all_go THEN
+        EXIT WHEN judged.ids IS NULL;
+        looked := looked + cardinality(judged.ids);
+        going := judged;
+        IF NOT judged.do_all_go THEN
             SELECT array_agg(j.id) AS ids, array_agg(j.order_ref) AS refs, array_agg(j.seq) AS seqs, array_agg(j.charge) AS charges,
-                   array_agg(j.type) AS types, array_agg(j.first) AS firsts, array_agg(j.place) AS places, array_agg(j.queue_place) AS queue_places
+                   array_agg(j.type) AS types, array_agg(j.first) AS firsts, array_agg(j.place) AS places,
+                   array_agg(j.queue_place) AS queue_places
               INTO going
-              FROM unnest(round.ids, round.refs, round.seqs, round.charges, round.types, round.firsts, round.places, round.queue_places,
-                          round.verdicts) AS j(id, order_ref, seq, charge, type, first, place, queue_place, verdict)
+              FROM unnest(judged.ids, judged.refs, judged.seqs, judged.charges, judged.types, judged.firsts, judged.places, judged.queue_places,
+                          judged.verdicts) AS j(id, order_ref, seq, charge, type, first, place, queue_place, verdict)
              WHERE j.verdict IS NULL;
             SELECT array_agg(j.id) AS ids, array_agg(j.verdict) AS verdicts, array_agg(j.reason) AS reasons, array_agg(j.held) AS former,
                    (array_agg(j.charge) FILTER (WHERE j.verdict = 'spent'))[1] AS spent_charge,
                    (array_agg(j.order_ref) FILTER (WHERE j.verdict = 'funds' AND j.held = 'funds' AND NOT funds_waited))[1] AS head,
                    coalesce(bool_or(j.verdict IN ('spent', 'funds')), false) AS is_last
-              INTO held
-              FROM unnest(round.ids, round.refs, round.charges, round.holds, round.verdicts, round.reasons)
+              INTO staying
+              FROM unnest(judged.ids, judged.refs, judged.charges, judged.holds, judged.verdicts, judged.reasons)
                        AS j(id, order_ref, charge, held, verdict, reason)
              WHERE j.verdict <> 'stale';
-            head := held.head;
-            is_over := held.is_last;
-            IF held.ids IS NOT NULL THEN
+            head := staying.head;
+            is_over := staying.is_last;
+            IF staying.ids IS NOT NULL THEN
                 RETURN QUERY
                 SELECT h.id, NULL::int, h.order_ref, NULL::boolean, NULL, NULL, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint,
                        NULL::bigint, NULL, NULL, NULL, NULL, NULL::jsonb, NULL, h.verdict, h.reason, NULL::boolean
-                  FROM chwsync.hold_lines($1, held.ids, held.verdicts, held.reasons, held.former,
-                           CASE WHEN held.spent_charge IS NOT NULL THEN chwsync.room_at($1, day_limit,
-                               held.spent_charge + coalesce((SELECT sum(c) FROM unnest(charges || going.charges) AS c), 0)) END, tell_shop) h;
+                  FROM chwsync.hold_lines($1, staying.ids, staying.verdicts, staying.reasons, staying.former,
+                           CASE WHEN staying.spent_charge IS NOT NULL THEN chwsync.room_at($1, day_limit,
+                               staying.spent_charge + coalesce((SELECT sum(c) FROM unnest(charges || going.charges) AS c), 0)) END, tell_shop) h;
             END IF;
             -- What is no longer queued would stand at the head for ever.
             UPDATE chwsync.queue q SET next_at = now() + interval '1 hour'
-             WHERE q.order_id = ANY (ARRAY(SELECT j.id FROM unnest(round.ids, round.verdicts) AS j(id, verdict) WHERE j.verdict = 'stale'));
+             WHERE q.order_id = ANY (ARRAY(SELECT j.id FROM unnest(judged.ids, judged.verdicts) AS j(id, verdict) WHERE j.verdict = 'stale'));
         END IF;
-        IF round.is_lacking THEN
+        IF judged.is_lacking THEN
             -- Once in a quarter of an hour at the most. Whoever stores a catalogue has it locked, and is not waited for.
             UPDATE chwsync.catalogues c SET wanted_at = now()
              WHERE c.account_id IN (SELECT d.account_id FROM chwsync.catalogues d
@@ -1039,7 +1044,7 @@ BEGIN
         places := places || going.places[:at_most - cardinality(passed)];
         queue_places := queue_places || going.queue_places[:at_most - cardinality(passed)];
         passed := passed || going.ids[:at_most - cardinality(passed)];
-        EXIT WHEN is_over OR cardinality(round.ids) < wanted OR cardinality(passed) >= at_most OR looked >= 1000;
+        EXIT WHEN is_over OR cardinality(judged.ids) < wanted OR cardinality(passed) >= at_most OR looked >= 1000;
         room := room - coalesce((SELECT sum(c) FROM unnest(going.charges) c), 0);
         funds := funds - coalesce((SELECT sum(c) FROM unnest(going.charges) c), 0);
         wanted := greatest(at_most - cardinality(passed), 100);
@@ -1681,19 +1686,30 @@ $$;
 -- Calls the shop's function for an order that does not exist, and for a line that the view shows, and takes all of it back. One row
 -- a play: what was asked last in it and answered, or the error it raised; `path` is the search_path it left behind, NULL = as it was,
 -- which is how a new session has it: in this one the function may have been called before.
+--
+-- A claim that asks for the line meanwhile would find it locked, and hear that the shop is busy with it. So it is the queue's last,
+-- whose row is locked here: claims pass it over, and who rehearses lets them look again after that. While one has it, that is waited
+-- for. Where the view does not show it, it is a line that is not queued.
 CREATE FUNCTION chwsync.rehearse(function_name text, view_name text)
     RETURNS TABLE (order_ref text, is_line boolean, status text, answer boolean, code text, words text, took_ms bigint, path text)
     LANGUAGE plpgsql
 AS $$
 DECLARE
+    last_queued text;
     line text;
     path_before text := set_config('search_path', (SELECT s.reset_val FROM pg_catalog.pg_settings s WHERE s.name = 'search_path'), true);
     began timestamptz;
     play record;
 BEGIN
+    SELECT o.order_ref INTO last_queued FROM chwsync.queue q JOIN chwsync.orders o ON o.id = q.order_id
+     ORDER BY q.next_at DESC, q.order_id DESC LIMIT 1 FOR UPDATE OF q;
     BEGIN
-        EXECUTE format('SELECT v.order_ref::text FROM %s AS v WHERE v.order_ref IS NOT NULL
-                           AND octet_length(v.order_ref::text) BETWEEN 1 AND 200 LIMIT 1', view_name) INTO line;
+        EXECUTE format('SELECT v.order_ref::text FROM %s AS v WHERE v.order_ref::text = $1 LIMIT 1', view_name) INTO line USING last_queued;
+        IF line IS NULL THEN
+            EXECUTE format('SELECT v.order_ref::text FROM %s AS v WHERE octet_length(v.order_ref::text) BETWEEN 1 AND 200
+                               AND NOT EXISTS (SELECT FROM chwsync.orders o JOIN chwsync.queue q ON q.order_id = o.id
+                                                WHERE o.order_ref = v.order_ref::text) LIMIT 1', view_name) INTO line;
+        END IF;
     EXCEPTION WHEN OTHERS THEN
         line := NULL; -- what is wrong with the view shows when it is read
     END;

@@ -33,7 +33,7 @@ void submit_done(struct submit *submit)
 void submit_wake(struct submit *submit, int64_t due_s, int64_t now_us)
 {
     if (due_s == 0)
-        submit->hungry = true;
+        submit->hungry = submit->woken = true;
     submit->guessed = due_s != 0 && !submit->account->lease.ours;
     submit->due_us = due_s > 0 ? now_us + due_s * US_PER_S : INT64_MAX;
 }
@@ -41,7 +41,7 @@ void submit_wake(struct submit *submit, int64_t due_s, int64_t now_us)
 void submit_look(struct submit *submit)
 {
     submit->guessed |= !submit->hungry;
-    submit->hungry = true;
+    submit->hungry = submit->woken = true;
 }
 
 bool submit_wants_lease(const struct submit *submit)
@@ -100,7 +100,7 @@ int64_t submit_work(struct submit *submit, int64_t now_us)
         connection_is_up(submit->workshop->lanes.ledger))
         submit_release(submit);
     if (now_us >= submit->due_us) {
-        submit->hungry = true;
+        submit->hungry = submit->woken = true;
         submit->guessed = false;
         submit->due_us = INT64_MAX;
     }

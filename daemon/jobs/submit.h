@@ -29,8 +29,9 @@ struct submit {
     struct flight_list flights;                 /* all of them, in the order of claiming */
     unsigned ready, on_the_wire, asking, ended; /* of the list, by stage */
     bool claiming, recording, releasing;
-    bool hungry;             /* lines may be queued that are due */
-    bool guessed;            /* hungry, but nobody has seen one */
+    bool hungry;  /* lines may be queued that are due */
+    bool guessed; /* hungry, but nobody has seen one */
+    bool woken;   /* since the claim under way was asked for, which may not see what is due */
     int64_t ambiguous_claim; /* number of a claim whose commit was not confirmed; 0 = none */
     unsigned reserved;       /* budget slots of the claim that is under way */
     int64_t due_us;          /* when the next queued line is due, as intake saw it */

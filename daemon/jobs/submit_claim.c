@@ -236,7 +236,7 @@ static void claimed(void *userdata, const struct store_answer *answer)
         if (single)
             submit->singles.next++;
         else
-            submit->hungry = more;
+            submit->hungry = more || submit->woken;
         submit->guessed = false;
         break;
     case STORE_REFUSED:
@@ -370,6 +370,7 @@ static void claim(struct submit *submit, unsigned ahead, int64_t now_us)
     } else {
         flight_file_note_claim(submit->claim_journal);
         submit->claiming = true;
+        submit->woken = false;
     }
     CRASH_POINT("claim: asked");
 }
@@ -415,7 +416,7 @@ static void released(void *userdata, const struct store_answer *answer)
         log_event(LOG_LEVEL_NOTICE, MESSAGE_CLAIMS_RETURNED,
                   "%d claimed orders were never sent and are queued again",
                   PQntuples(answer->rows));
-        submit->hungry = true;
+        submit->hungry = submit->woken = true;
         submit->guessed = false;
     }
 }

@@ -12,7 +12,7 @@ static void recorded_one(struct submit *submit, struct flight *flight, unsigned 
 
     *accepted += strcmp(flight->outcome, "accepted") == 0;
     if (flight->wait_s < 0) {
-        submit->hungry = true;
+        submit->hungry = submit->woken = true;
         submit->guessed = false;
     }
     if (flight->wait_s > 0 && due_us < submit->due_us)

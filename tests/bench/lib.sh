@@ -183,8 +183,13 @@ daemon_stop() {
     kill "$daemon"
     wait "$daemon" || broken "the daemon ended with exit code $?"
     daemon=''
-    daemon_sessions="SELECT count(*) FROM pg_stat_activity WHERE usename = 'chwsync'"
-    until [ "$(if [ "$session_backend" ]; then session_ask "$daemon_sessions"; else value postgres "$daemon_sessions"; fi)" = 0 ]; do sleep 0.02; done
+    until [ "$(daemon_sessions)" = 0 ]; do sleep 0.02; done
+}
+
+# Asked by the session that is left out, where one is: another one would be counted.
+daemon_sessions() {
+    local sql="SELECT count(*) FROM pg_stat_activity WHERE usename = 'chwsync'"
+    if [ "$session_backend" ]; then session_ask "$sql"; else value postgres "$sql"; fi
 }
 
 # It has opened its account and looked at the shop.
@@ -193,7 +198,7 @@ daemon_await_ready() {
     sleep 0.3
 }
 
-# Every outcome is in the ledger, and the shop was told: asked by the session.
+# Every outcome is in the ledger, and the shop was told. Needs an open session.
 await_settled() {
     local deadline=$((SECONDS + 60))
     until [ "$(session_ask "SELECT (SELECT count(*) FROM chwsync.attempts WHERE outcome = 'accepted') = $orders

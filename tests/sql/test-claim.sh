@@ -458,6 +458,53 @@ release COMMIT
 is "after that it is judged as it is then" "moving price: price 1.05 is above max_charge 1; it goes when the price falls
 end" "$(claim)"
 
+# ---- an order is changed between being judged and being claimed ----
+anew
+line touched LIKES 100
+line still LIKES 100
+ask "CREATE FUNCTION test.touching_veto(r chwsync.result) RETURNS boolean LANGUAGE sql AS
+    'UPDATE chwsync.orders SET link = ''https://x.example/other'' WHERE order_ref = ''touched'' AND r.order_ref = ''touched''; SELECT true'" >/dev/null
+touching_claim() { ask "SELECT coalesce(order_ref, 'end'), go FROM chwsync.claim('one', 1, '00000000-0000-0000-0000-000000000001', 10, 30, NULL, 1,
+        (SELECT claims FROM chwsync.leases), '00000000-0000-0000-0000-00000000000a',
+        'SELECT array_agg(r.order_ref), array_agg(test.touching_veto(r)) FROM unnest(\$1) AS r', NULL, NULL, NULL, true, NULL)" | xargs; }
+is "it does not go with that claim" "still|t end|" "$(touching_claim)"
+is "nothing is spent on it" "queued 0 1" "$(state touched) $(ask "SELECT attempts FROM chwsync.orders WHERE order_ref = 'touched'") $(ask "SELECT sum(adds) FROM chwsync.budget_minutes")"
+is "the next one takes it as it is then" "touched goes as Default https://x.example/other" \
+    "$(claim | head -n 1) $(ask "SELECT a.link FROM chwsync.attempts a JOIN chwsync.orders o ON o.id = a.order_id WHERE o.order_ref = 'touched'")"
+
+# ---- the rehearsal beside claims ----
+anew
+ask "DELETE FROM test.shown" >/dev/null
+for ref in early middle late; do
+    line $ref LIKES 100
+    ask "INSERT INTO test.shown (order_ref) VALUES ('$ref')" >/dev/null
+done
+rehearsed="SELECT string_agg(order_ref, ' ') FROM chwsync.rehearse('test.veto', 'test.shown') WHERE is_line"
+is "the last of the queue is played with" "late" "$(ask "$rehearsed")"
+hold "$rehearsed;"
+is "claims pass over it meanwhile, and hear of no busy shop" "early goes as Default
+middle goes as Default
+end" "$(claim)"
+release COMMIT
+is "and take it afterwards" "late goes as Default
+end" "$(claim)"
+line taken LIKES 100
+ask "INSERT INTO test.shown (order_ref) VALUES ('taken')" >/dev/null
+hold "SELECT said FROM test.claim();"
+PGAPPNAME=rehearsal ask "$rehearsed" >"$CLUSTER_DIR/rehearsed" &
+until [ "$(ask "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'rehearsal' AND wait_event_type = 'Lock'")" = 1 ]; do sleep 0.02; done
+release COMMIT
+wait $!
+is "while a claim has it that is waited for, and then one that is not queued is played with" "t" \
+    "$(ask "SELECT '$(cat "$CLUSTER_DIR/rehearsed")' IN ('early', 'middle', 'late', 'taken')")"
+line hidden LIKES 100
+line shown LIKES 100
+ask "DELETE FROM test.shown WHERE order_ref <> 'early'; INSERT INTO test.shown (order_ref) VALUES ('shown');
+    UPDATE chwsync.queue SET next_at = next_at - interval '1 minute' WHERE order_id = (SELECT id FROM chwsync.orders WHERE order_ref = 'shown')" >/dev/null
+is "where the view does not show the last, too" "early" "$(ask "$rehearsed")"
+ask "DELETE FROM test.shown WHERE order_ref = 'early'" >/dev/null
+is "and no other that a claim may ask for" "" "$(ask "$rehearsed")"
+
 # ---- many that wait ----
 anew
 cluster_psql -o /dev/null -c "SELECT test.line('dear-' || i, 'LIKES', 2000, '{\"max_charge\": 1}') FROM generate_series(1, 1500) i" \
