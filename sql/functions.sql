@@ -880,7 +880,7 @@ $$;
 -- What the shop did not let go of the lines `ids` with the keys `refs`: withdrawn where it answered false; where it answered NULL, and they
 -- would have gone (`passed`), asked again.
 CREATE OR REPLACE FUNCTION chwsync.keep_back(by_account int, ids bigint[], refs text[], passed bigint[], asked_refs text[], asked_gos boolean[])
-    RETURNS TABLE (id bigint, order_ref text, go boolean)
+    RETURNS TABLE (id bigint, order_ref text, go boolean, again_ms int)
     LANGUAGE plpgsql
     SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
     SET enable_nestloop = off SET enable_mergejoin = off SET plan_cache_mode = force_generic_plan
@@ -901,14 +901,15 @@ BEGIN
     ), noted AS (
         INSERT INTO chwsync.history (order_id, event, state, detail)
         SELECT w.id, 'withdrawn', 'withdrawn', 'the shop took it back' FROM withdrawn w
-    ), busy AS ( -- half a minute at the most, so that a line whose lock is long gone does not wait much longer
+    ), busy AS ( -- soon, as most locks are held for a moment; half a minute at the most, so that a line whose lock is long gone does not
+        -- wait much longer
         UPDATE chwsync.queue q
-           SET next_at = now() + least(interval '2 seconds' * power(1.5, least(q.busy, 10)), interval '30 seconds'),
+           SET next_at = now() + least(interval '250 milliseconds' * power(2, least(q.busy, 10)), interval '30 seconds'),
                busy = q.busy + 1, busy_since = coalesce(q.busy_since, now()), held = NULL
           FROM kept k WHERE k.go IS NULL AND q.order_id = ANY (passed) AND q.order_id = k.id
-        RETURNING k.id, k.order_ref
+        RETURNING k.id, k.order_ref, (extract(epoch FROM q.next_at - now()) * 1000)::int AS again_ms
     )
-    SELECT w.id, w.order_ref, false FROM withdrawn w UNION ALL SELECT b.id, b.order_ref, NULL FROM busy b ORDER BY 1;
+    SELECT w.id, w.order_ref, false, NULL::int FROM withdrawn w UNION ALL SELECT b.id, b.order_ref, NULL, b.again_ms FROM busy b ORDER BY 1;
 END
 $$;
 
@@ -918,14 +919,14 @@ $$;
 -- sooner when a catalogue or a balance was read. Held lines take no slot, so judging goes on behind them. But the oldest go first
 -- as far as the balance reaches: while one waits for it, none that is younger overtakes it.
 --
--- Rows: what goes (go), was withdrawn (not go) or is asked again (go is NULL); what was rejected or is held for a new reason, with
--- `verdict` and `reason`; and at last one without an order, whose `more` says whether further lines may be due.
+-- Rows: what goes (go), was withdrawn (not go) or is asked again (go is NULL) in `again_ms`; what was rejected or is held for a new
+-- reason, with `verdict` and `reason`; and at last one without an order, whose `more` says whether further lines may be due.
 CREATE OR REPLACE FUNCTION chwsync.claim(for_provider text, by_account int, by_instance uuid, at_most int, send_within_s int,
                               only_order bigint, lease_number bigint, lease_claims bigint, by_journal uuid, ask text,
                               ask_any text, charge_limit numeric, day_limit numeric, tell_shop boolean, required jsonb)
     RETURNS TABLE (id bigint, number int, order_ref text, go boolean, service text, link text, quantity bigint,
                    runs bigint, "interval" bigint, min bigint, max bigint, comments text, usernames text, hashtags text,
-                   username text, params jsonb, type text, verdict text, reason text, more boolean)
+                   username text, params jsonb, type text, verdict text, reason text, again_ms int, more boolean)
     LANGUAGE plpgsql
     SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
     SET enable_nestloop = off SET enable_mergejoin = off SET plan_cache_mode = force_generic_plan
@@ -1020,7 +1021,7 @@ BEGIN
             IF staying.ids IS NOT NULL THEN
                 RETURN QUERY
                 SELECT h.id, NULL::int, h.order_ref, NULL::boolean, NULL, NULL, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint,
-                       NULL::bigint, NULL, NULL, NULL, NULL, NULL::jsonb, NULL, h.verdict, h.reason, NULL::boolean
+                       NULL::bigint, NULL, NULL, NULL, NULL, NULL::jsonb, NULL, h.verdict, h.reason, NULL::int, NULL::boolean
                   FROM chwsync.hold_lines($1, staying.ids, staying.verdicts, staying.reasons, staying.former,
                            CASE WHEN staying.spent_charge IS NOT NULL THEN chwsync.room_at($1, day_limit,
                                staying.spent_charge + coalesce((SELECT sum(c) FROM unnest(charges || going.charges) AS c), 0)) END, tell_shop) h;
@@ -1101,12 +1102,12 @@ BEGIN
             ON CONFLICT (account_id, minute) DO UPDATE SET adds = b.adds + excluded.adds, spent = b.spent + excluded.spent
         )
         SELECT m.id, m.number, m.order_ref, true, m.service, m.link, m.quantity, m.runs, m."interval", m.min, m.max,
-               m.comments, m.usernames, m.hashtags, m.username, m.params, m.type, NULL, NULL, NULL::boolean FROM moved m ORDER BY m.id;
+               m.comments, m.usernames, m.hashtags, m.username, m.params, m.type, NULL, NULL, NULL::int, NULL::boolean FROM moved m ORDER BY m.id;
         PERFORM set_config('random_page_cost', page_cost, true);
         IF array_position(asked_gos, false) IS NOT NULL OR array_position(asked_gos, NULL) IS NOT NULL THEN
             RETURN QUERY
             SELECT w.id, NULL::int, w.order_ref, w.go, NULL, NULL, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint,
-                   NULL, NULL, NULL, NULL, NULL::jsonb, NULL, NULL, NULL, NULL::boolean
+                   NULL, NULL, NULL, NULL, NULL::jsonb, NULL, NULL, NULL, w.again_ms, NULL::boolean
               FROM chwsync.keep_back(by_account, asked_ids, refs, passed, asked_refs, asked_gos) w;
         END IF;
     END IF;
@@ -1686,30 +1687,20 @@ $$;
 -- Calls the shop's function for an order that does not exist, and for a line that the view shows, and takes all of it back. One row
 -- a play: what was asked last in it and answered, or the error it raised; `path` is the search_path it left behind, NULL = as it was,
 -- which is how a new session has it: in this one the function may have been called before.
---
--- A claim that asks for the line meanwhile would find it locked, and hear that the shop is busy with it. So it is the queue's last,
--- whose row is locked here: claims pass it over, and who rehearses lets them look again after that. While one has it, that is waited
--- for. Where the view does not show it, it is a line that is not queued.
+-- A claim that asks for that line meanwhile may hear that the shop is busy with it: it asks again in a quarter of a second.
 CREATE FUNCTION chwsync.rehearse(function_name text, view_name text)
     RETURNS TABLE (order_ref text, is_line boolean, status text, answer boolean, code text, words text, took_ms bigint, path text)
     LANGUAGE plpgsql
 AS $$
 DECLARE
-    last_queued text;
     line text;
     path_before text := set_config('search_path', (SELECT s.reset_val FROM pg_catalog.pg_settings s WHERE s.name = 'search_path'), true);
     began timestamptz;
     play record;
 BEGIN
-    SELECT o.order_ref INTO last_queued FROM chwsync.queue q JOIN chwsync.orders o ON o.id = q.order_id
-     ORDER BY q.next_at DESC, q.order_id DESC LIMIT 1 FOR UPDATE OF q;
     BEGIN
-        EXECUTE format('SELECT v.order_ref::text FROM %s AS v WHERE v.order_ref::text = $1 LIMIT 1', view_name) INTO line USING last_queued;
-        IF line IS NULL THEN
-            EXECUTE format('SELECT v.order_ref::text FROM %s AS v WHERE octet_length(v.order_ref::text) BETWEEN 1 AND 200
-                               AND NOT EXISTS (SELECT FROM chwsync.orders o JOIN chwsync.queue q ON q.order_id = o.id
-                                                WHERE o.order_ref = v.order_ref::text) LIMIT 1', view_name) INTO line;
-        END IF;
+        EXECUTE format('SELECT v.order_ref::text FROM %s AS v WHERE v.order_ref IS NOT NULL
+                           AND octet_length(v.order_ref::text) BETWEEN 1 AND 200 LIMIT 1', view_name) INTO line;
     EXCEPTION WHEN OTHERS THEN
         line := NULL; -- what is wrong with the view shows when it is read
     END;

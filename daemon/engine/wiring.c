@@ -171,15 +171,6 @@ static void held_lines_are_due(void *userdata)
     submit_wake(&provider->submit, 0, clock_monotonic_us());
 }
 
-/* The line that was played with is free for claims again. */
-static void rehearsed(void *userdata)
-{
-    struct world *world = userdata;
-
-    for (size_t i = 0; i < world->provider_count; i++)
-        submit_look(&world->providers[i].submit);
-}
-
 void world_look_anyway(struct world *world, int64_t now_us)
 {
     intake_looked(world, 0, 0);
@@ -218,7 +209,6 @@ void world_wire(struct world *world)
     world->reconcile.on_done = ledger_agrees;
     world->reconcile.userdata = world;
     world->contract.on_shop = shop_replaced;
-    world->contract.on_rehearsed = rehearsed;
     world->contract.userdata = world;
     world->intake.on_looked = intake_looked;
     world->intake.on_clock = clock_seen;

@@ -71,11 +71,8 @@ static void rehearsed(void *userdata, const struct store_answer *answer)
     switch (answer->verdict) {
     case STORE_DONE:
         r = contract_judge_rehearsal(&watch->contract, answer->rows);
-        if (contract_rehearsed_line(answer->rows))
-            watch->on_rehearsed(watch->userdata);
         break;
     case STORE_REFUSED:
-        watch->on_rehearsed(watch->userdata); /* of which line, it does not tell */
         r = contract_note_rehearsal_failed(&watch->contract, answer->sqlstate,
                                            answer->problem.text);
         break;

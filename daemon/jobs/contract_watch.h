@@ -6,7 +6,7 @@
  * that does not exist and for a line of the view, and all of it is taken back. While the view
  * cannot be used intake pauses, and it is looked at again every 30 s; everything else goes on. All
  * faults are said at once, when they are other than before, and stand in chwsync.contract_faults
- * for `chwsyncd status`. Claims pass over that line meanwhile (chwsync.rehearse).
+ * for `chwsyncd status`.
  *
  * The statements that use the shop's objects (store/shop.h) are made here, and replaced only while
  * none of them runs: jobs pause while contract_watch_replaces() says so.
@@ -26,8 +26,7 @@ struct contract_watch {
     int64_t rehearse_us; /* when the function is to be called; 0 = not */
     char *said;          /* all faults, as they were last said; NULL = nothing was looked at */
     struct log_repeat log;
-    void (*on_shop)(void *userdata);      /* other statements are in force */
-    void (*on_rehearsed)(void *userdata); /* claims passed over a line that was played with */
+    void (*on_shop)(void *userdata); /* other statements are in force */
     void *userdata;
 };
 

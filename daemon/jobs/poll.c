@@ -555,16 +555,27 @@ static void apart_counted(void *userdata, const struct store_answer *answer)
     poll->next_us += US_PER_S;
 }
 
+/* None can be asked about now: until what was just bought can be, or somebody else adds some. */
+static void rest(struct poll *poll, const PGresult *rows, int64_t now_us)
+{
+    int64_t due_ms = row_integer(rows, 0, POLL_NEXT_DUE_MS, -1);
+
+    poll_wake(poll, poll->account->open > 0 ? EMPTY_LOOK_S : IDLE_LOOK_S, now_us);
+    if (due_ms >= 0 && now_us + due_ms * US_PER_MS < poll->next_us)
+        poll->next_us = now_us + due_ms * US_PER_MS;
+}
+
 static void picked(void *userdata, const struct store_answer *answer)
 {
     struct poll *poll = userdata;
     struct poll_pace *pace = &poll->account->pace;
     int64_t now_us = clock_monotonic_us();
+    bool any = answer->verdict == STORE_DONE && row_text(answer->rows, 0, POLL_BATCH_WORTH);
     PGresult *rows = NULL;
     double worth;
 
     poll->picking = false;
-    if (answer->verdict == STORE_DONE && PQntuples(answer->rows) > 0) {
+    if (any) {
         worth = row_real(answer->rows, 0, POLL_BATCH_WORTH, 0);
         poll->next_us = now_us;
         if (row_text(answer->rows, 0, POLL_ORDER_ID))
@@ -582,8 +593,8 @@ static void picked(void *userdata, const struct store_answer *answer)
         poll_wake(poll, 1, now_us);
     else if (poll->apart_count > 0)
         poll->next_us = now_us;
-    else if (PQntuples(answer->rows) == 0)
-        poll_wake(poll, poll->account->open > 0 ? EMPTY_LOOK_S : IDLE_LOOK_S, now_us);
+    else if (!any)
+        rest(poll, answer->rows, now_us);
 }
 
 static bool pick(struct poll *poll)

@@ -97,13 +97,18 @@ static void note_judged(struct submit *submit, const PGresult *rows, int row)
 }
 
 /* The shop answered NULL: its row is locked, or its view shows nothing at all. */
-static void note_busy(struct submit *submit, const char *order_ref)
+static void note_busy(struct submit *submit, const PGresult *rows, int row)
 {
+    const char *order_ref = row_text(rows, row, CLAIM_ORDER_REF);
+    int64_t again_us = clock_monotonic_us() + row_integer(rows, row, CLAIM_AGAIN_MS, 0) * US_PER_MS;
+
+    if (again_us < submit->due_us)
+        submit->due_us = again_us;
     log_repeated(
         &submit->busy_log, LOG_LEVEL_INFO,
         &(struct log_entry){.order_ref = order_ref, .provider = submit_provider(submit)},
-        "the shop cannot say now whether order %s may be sent; it is asked again in 2 s, then "
-        "at growing intervals of up to 30 s",
+        "the shop cannot say now whether order %s may be sent; it is asked again in 250 ms, "
+        "then at growing intervals of up to 30 s",
         order_ref);
 }
 
@@ -139,7 +144,7 @@ static unsigned take_rows(struct submit *submit, const struct store_answer *answ
             note_judged(submit, rows, i);
             judged++;
         } else if (!go) {
-            note_busy(submit, row_text(rows, i, CLAIM_ORDER_REF));
+            note_busy(submit, rows, i);
         } else if (row_boolean(rows, i, CLAIM_GO)) {
             wanted++;
             begun += batch && batch->rows && flight_begin(submit, batch, i, send_before_us);

@@ -133,14 +133,6 @@ static int judge_path(struct contract *contract, const char *path)
     return 0;
 }
 
-bool contract_rehearsed_line(const PGresult *rows)
-{
-    for (int row = 0; row < PQntuples(rows); row++)
-        if (row_boolean(rows, row, REHEARSAL_IS_LINE))
-            return true;
-    return false;
-}
-
 int contract_judge_rehearsal(struct contract *contract, const PGresult *rows)
 {
     bool path_said = false;

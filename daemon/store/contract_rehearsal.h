@@ -12,9 +12,6 @@
  * ledger of this version. */
 extern const struct statement contract_rehearsal_statement;
 
-/* Whether it played with a line, which claims have passed over meanwhile. */
-bool contract_rehearsed_line(const PGresult *rows);
-
 /* Adds what is wrong with the answers. Returns 0 or -ENOMEM. */
 int contract_judge_rehearsal(struct contract *contract, const PGresult *rows);
 

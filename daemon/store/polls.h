@@ -9,8 +9,7 @@
 
 /* Columns of polls_pick()'s answer, one row an order. */
 enum poll_column {
-    POLL_BATCH_WORTH, /* of the whole batch; the only column with POLL_BATCH_TURN that is never NULL
-                       */
+    POLL_BATCH_WORTH, /* of the whole batch; NULL: no order can be asked about now */
     POLL_BATCH_TURN,
     POLL_ORDER_ID, /* NULL: the batch was not worth its price and was not taken */
     POLL_PROVIDER_ORDER_ID,
@@ -33,6 +32,7 @@ enum poll_column {
     POLL_HISTORY_MEAN, /* of the service; NULL: nothing is known */
     POLL_HISTORY_VARIANCE,
     POLL_HISTORY_WEIGHT,
+    POLL_NEXT_DUE_MS, /* when none can be asked about now, but one can later; else NULL */
     POLL_COLUMNS
 };
 
@@ -48,8 +48,7 @@ struct poll_wish {
 };
 /*
  * One transaction: the `limit` earliest turns, when they are worth the price; each gets its next
- * turn, and one request is counted. Otherwise one row without an order; no row when no order can be
- * asked about.
+ * turn, and one request is counted. Otherwise one row without an order.
  */
 int polls_pick(struct connection *lane, const struct poll_wish *wish, store_done done,
                void *userdata);

@@ -472,38 +472,22 @@ is "nothing is spent on it" "queued 0 1" "$(state touched) $(ask "SELECT attempt
 is "the next one takes it as it is then" "touched goes as Default https://x.example/other" \
     "$(claim | head -n 1) $(ask "SELECT a.link FROM chwsync.attempts a JOIN chwsync.orders o ON o.id = a.order_id WHERE o.order_ref = 'touched'")"
 
-# ---- the rehearsal beside claims ----
+# ---- the shop cannot say now ----
 anew
-ask "DELETE FROM test.shown" >/dev/null
-for ref in early middle late; do
-    line $ref LIKES 100
-    ask "INSERT INTO test.shown (order_ref) VALUES ('$ref')" >/dev/null
-done
-rehearsed="SELECT string_agg(order_ref, ' ') FROM chwsync.rehearse('test.veto', 'test.shown') WHERE is_line"
-is "the last of the queue is played with" "late" "$(ask "$rehearsed")"
-hold "$rehearsed;"
-is "claims pass over it meanwhile, and hear of no busy shop" "early goes as Default
-middle goes as Default
+line busy LIKES 100
+ask "INSERT INTO test.answers VALUES ('busy', NULL)" >/dev/null
+again_ms() {
+    hasten
+    ask "SELECT again_ms FROM chwsync.claim('one', 1, '00000000-0000-0000-0000-000000000001', 10, 30, NULL, 1,
+        (SELECT claims FROM chwsync.leases), '00000000-0000-0000-0000-00000000000a',
+        'SELECT array_agg(r.order_ref), array_agg(test.veto(r)) FROM unnest(\$1) AS r', NULL, NULL, NULL, true, NULL) WHERE order_ref = 'busy'"
+}
+is "it is asked soon, then less and less often, but every 30 s" "250 500 1000 2000 4000 8000 16000 30000 30000" \
+    "$(for try in 1 2 3 4 5 6 7 8 9; do again_ms; done | xargs)"
+is "it is due then" "t" "$(ask "SELECT next_at - now() BETWEEN '29 s' AND '30 s' FROM chwsync.queue")"
+ask "UPDATE test.answers SET go = true; UPDATE chwsync.queue SET next_at = now()" >/dev/null
+is "and goes when the shop can say" "busy goes as Default
 end" "$(claim)"
-release COMMIT
-is "and take it afterwards" "late goes as Default
-end" "$(claim)"
-line taken LIKES 100
-ask "INSERT INTO test.shown (order_ref) VALUES ('taken')" >/dev/null
-hold "SELECT said FROM test.claim();"
-PGAPPNAME=rehearsal ask "$rehearsed" >"$CLUSTER_DIR/rehearsed" &
-until [ "$(ask "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'rehearsal' AND wait_event_type = 'Lock'")" = 1 ]; do sleep 0.02; done
-release COMMIT
-wait $!
-is "while a claim has it that is waited for, and then one that is not queued is played with" "t" \
-    "$(ask "SELECT '$(cat "$CLUSTER_DIR/rehearsed")' IN ('early', 'middle', 'late', 'taken')")"
-line hidden LIKES 100
-line shown LIKES 100
-ask "DELETE FROM test.shown WHERE order_ref <> 'early'; INSERT INTO test.shown (order_ref) VALUES ('shown');
-    UPDATE chwsync.queue SET next_at = next_at - interval '1 minute' WHERE order_id = (SELECT id FROM chwsync.orders WHERE order_ref = 'shown')" >/dev/null
-is "where the view does not show the last, too" "early" "$(ask "$rehearsed")"
-ask "DELETE FROM test.shown WHERE order_ref = 'early'" >/dev/null
-is "and no other that a claim may ask for" "" "$(ask "$rehearsed")"
 
 # ---- many that wait ----
 anew

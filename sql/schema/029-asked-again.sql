@@ -1,0 +1,4 @@
+-- 029-asked-again.sql - a line that the shop cannot tell of now is asked for again after a quarter of a second, then at growing intervals
+-- (functions.sql): nothing of the tables changes.
+--
+-- Run inside one transaction by `chwsyncd schema install|upgrade`, as the owner of schema chwsync.

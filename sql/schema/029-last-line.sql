@@ -1,4 +1,0 @@
--- 029-last-line.sql - the rehearsal of the shop's function plays with a line that no claim asks for meanwhile (functions.sql): nothing of the
--- tables changes.
---
--- Run inside one transaction by `chwsyncd schema install|upgrade`, as the owner of schema chwsync.
