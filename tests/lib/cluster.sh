@@ -107,7 +107,7 @@ cluster_start() {
     cat >>"$directory/data/postgresql.conf" <<SETTINGS
 listen_addresses = '$tcp'
 unix_socket_directories = '$directory'
-max_connections = 50
+max_connections = 200
 shared_buffers = $buffers
 dynamic_shared_memory_type = mmap
 fsync = on
