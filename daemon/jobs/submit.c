@@ -33,8 +33,9 @@ void submit_done(struct submit *submit)
 void submit_wake(struct submit *submit, int64_t due_s, int64_t now_us)
 {
     if (due_s == 0)
-        submit->hungry = submit->woken = true;
-    submit->guessed = due_s != 0 && !submit->account->lease.ours;
+        submit_note_due(submit);
+    else
+        submit->guessed = !submit->account->lease.ours;
     submit->due_us = due_s > 0 ? now_us + due_s * US_PER_S : INT64_MAX;
 }
 
@@ -100,8 +101,7 @@ int64_t submit_work(struct submit *submit, int64_t now_us)
         connection_is_up(submit->workshop->lanes.ledger))
         submit_release(submit);
     if (now_us >= submit->due_us) {
-        submit->hungry = submit->woken = true;
-        submit->guessed = false;
+        submit_note_due(submit);
         submit->due_us = INT64_MAX;
     }
     client_budget(account->client)->adds_waiting = adds_wait(submit, now_us) && free_us <= now_us;

@@ -60,6 +60,13 @@ static inline const char *submit_provider(const struct submit *submit)
     return submit->account->config->name;
 }
 
+/* A line is due, which a claim under way may not see. */
+static inline void submit_note_due(struct submit *submit)
+{
+    submit->hungry = submit->woken = true;
+    submit->guessed = false;
+}
+
 void submit_init(struct submit *submit, struct account *account);
 /* True when a request is on the wire that should have ended a minute ago at the latest. */
 bool submit_is_stuck(const struct submit *submit, int64_t now_us);

@@ -421,8 +421,7 @@ static void released(void *userdata, const struct store_answer *answer)
         log_event(LOG_LEVEL_NOTICE, MESSAGE_CLAIMS_RETURNED,
                   "%d claimed orders were never sent and are queued again",
                   PQntuples(answer->rows));
-        submit->hungry = submit->woken = true;
-        submit->guessed = false;
+        submit_note_due(submit);
     }
 }
 

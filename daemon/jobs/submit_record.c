@@ -11,10 +11,8 @@ static void recorded_one(struct submit *submit, struct flight *flight, unsigned 
     int64_t due_us = clock_monotonic_us() + flight->wait_s * US_PER_S;
 
     *accepted += strcmp(flight->outcome, "accepted") == 0;
-    if (flight->wait_s < 0) {
-        submit->hungry = submit->woken = true;
-        submit->guessed = false;
-    }
+    if (flight->wait_s < 0)
+        submit_note_due(submit);
     if (flight->wait_s > 0 && due_us < submit->due_us)
         submit->due_us = due_us;
     TAILQ_REMOVE(&submit->flights, flight, entry);

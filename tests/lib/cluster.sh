@@ -213,3 +213,16 @@ cluster_stop_all() {
         cluster_use "$directory" && cluster_stop
     done
 }
+
+# A second session runs SQL and keeps its transaction, and with it its locks, until cluster_release.
+cluster_hold() { # SQL
+    local line
+    coproc HOLDER { cluster_psql -At 2>&1; }
+    cluster_holder=$HOLDER_PID
+    printf 'BEGIN;\n%s;\n\\echo held\n' "$1" >&"${HOLDER[1]}"
+    while read -r line <&"${HOLDER[0]}" && [ "$line" != held ]; do :; done
+}
+cluster_release() { # [COMMIT]; else ROLLBACK
+    printf '%s;\n\\q\n' "${1:-ROLLBACK}" >&"${HOLDER[1]}"
+    wait "$cluster_holder" 2>/dev/null
+}

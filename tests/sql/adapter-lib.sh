@@ -46,19 +46,6 @@ state_directory = "$CLUSTER_DIR";
 CONF
 }
 
-# A second session holds what SQL locks until `release`.
-hold() {
-    coproc HOLDER { cluster_psql -At 2>&1; }
-    holder=$HOLDER_PID
-    printf 'BEGIN;\n%s;\n\\echo held\n' "$1" >&"${HOLDER[1]}"
-    local line
-    while read -r line <&"${HOLDER[0]}" && [ "$line" != held ]; do :; done
-}
-release() {
-    printf 'ROLLBACK;\n\\q\n' >&"${HOLDER[1]}"
-    wait "$holder" 2>/dev/null
-}
-
 report() { # REF STATUS SEQ [JSON]: within a second, whatever the shop holds
     as_daemon "SET statement_timeout = '1s'; SELECT chwsync_shop.write_back(jsonb_populate_record(NULL::chwsync.result,
         jsonb_build_object('order_ref', '$1', 'status', '$2', 'seq', $3) || '${4:-{\}}'))"
@@ -108,17 +95,17 @@ function_answers() {
 
 nothing_waits() {
     place
-    hold "SELECT replica.hold('$ref')"
+    cluster_hold "SELECT replica.hold('$ref')"
     is "a line that the shop holds is asked for again" NULL "$(report "$ref" submitting 1)"
-    release
+    cluster_release
     is "and goes when it is free" t "$(report "$ref" submitting 1)"
-    hold "SELECT replica.hold('$ref')"
+    cluster_hold "SELECT replica.hold('$ref')"
     is "a report waits for no lock of the shop" t "$(report "$ref" in_progress 2)"
-    release
+    cluster_release
     place
-    hold "SET LOCAL ROLE chwsync; SELECT chwsync_shop.write_back(ROW('$ref', 'submitting', NULL, NULL, NULL, NULL, NULL, NULL, 1)::chwsync.result)"
+    cluster_hold "SET LOCAL ROLE chwsync; SELECT chwsync_shop.write_back(ROW('$ref', 'submitting', NULL, NULL, NULL, NULL, NULL, NULL, 1)::chwsync.result)"
     is "a claim keeps no other line of the shop waiting" 1 "$(ask "SET lock_timeout = '500ms'; SELECT count(*) FROM replica.place('https://instagram.com/p/other', 1)")"
-    release
+    cluster_release
 }
 
 rights_are_few() {

@@ -432,29 +432,17 @@ CREATE FUNCTION test.look() RETURNS bigint LANGUAGE sql AS $$
 $$;
 SQL
 look() { ask "SELECT 'followed ' || test.look()"; }
-# A second session does STATEMENTS and keeps its transaction open until `release`.
-hold() {
-    coproc HOLDER { cluster_psql -At 2>&1; }
-    printf '%s\n' 'BEGIN;' "$1" "SELECT 'held';" >&"${HOLDER[1]}"
-    local line
-    until [ "$line" = held ]; do read -r line <&"${HOLDER[0]}" || break; done
-}
-release() { # COMMIT|ROLLBACK
-    local pid=$HOLDER_PID
-    printf '%s\n' "$1;" '\q' >&"${HOLDER[1]}"
-    wait "$pid"
-}
 quantity() { ask "SELECT 'quantity ' || quantity FROM chwsync.orders WHERE order_ref = 'moving'"; }
 is "a line is taken" "followed 0 quantity 100" "$(look) $(quantity)"
-hold "SELECT said FROM test.claim();"
+cluster_hold "SELECT said FROM test.claim();"
 ask "UPDATE test.shown SET quantity = 900" >/dev/null
 is "what is being claimed is not changed, and not waited for" "followed 0 quantity 100" "$(look) $(quantity)"
-release ROLLBACK
+cluster_release ROLLBACK
 is "when it was not claimed it is" "followed 1 quantity 900" "$(look) $(quantity)"
 ask "UPDATE test.shown SET quantity = 700" >/dev/null
-hold "SELECT test.look();"
+cluster_hold "SELECT test.look();"
 is "what is being changed is not claimed, and not waited for" "end" "$(claim)"
-release COMMIT
+cluster_release COMMIT
 is "after that it is judged as it is then" "moving price: price 1.05 is above max_charge 1; it goes when the price falls
 end" "$(claim)"
 

@@ -126,44 +126,31 @@ veto_lets_through_what_is_paid() {
     is "and is not shown" 0 "$(shown "$ref")"
 }
 
-# A second session holds a row until it is told to go on: hold SQL; then `release`.
-hold() {
-    coproc HOLDER { cluster_psql -At 2>&1; }
-    holder=$HOLDER_PID
-    printf 'BEGIN;\n%s;\n\\echo held\n' "$1" >&"${HOLDER[1]}"
-    local line
-    while read -r line <&"${HOLDER[0]}" && [ "$line" != held ]; do :; done
-}
-release() { # COMMIT or ROLLBACK
-    printf '%s;\n\\q\n' "$1" >&"${HOLDER[1]}"
-    wait "$holder" 2>/dev/null
-}
-
 veto_never_waits() {
     place followers
-    hold "SELECT store.cancel_line('$ref')"
+    cluster_hold "SELECT store.cancel_line('$ref')"
     is "veto: NULL while the shop cancels the line" NULL \
         "$(report "$ref" submitting 1)"
     is "the line is still shown" 1 "$(shown "$ref")"
-    release COMMIT
+    cluster_release COMMIT
     is "veto: false once it did" f "$(report "$ref" submitting 1)"
     place followers
-    hold "SELECT FROM store.order_lines WHERE ref = '$ref' FOR UPDATE"
+    cluster_hold "SELECT FROM store.order_lines WHERE ref = '$ref' FOR UPDATE"
     is "veto: NULL while the line is locked" NULL "$(report "$ref" submitting 1)"
-    release ROLLBACK
+    cluster_release ROLLBACK
     is "veto: true once it is free" t "$(report "$ref" submitting 1)"
-    hold "SELECT FROM store.orders o JOIN store.order_lines l ON l.order_id = o.id WHERE l.ref = '$ref' FOR UPDATE"
+    cluster_hold "SELECT FROM store.orders o JOIN store.order_lines l ON l.order_id = o.id WHERE l.ref = '$ref' FOR UPDATE"
     is "a report waits for no lock of the shop" t "$(report "$ref" completed 2)"
-    release ROLLBACK
+    cluster_release ROLLBACK
     place followers
-    hold "SET LOCAL ROLE chwsync; SELECT chwsync_shop.write_back(ROW('$ref', 'submitting', NULL, NULL, NULL, NULL, NULL, NULL, 1)::chwsync.result)"
+    cluster_hold "SET LOCAL ROLE chwsync; SELECT chwsync_shop.write_back(ROW('$ref', 'submitting', NULL, NULL, NULL, NULL, NULL, NULL, 1)::chwsync.result)"
     is "a claimed line cannot be canceled before the claim ends" "ERROR:  canceling statement due to lock timeout" \
         "$(ask "SET lock_timeout = '20ms'; SELECT store.cancel_line('$ref')" | head -n 1)"
-    release COMMIT
+    cluster_release COMMIT
     place followers
-    hold "SELECT FROM store.order_lines WHERE ref = '$ref' FOR KEY SHARE"
+    cluster_hold "SELECT FROM store.order_lines WHERE ref = '$ref' FOR KEY SHARE"
     is "veto: a mere reference to the line does not matter" t "$(report "$ref" submitting 1)"
-    release COMMIT
+    cluster_release COMMIT
 }
 
 reports_are_kept_by_seq() {
