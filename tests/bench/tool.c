@@ -1,10 +1,16 @@
 /*
  * tests/bench/tool.c - what tests/bench/run needs a program for.
  *
- *     tool statements CONNINFO VIEW FUNCTION DIRECTORY   the daemon's statements, as pgbench
- * scripts tool cpu PID...                                    their processor time, in µs, summed
- *     tool pay CONNINFO COUNT FROM_MS TO_MS              pays placed orders one by one
- *     tool buy PORT KEY SERVICE COUNT                    that many adds at the simulated provider
+ *     tool statements CONNINFO VIEW FUNCTION DIRECTORY
+ *         the daemon's statements, as pgbench scripts
+ *     tool cpu PID...
+ *         their processor time, in µs, summed
+ *     tool pay CONNINFO COUNT FROM_MS TO_MS
+ *         pays placed orders one by one
+ *     tool buy PORT KEY SERVICE COUNT
+ *         that many adds at the simulated provider
+ *     tool bare URL KEY SERVICE COUNT
+ *         the same by libcurl and nothing else: processor time of each, in ms
  *
  * It is linked with the daemon's objects. The door for statements, connection_run(), is wrapped:
  * what a module of store/ wants to run is written down instead, with its values, so the scripts are
@@ -19,6 +25,7 @@
 #include "store/shop.h"
 #include <arpa/inet.h>
 #include <ctype.h>
+#include <curl/curl.h>
 #include <libpq-fe.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -320,6 +327,40 @@ static int buy(char **arguments)
     return r;
 }
 
+/* ---- what the machine needs for a request that is nobody's ---- */
+
+static size_t drop_reply(char *bytes, size_t size, size_t count, void *userdata)
+{
+    (void)bytes, (void)userdata;
+    return size * count;
+}
+
+static int bare(char **arguments)
+{
+    CURL *easy = curl_easy_init();
+    char body[500];
+    long count = atol(arguments[3]);
+    CURLcode code = easy ? CURLE_OK : CURLE_OUT_OF_MEMORY;
+    int64_t began_us = 0;
+
+    snprintf(body, sizeof body,
+             "key=%s&action=add&service=%s&quantity=1000&link=https%%3A%%2F%%2Fx.com%%2F1",
+             arguments[1], arguments[2]);
+    curl_easy_setopt(easy, CURLOPT_URL, arguments[0]);
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, body);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, drop_reply);
+    for (long i = 0; i <= count && code == CURLE_OK; i++) {
+        if (i == 1) /* the first one opened the connection */
+            began_us = clock_us(CLOCK_PROCESS_CPUTIME_ID);
+        code = curl_easy_perform(easy);
+    }
+    if (code == CURLE_OK)
+        printf("%.4f\n",
+               (double)(clock_us(CLOCK_PROCESS_CPUTIME_ID) - began_us) / 1000 / (double)count);
+    curl_easy_cleanup(easy);
+    return code == CURLE_OK ? 0 : fail("a bare request", curl_easy_strerror(code));
+}
+
 int main(int count, char **arguments)
 {
     if (count == 6 && strcmp(arguments[1], "statements") == 0)
@@ -330,5 +371,7 @@ int main(int count, char **arguments)
         return pay(arguments + 2);
     if (count == 6 && strcmp(arguments[1], "buy") == 0)
         return buy(arguments + 2);
-    return fail("usage", "tool statements|cpu|pay|buy ...");
+    if (count == 6 && strcmp(arguments[1], "bare") == 0)
+        return bare(arguments + 2);
+    return fail("usage", "tool statements|cpu|pay|buy|bare ...");
 }
