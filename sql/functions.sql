@@ -880,7 +880,7 @@ $$;
 -- What the shop did not let go of the lines `ids` with the keys `refs`: withdrawn where it answered false; where it answered NULL, and they
 -- would have gone (`passed`), asked again.
 CREATE OR REPLACE FUNCTION chwsync.keep_back(by_account int, ids bigint[], refs text[], passed bigint[], asked_refs text[], asked_gos boolean[])
-    RETURNS TABLE (id bigint, order_ref text, go boolean, again_ms int)
+    RETURNS TABLE (id bigint, order_ref text, go boolean)
     LANGUAGE plpgsql
     SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
     SET enable_nestloop = off SET enable_mergejoin = off SET plan_cache_mode = force_generic_plan
@@ -907,9 +907,9 @@ BEGIN
            SET next_at = now() + least(interval '250 milliseconds' * power(2, least(q.busy, 10)), interval '30 seconds'),
                busy = q.busy + 1, busy_since = coalesce(q.busy_since, now()), held = NULL
           FROM kept k WHERE k.go IS NULL AND q.order_id = ANY (passed) AND q.order_id = k.id
-        RETURNING k.id, k.order_ref, (extract(epoch FROM q.next_at - now()) * 1000)::int AS again_ms
+        RETURNING k.id, k.order_ref
     )
-    SELECT w.id, w.order_ref, false, NULL::int FROM withdrawn w UNION ALL SELECT b.id, b.order_ref, NULL, b.again_ms FROM busy b ORDER BY 1;
+    SELECT w.id, w.order_ref, false FROM withdrawn w UNION ALL SELECT b.id, b.order_ref, NULL FROM busy b ORDER BY 1;
 END
 $$;
 
@@ -919,14 +919,15 @@ $$;
 -- sooner when a catalogue or a balance was read. Held lines take no slot, so judging goes on behind them. But the oldest go first
 -- as far as the balance reaches: while one waits for it, none that is younger overtakes it.
 --
--- Rows: what goes (go), was withdrawn (not go) or is asked again (go is NULL) in `again_ms`; what was rejected or is held for a new
--- reason, with `verdict` and `reason`; and at last one without an order, whose `more` says whether further lines may be due.
+-- Rows: what goes (go), was withdrawn (not go) or is asked again (go is NULL); what was rejected or is held for a new reason, with
+-- `verdict` and `reason`; and at last one without an order, whose `more` says whether further lines may be due, and if not, `again_ms`
+-- when the next one is.
 CREATE OR REPLACE FUNCTION chwsync.claim(for_provider text, by_account int, by_instance uuid, at_most int, send_within_s int,
                               only_order bigint, lease_number bigint, lease_claims bigint, by_journal uuid, ask text,
                               ask_any text, charge_limit numeric, day_limit numeric, tell_shop boolean, required jsonb)
     RETURNS TABLE (id bigint, number int, order_ref text, go boolean, service text, link text, quantity bigint,
                    runs bigint, "interval" bigint, min bigint, max bigint, comments text, usernames text, hashtags text,
-                   username text, params jsonb, type text, verdict text, reason text, again_ms int, more boolean)
+                   username text, params jsonb, type text, verdict text, reason text, more boolean, again_ms bigint)
     LANGUAGE plpgsql
     SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
     SET enable_nestloop = off SET enable_mergejoin = off SET plan_cache_mode = force_generic_plan
@@ -1021,7 +1022,7 @@ BEGIN
             IF staying.ids IS NOT NULL THEN
                 RETURN QUERY
                 SELECT h.id, NULL::int, h.order_ref, NULL::boolean, NULL, NULL, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint,
-                       NULL::bigint, NULL, NULL, NULL, NULL, NULL::jsonb, NULL, h.verdict, h.reason, NULL::int, NULL::boolean
+                       NULL::bigint, NULL, NULL, NULL, NULL, NULL::jsonb, NULL, h.verdict, h.reason, NULL::boolean, NULL::bigint
                   FROM chwsync.hold_lines($1, staying.ids, staying.verdicts, staying.reasons, staying.former,
                            CASE WHEN staying.spent_charge IS NOT NULL THEN chwsync.room_at($1, day_limit,
                                staying.spent_charge + coalesce((SELECT sum(c) FROM unnest(charges || going.charges) AS c), 0)) END, tell_shop) h;
@@ -1102,12 +1103,12 @@ BEGIN
             ON CONFLICT (account_id, minute) DO UPDATE SET adds = b.adds + excluded.adds, spent = b.spent + excluded.spent
         )
         SELECT m.id, m.number, m.order_ref, true, m.service, m.link, m.quantity, m.runs, m."interval", m.min, m.max,
-               m.comments, m.usernames, m.hashtags, m.username, m.params, m.type, NULL, NULL, NULL::int, NULL::boolean FROM moved m ORDER BY m.id;
+               m.comments, m.usernames, m.hashtags, m.username, m.params, m.type, NULL, NULL, NULL::boolean, NULL::bigint FROM moved m ORDER BY m.id;
         PERFORM set_config('random_page_cost', page_cost, true);
         IF array_position(asked_gos, false) IS NOT NULL OR array_position(asked_gos, NULL) IS NOT NULL THEN
             RETURN QUERY
             SELECT w.id, NULL::int, w.order_ref, w.go, NULL, NULL, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint,
-                   NULL, NULL, NULL, NULL, NULL::jsonb, NULL, NULL, NULL, w.again_ms, NULL::boolean
+                   NULL, NULL, NULL, NULL, NULL::jsonb, NULL, NULL, NULL, NULL::boolean, NULL::bigint
               FROM chwsync.keep_back(by_account, asked_ids, refs, passed, asked_refs, asked_gos) w;
         END IF;
     END IF;
@@ -1132,6 +1133,10 @@ BEGIN
         PERFORM set_config('synchronous_commit', 'on', true);
     END IF;
     more := cardinality(passed) >= at_most OR looked >= 1000 AND NOT is_over;
+    IF NOT more THEN -- what is due and was passed over is locked, or submits are stopped: to ask again at once would be in vain
+        again_ms := (SELECT ceil(extract(epoch FROM q.next_at - now()) * 1000) FROM chwsync.queue q
+                      WHERE q.provider = $1 AND q.next_at > now() ORDER BY q.next_at LIMIT 1);
+    END IF;
     RETURN NEXT;
 END
 $$;

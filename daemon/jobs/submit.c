@@ -32,11 +32,14 @@ void submit_done(struct submit *submit)
 
 void submit_wake(struct submit *submit, int64_t due_s, int64_t now_us)
 {
+    int64_t due_us = due_s > 0 ? now_us + due_s * US_PER_S : INT64_MAX;
+
     if (due_s == 0)
-        submit_note_due(submit);
+        submit_note_due(submit); /* the claim tells of what is due next */
     else
         submit->guessed = !submit->account->lease.ours;
-    submit->due_us = due_s > 0 ? now_us + due_s * US_PER_S : INT64_MAX;
+    if (due_s <= 0 || due_us < submit->due_us) /* a claim told it to the millisecond */
+        submit->due_us = due_us;
 }
 
 void submit_look(struct submit *submit)

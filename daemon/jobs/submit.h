@@ -34,7 +34,7 @@ struct submit {
     bool woken;   /* since the claim under way was asked for, which may not see what is due */
     int64_t ambiguous_claim; /* number of a claim whose commit was not confirmed; 0 = none */
     unsigned reserved;       /* budget slots of the claim that is under way */
-    int64_t due_us;          /* when the next queued line is due, as intake saw it */
+    int64_t due_us;          /* when the next queued line is due, as intake or a claim saw it */
     struct flight_file *claim_journal; /* held while a claim is under way */
     int64_t claim_asked_us;            /* CLOCK_BOOTTIME */
     uint64_t claim_epoch;

@@ -59,6 +59,16 @@ static bool claim_has_more(const PGresult *rows)
     return row_boolean(rows, claimed_count(rows), CLAIM_MORE);
 }
 
+/* Whatever it waits for: no later claim tells of it before it is due. */
+static void note_next(struct submit *submit, const PGresult *rows)
+{
+    int64_t again_ms = row_integer(rows, claimed_count(rows), CLAIM_AGAIN_MS, -1);
+    int64_t again_us = clock_monotonic_us() + again_ms * US_PER_MS;
+
+    if (again_ms >= 0 && again_us < submit->due_us)
+        submit->due_us = again_us;
+}
+
 /* The safety catch of the configuration is told of once, until orders go again. */
 static void note_limit(struct submit *submit, const struct log_entry *order, const char *reason)
 {
@@ -97,13 +107,8 @@ static void note_judged(struct submit *submit, const PGresult *rows, int row)
 }
 
 /* The shop answered NULL: its row is locked, or its view shows nothing at all. */
-static void note_busy(struct submit *submit, const PGresult *rows, int row)
+static void note_busy(struct submit *submit, const char *order_ref)
 {
-    const char *order_ref = row_text(rows, row, CLAIM_ORDER_REF);
-    int64_t again_us = clock_monotonic_us() + row_integer(rows, row, CLAIM_AGAIN_MS, 0) * US_PER_MS;
-
-    if (again_us < submit->due_us)
-        submit->due_us = again_us;
     log_repeated(
         &submit->busy_log, LOG_LEVEL_INFO,
         &(struct log_entry){.order_ref = order_ref, .provider = submit_provider(submit)},
@@ -144,7 +149,7 @@ static unsigned take_rows(struct submit *submit, const struct store_answer *answ
             note_judged(submit, rows, i);
             judged++;
         } else if (!go) {
-            note_busy(submit, rows, i);
+            note_busy(submit, row_text(rows, i, CLAIM_ORDER_REF));
         } else if (row_boolean(rows, i, CLAIM_GO)) {
             wanted++;
             begun += batch && batch->rows && flight_begin(submit, batch, i, send_before_us);
@@ -236,6 +241,7 @@ static void claimed(void *userdata, const struct store_answer *answer)
         if (submit->ambiguous_claim == lease->claims)
             submit->ambiguous_claim = 0; /* the other of that number can no longer be committed */
         more = claim_has_more(answer->rows); /* the rows are given away next */
+        note_next(submit, answer->rows);
         begun = take_rows(submit, answer, submit->claim_asked_us + SEND_WITHIN_S * US_PER_S);
         submit->claim_took_us += (answer->took_us - submit->claim_took_us) / 8;
         if (single)

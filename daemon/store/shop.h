@@ -112,8 +112,8 @@ enum claim_column {
     CLAIM_TYPE, /* of the service, NULL = not known */
     CLAIM_VERDICT,
     CLAIM_REASON,   /* one sentence */
-    CLAIM_AGAIN_MS, /* CLAIM_GO is NULL: when the shop is asked again */
     CLAIM_MORE,     /* of the last row: further lines may be due */
+    CLAIM_AGAIN_MS, /* of the last row: when the next one is due; NULL = none waits, or more */
 };
 /*
  * One transaction: lines that are due, asked for their veto, moved from queued to submitting (or

@@ -1,0 +1,3 @@
+-- 030-next-due.sql - a claim tells when the next line is due, whatever that waits for (functions.sql): nothing of the tables changes.
+--
+-- Run inside one transaction by `chwsyncd schema install|upgrade`, as the owner of schema chwsync.
