@@ -12,6 +12,7 @@
 
 #define IDLE_LOOK_S 60 /* another process or an operator may add an order */
 #define EMPTY_LOOK_S 5 /* all open orders are on the wire, just bought, or wait after an error */
+#define GATHER_MS 1000 /* orders bought one after the other are asked about together */
 
 static void batch_free(struct poll_batch *batch)
 {
@@ -561,7 +562,11 @@ static void rest(struct poll *poll, const PGresult *rows, int64_t now_us)
     int64_t due_ms = row_integer(rows, 0, POLL_NEXT_DUE_MS, -1);
 
     poll_wake(poll, poll->account->open > 0 ? EMPTY_LOOK_S : IDLE_LOOK_S, now_us);
-    if (due_ms >= 0 && now_us + due_ms * US_PER_MS < poll->next_us)
+    if (due_ms < 0)
+        return;
+    if (due_ms < GATHER_MS)
+        due_ms = GATHER_MS;
+    if (now_us + due_ms * US_PER_MS < poll->next_us)
         poll->next_us = now_us + due_ms * US_PER_MS;
 }
 
