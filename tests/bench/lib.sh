@@ -24,7 +24,7 @@ bar() {
     fi
 }
 
-percent() { awk -v part="$1" -v whole="$2" 'BEGIN { printf "%.1f", 100 * part / whole }'; }
+percent() { awk -v part="$1" -v whole="$2" 'BEGIN { printf "%.1f\n", 100 * part / whole }'; }
 
 # quantile SHARE FILE: of sorted µs, in ms
 quantile() {
@@ -55,7 +55,7 @@ postgres_cpu_us() {
     echo $(($(cpu_us "$postmaster" ${pids/ ${session_backend:-none} / }) + ended_us))
 }
 
-mebibytes() { awk -v kb="$1" 'BEGIN { printf "%.2f", kb / 1024 }'; }
+mebibytes() { awk -v kb="$1" 'BEGIN { printf "%.2f\n", kb / 1024 }'; }
 
 memory_kb() { awk -v what="$1:" '$1 == what { print $2 }' "/proc/$daemon/status"; }
 
